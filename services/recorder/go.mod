@@ -1,0 +1,13 @@
+module github.com/leeward-failover/leeward/services/recorder
+
+go 1.26.8
+
+require (
+	github.com/leeward-failover/leeward/schemas v0.0.0
+	github.com/leeward-failover/leeward/pkg v0.0.0
+)
+
+replace (
+	github.com/leeward-failover/leeward/schemas => ../../schemas
+	github.com/leeward-failover/leeward/pkg => ../../pkg
+)
