@@ -1,0 +1,64 @@
+package schemas
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+)
+
+var (
+	namePattern   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	digestPattern = regexp.MustCompile(`^sha256:[a-f0-9]{64}$`)
+)
+
+// ValidName says whether s can name an app, region, vantage or variant: lower-case letters, digits and inner hyphens, at most 63.
+func ValidName(s string) bool { return namePattern.MatchString(s) }
+
+// ValidDigest says whether s is a sha256 digest in the form registries use.
+func ValidDigest(s string) bool { return digestPattern.MatchString(s) }
+
+// check collects what is wrong with a value, so that all of it is reported at once.
+type check struct{ problems []error }
+
+func (c *check) name(field, value string) {
+	if !ValidName(value) {
+		c.failf("%s %q is not a name (lower-case letters, digits and inner hyphens, at most 63)", field, value)
+	}
+}
+
+func (c *check) optionalName(field, value string) {
+	if value != "" {
+		c.name(field, value)
+	}
+}
+
+func (c *check) text(field, value string) {
+	if value == "" {
+		c.failf("%s is empty", field)
+	}
+}
+
+func (c *check) digest(field, value string) {
+	if !ValidDigest(value) {
+		c.failf("%s %q is not a sha256 digest", field, value)
+	}
+}
+
+func (c *check) time(field string, value time.Time) {
+	if value.IsZero() {
+		c.failf("%s is missing", field)
+	}
+}
+
+func (c *check) that(ok bool, format string, args ...any) {
+	if !ok {
+		c.failf(format, args...)
+	}
+}
+
+func (c *check) failf(format string, args ...any) {
+	c.problems = append(c.problems, fmt.Errorf(format, args...))
+}
+
+func (c *check) err() error { return errors.Join(c.problems...) }

@@ -1,0 +1,362 @@
+package schemas
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Kind is what a sample measured.
+type Kind uint8
+
+// The kinds of sample. Numbers are the wire form and are never reused.
+const (
+	KindICMP    Kind = 1
+	KindTCP     Kind = 2
+	KindHTTP    Kind = 3
+	KindDBRead  Kind = 4
+	KindDBWrite Kind = 5
+)
+
+// kindNames are the names of the kinds in configuration and in ClickHouse.
+var kindNames = map[Kind]string{KindICMP: "icmp", KindTCP: "tcp", KindHTTP: "http", KindDBRead: "db_read", KindDBWrite: "db_write"}
+
+// String is the kind's name in configuration and in ClickHouse.
+func (k Kind) String() string {
+	if name, ok := kindNames[k]; ok {
+		return name
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// ParseKind returns the kind of that name.
+func ParseKind(name string) (Kind, bool) {
+	for k, n := range kindNames {
+		if n == name {
+			return k, true
+		}
+	}
+	return 0, false
+}
+
+// Outcome is how a measurement ended.
+type Outcome uint8
+
+// The outcomes. A time-out is censored: the latency is at least what it says.
+const (
+	OK          Outcome = 1
+	TimedOut    Outcome = 2
+	Refused     Outcome = 3
+	Unreachable Outcome = 4
+	NameError   Outcome = 5
+	TLSError    Outcome = 6
+	BadStatus   Outcome = 7
+	OtherError  Outcome = 8
+)
+
+var outcomeNames = map[Outcome]string{OK: "ok", TimedOut: "timeout", Refused: "refused", Unreachable: "unreachable",
+	NameError: "dns", TLSError: "tls", BadStatus: "status", OtherError: "other"}
+
+// String is the outcome's name in ClickHouse.
+func (o Outcome) String() string {
+	if name, ok := outcomeNames[o]; ok {
+		return name
+	}
+	return "other"
+}
+
+// Sample is one measurement: who measured what, when it was due, how long each phase took, how it ended.
+type Sample struct {
+	App, Region, Variant string
+	Kind                 Kind
+	Outcome              Outcome
+	// DueUS is when the measurement was due, in microseconds since 1970, by the prober's clock.
+	DueUS int64
+	// LatencyUS counts from the due time to the end; LateUS is how much of it passed before the probe was sent.
+	LatencyUS, LateUS uint32
+	// The phases; a phase that a kind has not is 0.
+	DNSUS, ConnectUS, TLSUS, WriteUS, FirstByteUS, TransferUS uint32
+	// Status is the HTTP status, 0 for other kinds.
+	Status uint32
+}
+
+// MaxBatch is the most samples a batch may hold.
+const MaxBatch = 10_000
+
+// SampleBatch is one prober's samples in columns, the payload of the SAMPLES stream. Column i of every slice belongs to sample i; texts are indexes into Dict.
+type SampleBatch struct {
+	// Vantage measured; VantageRegion is the region it belongs to, if any.
+	Vantage, VantageRegion string
+	// Boot is when the prober started, in microseconds since 1970; with Counter, which counts its batches from 1, it names the batch for ever.
+	Boot, Counter uint64
+	// Topology is the hash of the configuration the samples were taken under.
+	Topology string
+	Dict     []string
+
+	DueUS                                                     []int64
+	App, Region, Variant                                      []uint32
+	Kind                                                      []Kind
+	Outcome                                                   []Outcome
+	LatencyUS, LateUS                                         []uint32
+	DNSUS, ConnectUS, TLSUS, WriteUS, FirstByteUS, TransferUS []uint32
+	Status                                                    []uint32
+}
+
+// Len is the number of samples.
+func (b *SampleBatch) Len() int { return len(b.DueUS) }
+
+// MessageID names the batch for de-duplication.
+func (b *SampleBatch) MessageID() string {
+	return fmt.Sprintf("%s:%d:%d", b.Vantage, b.Boot, b.Counter)
+}
+
+// Append adds a sample.
+func (b *SampleBatch) Append(s Sample) {
+	b.DueUS = append(b.DueUS, s.DueUS)
+	b.App = append(b.App, b.index(s.App))
+	b.Region = append(b.Region, b.index(s.Region))
+	b.Variant = append(b.Variant, b.index(s.Variant))
+	b.Kind = append(b.Kind, s.Kind)
+	b.Outcome = append(b.Outcome, s.Outcome)
+	b.LatencyUS = append(b.LatencyUS, s.LatencyUS)
+	b.LateUS = append(b.LateUS, s.LateUS)
+	b.DNSUS = append(b.DNSUS, s.DNSUS)
+	b.ConnectUS = append(b.ConnectUS, s.ConnectUS)
+	b.TLSUS = append(b.TLSUS, s.TLSUS)
+	b.WriteUS = append(b.WriteUS, s.WriteUS)
+	b.FirstByteUS = append(b.FirstByteUS, s.FirstByteUS)
+	b.TransferUS = append(b.TransferUS, s.TransferUS)
+	b.Status = append(b.Status, s.Status)
+}
+
+// At returns sample i.
+func (b *SampleBatch) At(i int) Sample {
+	return Sample{
+		App: b.Dict[b.App[i]], Region: b.Dict[b.Region[i]], Variant: b.Dict[b.Variant[i]], Kind: b.Kind[i], Outcome: b.Outcome[i],
+		DueUS: b.DueUS[i], LatencyUS: b.LatencyUS[i], LateUS: b.LateUS[i], DNSUS: b.DNSUS[i], ConnectUS: b.ConnectUS[i], TLSUS: b.TLSUS[i],
+		WriteUS: b.WriteUS[i], FirstByteUS: b.FirstByteUS[i], TransferUS: b.TransferUS[i], Status: b.Status[i],
+	}
+}
+
+// index finds or adds a text in the dictionary, which holds a few dozen names at most.
+func (b *SampleBatch) index(text string) uint32 {
+	for i, d := range b.Dict {
+		if d == text {
+			return uint32(i)
+		}
+	}
+	b.Dict = append(b.Dict, text)
+	return uint32(len(b.Dict) - 1)
+}
+
+// column is one parallel column of the wire form: packed varints under a field number. A column that is all zero is left out.
+type column struct {
+	number protowire.Number
+	len    func(*SampleBatch) int
+	get    func(*SampleBatch, int) uint64
+	grow   func(*SampleBatch, int)
+	set    func(*SampleBatch, int, uint64) bool
+}
+
+func numbers[T ~uint8 | ~uint32](number protowire.Number, field func(*SampleBatch) *[]T) column {
+	return column{
+		number: number,
+		len:    func(b *SampleBatch) int { return len(*field(b)) },
+		get:    func(b *SampleBatch, i int) uint64 { return uint64((*field(b))[i]) },
+		grow:   func(b *SampleBatch, n int) { *field(b) = make([]T, n) },
+		set: func(b *SampleBatch, i int, v uint64) bool {
+			(*field(b))[i] = T(v)
+			return uint64(T(v)) == v
+		},
+	}
+}
+
+// columns is the schema of the parallel columns. Numbers are never reused.
+var columns = []column{
+	numbers(11, func(b *SampleBatch) *[]uint32 { return &b.App }),
+	numbers(12, func(b *SampleBatch) *[]uint32 { return &b.Region }),
+	numbers(13, func(b *SampleBatch) *[]uint32 { return &b.Variant }),
+	numbers(14, func(b *SampleBatch) *[]Kind { return &b.Kind }),
+	numbers(15, func(b *SampleBatch) *[]Outcome { return &b.Outcome }),
+	numbers(16, func(b *SampleBatch) *[]uint32 { return &b.LatencyUS }),
+	numbers(17, func(b *SampleBatch) *[]uint32 { return &b.LateUS }),
+	numbers(18, func(b *SampleBatch) *[]uint32 { return &b.DNSUS }),
+	numbers(19, func(b *SampleBatch) *[]uint32 { return &b.ConnectUS }),
+	numbers(20, func(b *SampleBatch) *[]uint32 { return &b.TLSUS }),
+	numbers(21, func(b *SampleBatch) *[]uint32 { return &b.WriteUS }),
+	numbers(22, func(b *SampleBatch) *[]uint32 { return &b.FirstByteUS }),
+	numbers(23, func(b *SampleBatch) *[]uint32 { return &b.TransferUS }),
+	numbers(24, func(b *SampleBatch) *[]uint32 { return &b.Status }),
+}
+
+// The single fields of the wire form.
+const (
+	fieldVantage protowire.Number = iota + 1
+	fieldBoot
+	fieldCounter
+	fieldVantageRegion
+	fieldDict
+	fieldTopology
+	fieldDue protowire.Number = 10
+)
+
+// Encode validates the batch and returns its wire form: a protobuf message whose columns are packed, the due times as differences.
+func (b *SampleBatch) Encode() ([]byte, error) {
+	if err := b.Validate(); err != nil {
+		return nil, fmt.Errorf("sample batch: %w", err)
+	}
+	var w []byte
+	w = appendText(w, fieldVantage, b.Vantage)
+	w = appendText(w, fieldVantageRegion, b.VantageRegion)
+	w = appendText(w, fieldTopology, b.Topology)
+	w = appendNumber(w, fieldBoot, b.Boot)
+	w = appendNumber(w, fieldCounter, b.Counter)
+	for _, d := range b.Dict {
+		w = protowire.AppendString(protowire.AppendTag(w, fieldDict, protowire.BytesType), d)
+	}
+	var packed []byte
+	last := int64(0)
+	for _, due := range b.DueUS {
+		packed = protowire.AppendVarint(packed, protowire.EncodeZigZag(due-last))
+		last = due
+	}
+	w = protowire.AppendBytes(protowire.AppendTag(w, fieldDue, protowire.BytesType), packed)
+	for _, c := range columns {
+		packed = packed[:0]
+		any := uint64(0)
+		for i := range b.Len() {
+			v := c.get(b, i)
+			any |= v
+			packed = protowire.AppendVarint(packed, v)
+		}
+		if any != 0 {
+			w = protowire.AppendBytes(protowire.AppendTag(w, c.number, protowire.BytesType), packed)
+		}
+	}
+	return w, nil
+}
+
+func appendText(w []byte, n protowire.Number, s string) []byte {
+	if s == "" {
+		return w
+	}
+	return protowire.AppendString(protowire.AppendTag(w, n, protowire.BytesType), s)
+}
+
+// DecodeSampleBatch reads and validates the wire form of a batch and refuses one whose subject is another vantage's. Unknown fields are ignored.
+func DecodeSampleBatch(subject string, data []byte) (*SampleBatch, error) {
+	b := &SampleBatch{}
+	packed := map[protowire.Number][]byte{}
+	err := eachField(data, func(n protowire.Number, f field) error {
+		b.field(n, f, packed)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", subject, err)
+	}
+	if err := b.unpack(packed); err != nil {
+		return nil, fmt.Errorf("%s: %w", subject, err)
+	}
+	if err := b.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", subject, err)
+	}
+	if want := SampleSubject(b.Vantage); want != subject {
+		return nil, fmt.Errorf("subject %s disagrees with its payload, which belongs on %s", subject, want)
+	}
+	return b, nil
+}
+
+func (b *SampleBatch) field(n protowire.Number, f field, packed map[protowire.Number][]byte) {
+	switch n {
+	case fieldBoot:
+		b.Boot = f.number
+	case fieldCounter:
+		b.Counter = f.number
+	case fieldVantage:
+		b.Vantage = f.text()
+	case fieldVantageRegion:
+		b.VantageRegion = f.text()
+	case fieldTopology:
+		b.Topology = f.text()
+	case fieldDict:
+		b.Dict = append(b.Dict, f.text())
+	default:
+		packed[n] = f.bytes
+	}
+}
+
+// unpack fills the columns; each holds as many numbers as there are due times, or none, which means zeroes.
+func (b *SampleBatch) unpack(packed map[protowire.Number][]byte) error {
+	due, last := packed[fieldDue], int64(0)
+	for len(due) > 0 {
+		v, size := protowire.ConsumeVarint(due)
+		if size < 0 {
+			return fmt.Errorf("due times: %w", protowire.ParseError(size))
+		}
+		due = due[size:]
+		last += protowire.DecodeZigZag(v)
+		if b.DueUS = append(b.DueUS, last); len(b.DueUS) > MaxBatch {
+			return fmt.Errorf("more than %d samples", MaxBatch)
+		}
+	}
+	for _, c := range columns {
+		values := packed[c.number]
+		c.grow(b, b.Len())
+		if len(values) == 0 {
+			continue
+		}
+		for i := range b.Len() {
+			v, size := protowire.ConsumeVarint(values)
+			if size < 0 || !c.set(b, i, v) {
+				return fmt.Errorf("column %d: value %d is missing or out of range", c.number, i)
+			}
+			values = values[size:]
+		}
+		if len(values) > 0 {
+			return fmt.Errorf("column %d: %d bytes more than there are samples", c.number, len(values))
+		}
+	}
+	for i, o := range b.Outcome {
+		// An outcome that a newer prober knows is still a measurement that did not end well.
+		if _, ok := outcomeNames[o]; !ok {
+			b.Outcome[i] = OtherError
+		}
+	}
+	return nil
+}
+
+// Validate says whether the batch is well formed: columns of one length, indexes inside the dictionary, known kinds, times inside what ClickHouse can hold.
+func (b *SampleBatch) Validate() error {
+	var c check
+	c.name("vantage", b.Vantage)
+	c.optionalName("vantage region", b.VantageRegion)
+	c.that(b.Boot > 0 && b.Counter > 0, "boot and counter are missing")
+	c.that(b.Len() > 0 && b.Len() <= MaxBatch, "%d samples, not 1 to %d", b.Len(), MaxBatch)
+	for _, col := range columns {
+		c.that(col.len(b) == b.Len(), "column %d holds %d values for %d samples", col.number, col.len(b), b.Len())
+	}
+	if err := c.err(); err != nil {
+		return err
+	}
+	for _, d := range b.Dict {
+		c.optionalName("dictionary entry", d)
+	}
+	const year2100 = 4_102_444_800_000_000
+	for i := range b.Len() {
+		if max(b.App[i], b.Region[i], b.Variant[i]) >= uint32(min(len(b.Dict), math.MaxInt32)) {
+			return errors.New("an index points outside the dictionary")
+		}
+		if b.DueUS[i] <= 0 || b.DueUS[i] > year2100 {
+			return fmt.Errorf("sample %d was due at %d µs, which is not a time", i, b.DueUS[i])
+		}
+		if _, ok := kindNames[b.Kind[i]]; !ok {
+			return fmt.Errorf("sample %d has the unknown kind %d", i, b.Kind[i])
+		}
+		if _, ok := outcomeNames[b.Outcome[i]]; !ok {
+			return fmt.Errorf("sample %d has the unknown outcome %d", i, b.Outcome[i])
+		}
+	}
+	return c.err()
+}

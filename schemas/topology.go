@@ -1,0 +1,395 @@
+package schemas
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// Topology is the content of leeward.yaml: what runs where, how it is measured, judged and moved. Secrets are references (env:NAME, file:PATH), never values.
+type Topology struct {
+	// Version is the version of the file's format: 1.
+	Version  int       `json:"version" yaml:"version"`
+	Regions  []Region  `json:"regions" yaml:"regions"`
+	Vantages []Vantage `json:"vantages" yaml:"vantages"`
+	Apps     []App     `json:"apps" yaml:"apps"`
+}
+
+// Region is a failure domain with its own registry, endpoints, location and jurisdiction.
+type Region struct {
+	Name     string   `json:"name" yaml:"name"`
+	Location Location `json:"location" yaml:"location"`
+	// Jurisdiction is the law the region's data is under, as the user names it (DE, EU, US).
+	Jurisdiction string `json:"jurisdiction" yaml:"jurisdiction"`
+	// Registry is the base URL of the region's own registry; http:// for one without TLS.
+	Registry string `json:"registry" yaml:"registry"`
+}
+
+// Location is a point on the globe, in degrees.
+type Location struct {
+	Latitude  float64 `json:"latitude" yaml:"latitude"`
+	Longitude float64 `json:"longitude" yaml:"longitude"`
+}
+
+// Vantage is a place measurements are taken from; it belongs to at most one region.
+type Vantage struct {
+	Name   string `json:"name" yaml:"name"`
+	Region string `json:"region,omitempty" yaml:"region,omitempty"`
+	// Anchors are host:port addresses outside every app; a vantage that reaches fewer than half of them is blind.
+	Anchors []string `json:"anchors" yaml:"anchors"`
+	// Weight is the share of clients near this vantage; equal when none is given.
+	Weight float64 `json:"weight,omitempty" yaml:"weight,omitempty"`
+}
+
+// App is a workload that runs in several regions.
+type App struct {
+	Name string `json:"name" yaml:"name"`
+	Team string `json:"team,omitempty" yaml:"team,omitempty"`
+	// Mode is observe (decide and record, move nothing) or auto (move).
+	Mode string `json:"mode" yaml:"mode"`
+	// Start is where traffic is when Leeward first sees the app.
+	Start     Candidate  `json:"start" yaml:"start"`
+	Source    Source     `json:"source" yaml:"source"`
+	Images    Images     `json:"images" yaml:"images"`
+	Variants  []Variant  `json:"variants" yaml:"variants"`
+	Endpoints []Endpoint `json:"endpoints" yaml:"endpoints"`
+	Probe     Probe      `json:"probe" yaml:"probe"`
+	Objective Objective  `json:"objective" yaml:"objective"`
+	Gates     Gates      `json:"gates" yaml:"gates"`
+	Failover  Failover   `json:"failover" yaml:"failover"`
+	Targets   []Target   `json:"targets" yaml:"targets"`
+	// Alerts maps alerts to the app's regions.
+	Alerts []AlertRule `json:"alerts,omitempty" yaml:"alerts,omitempty"`
+}
+
+// Source is what the app is built from and what starts a build.
+type Source struct {
+	// Watch are the repositories whose pushes start a build.
+	Watch []Watch `json:"watch" yaml:"watch"`
+	// Context is the build context, a folder below the builder's build root.
+	Context    string            `json:"context" yaml:"context"`
+	Dockerfile string            `json:"dockerfile,omitempty" yaml:"dockerfile,omitempty"`
+	Args       map[string]string `json:"args,omitempty" yaml:"args,omitempty"`
+}
+
+// Watch is a repository and the tags of it that matter.
+type Watch struct {
+	Registry   string   `json:"registry" yaml:"registry"`
+	Repository string   `json:"repository" yaml:"repository"`
+	Tags       []string `json:"tags" yaml:"tags"`
+}
+
+// Images is where built images are pushed first, and the name they have in every registry.
+type Images struct {
+	Registry   string `json:"registry" yaml:"registry"`
+	Repository string `json:"repository" yaml:"repository"`
+}
+
+// Variant is one way to build the app.
+type Variant struct {
+	Name   string            `json:"name" yaml:"name"`
+	Target string            `json:"target" yaml:"target"`
+	Args   map[string]string `json:"args,omitempty" yaml:"args,omitempty"`
+}
+
+// Endpoint is where a candidate of the app can be reached, by kind of probe. Kinds left out are not measured.
+type Endpoint struct {
+	Region  string `json:"region" yaml:"region"`
+	Variant string `json:"variant" yaml:"variant"`
+	// ICMP is a host, TCP a host:port, HTTP a URL.
+	ICMP string `json:"icmp,omitempty" yaml:"icmp,omitempty"`
+	TCP  string `json:"tcp,omitempty" yaml:"tcp,omitempty"`
+	HTTP string `json:"http,omitempty" yaml:"http,omitempty"`
+	// Database is a reference (env: or file:) to a PostgreSQL URL, as the region's app reaches its database.
+	Database string `json:"database,omitempty" yaml:"database,omitempty"`
+}
+
+// Probe is how often an app is measured and when its health changes.
+type Probe struct {
+	Interval Duration `json:"interval" yaml:"interval"`
+	Timeout  Duration `json:"timeout" yaml:"timeout"`
+	// DownAfter and UpAfter are rounds in a row.
+	DownAfter int `json:"down_after" yaml:"down_after"`
+	UpAfter   int `json:"up_after" yaml:"up_after"`
+}
+
+// Objective is what the ranking minimises.
+type Objective struct {
+	// Kind is the kind of sample that stands for a request: icmp, tcp or http.
+	Kind     string   `json:"kind" yaml:"kind"`
+	Quantile float64  `json:"quantile" yaml:"quantile"`
+	Window   Duration `json:"window" yaml:"window"`
+	// WritesPerRequest is how many database writes a request costs; their quantile is added that many times.
+	WritesPerRequest float64 `json:"writes_per_request" yaml:"writes_per_request"`
+}
+
+// Gates are the conditions a candidate must pass; zero leaves a gate out.
+type Gates struct {
+	MinDistanceKM float64  `json:"min_distance_km,omitempty" yaml:"min_distance_km,omitempty"`
+	MaxRTT        Duration `json:"max_rtt,omitempty" yaml:"max_rtt,omitempty"`
+	Jurisdictions []string `json:"jurisdictions,omitempty" yaml:"jurisdictions,omitempty"`
+	MinSamples    int      `json:"min_samples,omitempty" yaml:"min_samples,omitempty"`
+	// MaxAge is how old the newest sample may be.
+	MaxAge Duration `json:"max_age,omitempty" yaml:"max_age,omitempty"`
+}
+
+// Failover is when and how traffic is moved.
+type Failover struct {
+	// Verdicts lets the vantages' own verdicts start a failover; without it only alerts and requests do.
+	Verdicts bool `json:"verdicts" yaml:"verdicts"`
+	// Quorum is the share of sighted vantages that must judge a region down.
+	Quorum float64 `json:"quorum" yaml:"quorum"`
+	// MinVantages is the fewest sighted vantages a quorum needs.
+	MinVantages int `json:"min_vantages" yaml:"min_vantages"`
+	// MaxRankingAge is how old a ranking may be and still be acted on.
+	MaxRankingAge Duration `json:"max_ranking_age" yaml:"max_ranking_age"`
+	// CoolDown is the time after a successful automatic failover in which no other starts by itself.
+	CoolDown Duration `json:"cool_down" yaml:"cool_down"`
+	// Shift are the shares of traffic, in percent, through which a move from a region that still answers goes; a dead region is left at once.
+	Shift  []int    `json:"shift,omitempty" yaml:"shift,omitempty"`
+	Bake   Duration `json:"bake,omitempty" yaml:"bake,omitempty"`
+	Verify Verify   `json:"verify" yaml:"verify"`
+}
+
+// Verify is the outside request that proves a move: its answer carries the instance that served it in a header, region/variant/id.
+type Verify struct {
+	URL     string   `json:"url" yaml:"url"`
+	Header  string   `json:"header" yaml:"header"`
+	Timeout Duration `json:"timeout" yaml:"timeout"`
+}
+
+// Target is something that sends traffic to candidates.
+type Target struct {
+	Name    string         `json:"name" yaml:"name"`
+	HAProxy *HAProxyTarget `json:"haproxy,omitempty" yaml:"haproxy,omitempty"`
+}
+
+// HAProxyTarget is a backend of an HAProxy, changed through its runtime socket.
+type HAProxyTarget struct {
+	// Socket is the path of the runtime socket, as the actuator sees it.
+	Socket  string          `json:"socket" yaml:"socket"`
+	Backend string          `json:"backend" yaml:"backend"`
+	Servers []HAProxyServer `json:"servers" yaml:"servers"`
+}
+
+// HAProxyServer is the server of the backend that stands for a candidate.
+type HAProxyServer struct {
+	Region  string `json:"region" yaml:"region"`
+	Variant string `json:"variant" yaml:"variant"`
+	Server  string `json:"server" yaml:"server"`
+}
+
+// AlertRule maps alerts whose labels match to one of the app's regions.
+type AlertRule struct {
+	Match map[string]string `json:"match" yaml:"match"`
+	// Region names the region; RegionLabel takes it from a label instead.
+	Region      string `json:"region,omitempty" yaml:"region,omitempty"`
+	RegionLabel string `json:"region_label,omitempty" yaml:"region_label,omitempty"`
+}
+
+// Duration is a time.Duration written as in Go: 800ms, 1s, 10m.
+type Duration time.Duration
+
+// D returns the time.Duration.
+func (d Duration) D() time.Duration { return time.Duration(d) }
+
+// String writes the duration as Go does.
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// MarshalText writes the duration as Go does.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads a duration as Go does.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not a duration such as 800ms, 1s or 10m", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Hash is the content hash that services switch at and carry in what they publish.
+func (t Topology) Hash() string {
+	data, err := json.Marshal(t)
+	if err != nil {
+		panic("a topology is always encodable: " + err.Error())
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8])
+}
+
+// App returns the app of that name.
+func (t Topology) App(name string) (App, bool) {
+	i := slices.IndexFunc(t.Apps, func(a App) bool { return a.Name == name })
+	if i < 0 {
+		return App{}, false
+	}
+	return t.Apps[i], true
+}
+
+// Region returns the region of that name.
+func (t Topology) Region(name string) (Region, bool) {
+	i := slices.IndexFunc(t.Regions, func(r Region) bool { return r.Name == name })
+	if i < 0 {
+		return Region{}, false
+	}
+	return t.Regions[i], true
+}
+
+// Vantage returns the vantage of that name.
+func (t Topology) Vantage(name string) (Vantage, bool) {
+	i := slices.IndexFunc(t.Vantages, func(v Vantage) bool { return v.Name == name })
+	if i < 0 {
+		return Vantage{}, false
+	}
+	return t.Vantages[i], true
+}
+
+// Endpoint returns where a candidate can be reached.
+func (a App) Endpoint(c Candidate) (Endpoint, bool) {
+	i := slices.IndexFunc(a.Endpoints, func(e Endpoint) bool { return e.Candidate() == c })
+	if i < 0 {
+		return Endpoint{}, false
+	}
+	return a.Endpoints[i], true
+}
+
+// Candidate is the endpoint's region and variant.
+func (e Endpoint) Candidate() Candidate { return Candidate{e.Region, e.Variant} }
+
+// Regions lists the regions the app has an endpoint in, in the order of the file, each once.
+func (a App) Regions() []string {
+	var names []string
+	for _, e := range a.Endpoints {
+		if !slices.Contains(names, e.Region) {
+			names = append(names, e.Region)
+		}
+	}
+	return names
+}
+
+// Candidates lists every region of the topology with every variant of the app, running or not.
+func (a App) Candidates(t Topology) []Candidate {
+	var all []Candidate
+	for _, r := range t.Regions {
+		for _, v := range a.Variants {
+			all = append(all, Candidate{r.Name, v.Name})
+		}
+	}
+	return all
+}
+
+// DistanceKM is the great-circle distance on a sphere of the earth's mean radius (the haversine formula).
+func (l Location) DistanceKM(o Location) float64 {
+	const radius, degree = 6371.0088, math.Pi / 180
+	dLat, dLon := (o.Latitude-l.Latitude)*degree, (o.Longitude-l.Longitude)*degree
+	h := math.Pow(math.Sin(dLat/2), 2) + math.Cos(l.Latitude*degree)*math.Cos(o.Latitude*degree)*math.Pow(math.Sin(dLon/2), 2)
+	return 2 * radius * math.Asin(math.Sqrt(h))
+}
+
+// TopologyPart is what one key of the topology bucket holds: a region, a vantage, an app, or the index that names them all.
+type TopologyPart struct {
+	Region  *Region        `json:"region,omitempty"`
+	Vantage *Vantage       `json:"vantage,omitempty"`
+	App     *App           `json:"app,omitempty"`
+	Current *TopologyIndex `json:"current,omitempty"`
+}
+
+// TopologyIndex is the key "current": the hash services switch at and the parts it is made of, in order.
+type TopologyIndex struct {
+	Hash     string    `json:"hash"`
+	Version  int       `json:"version"`
+	Regions  []string  `json:"regions"`
+	Vantages []string  `json:"vantages"`
+	Apps     []string  `json:"apps"`
+	Actor    string    `json:"actor"`
+	At       time.Time `json:"at"`
+}
+
+// CurrentKey is the key of the topology's index.
+const CurrentKey = "current"
+
+// Validate says whether the part is exactly one thing.
+func (p TopologyPart) Validate() error {
+	n := 0
+	for _, set := range []bool{p.Region != nil, p.Vantage != nil, p.App != nil, p.Current != nil} {
+		if set {
+			n++
+		}
+	}
+	if n != 1 {
+		return errors.New("a part of the topology is one region, vantage, app or index")
+	}
+	return nil
+}
+
+// Key is the kind and name of the part.
+func (p TopologyPart) Key() []string {
+	switch {
+	case p.Region != nil:
+		return []string{"region", p.Region.Name}
+	case p.Vantage != nil:
+		return []string{"vantage", p.Vantage.Name}
+	case p.App != nil:
+		return []string{"app", p.App.Name}
+	default:
+		return []string{CurrentKey}
+	}
+}
+
+// Parts takes the topology apart, the index last: whoever sees the index can read the rest.
+func (t Topology) Parts(actor string, at time.Time) []TopologyPart {
+	index := TopologyIndex{Hash: t.Hash(), Version: t.Version, Actor: actor, At: at}
+	var parts []TopologyPart
+	for _, r := range t.Regions {
+		index.Regions = append(index.Regions, r.Name)
+		parts = append(parts, TopologyPart{Region: &r})
+	}
+	for _, v := range t.Vantages {
+		index.Vantages = append(index.Vantages, v.Name)
+		parts = append(parts, TopologyPart{Vantage: &v})
+	}
+	for _, a := range t.Apps {
+		index.Apps = append(index.Apps, a.Name)
+		parts = append(parts, TopologyPart{App: &a})
+	}
+	return append(parts, TopologyPart{Current: &index})
+}
+
+// Assemble puts a topology together from the parts its index names; ErrTorn when they are not yet, or no longer, the ones the index was written for.
+func Assemble(parts map[string]TopologyPart) (Topology, error) {
+	current, ok := parts[CurrentKey]
+	if !ok || current.Current == nil {
+		return Topology{}, ErrTorn
+	}
+	index := current.Current
+	t := Topology{Version: index.Version}
+	for _, name := range index.Regions {
+		if p := parts[KeyOf("region", name)]; p.Region != nil {
+			t.Regions = append(t.Regions, *p.Region)
+		}
+	}
+	for _, name := range index.Vantages {
+		if p := parts[KeyOf("vantage", name)]; p.Vantage != nil {
+			t.Vantages = append(t.Vantages, *p.Vantage)
+		}
+	}
+	for _, name := range index.Apps {
+		if p := parts[KeyOf("app", name)]; p.App != nil {
+			t.Apps = append(t.Apps, *p.App)
+		}
+	}
+	if t.Hash() != index.Hash {
+		return Topology{}, ErrTorn
+	}
+	return t, nil
+}
+
+// ErrTorn says that the parts of a topology do not add up to the hash its index names; the next write of the index heals it.
+var ErrTorn = errors.New("the topology's parts do not match its index")
