@@ -1,0 +1,152 @@
+// Package bus speaks to NATS JetStream: events with their contracts, key-value buckets as live mirrors, whole streams for those who store them.
+// It is the only importer of the NATS client, and the only place that decides what is tried again.
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+	"github.com/sethvargo/go-retry"
+
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+// Options say where the bus is and who connects.
+type Options struct {
+	// URL is the server, or several by comma.
+	URL string
+	// Domain is the JetStream domain samples are written to; empty for the server's own.
+	Domain string
+	// Seed is the path of the file that holds the user's nkey seed.
+	Seed    string
+	Service schemas.Service
+	// Vantage tells probers apart.
+	Vantage string
+	Log     zerolog.Logger
+}
+
+// Bus is a connection that lasts as long as the process: it is made again for ever after a loss.
+type Bus struct {
+	conn    *nats.Conn
+	js      jetstream.JetStream
+	local   jetstream.JetStream
+	service schemas.Service
+	user    string
+	log     zerolog.Logger
+
+	mu          sync.Mutex
+	reconnected chan struct{}
+	closed      chan struct{}
+}
+
+// Connect starts connecting and returns at once: a bus that is not there yet is waited for by whoever uses it.
+func Connect(o Options) (*Bus, error) {
+	user := schemas.UserName(o.Service, o.Vantage)
+	b := &Bus{service: o.Service, user: user, log: o.Log, reconnected: make(chan struct{}), closed: make(chan struct{})}
+	nkey, err := nats.NkeyOptionFromSeed(o.Seed)
+	if err != nil {
+		return nil, fmt.Errorf("bus user %s: read nkey seed %s: %w", user, o.Seed, err)
+	}
+	b.conn, err = nats.Connect(o.URL, nkey, nats.Name(user),
+		nats.CustomInboxPrefix(schemas.InboxPrefix(user)),
+		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(200*time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
+		nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2), nats.ReconnectBufSize(-1),
+		nats.ConnectHandler(func(*nats.Conn) { b.announce() }),
+		nats.ReconnectHandler(func(*nats.Conn) { o.Log.Info().Msg("bus found again"); b.announce() }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				o.Log.Warn().Err(err).Msg("bus lost")
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			o.Log.Warn().Err(err).Msg("bus refused or dropped something")
+		}),
+		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("connect to bus %s as %s: %w", o.URL, user, err)
+	}
+	if b.js, err = jetstream.New(b.conn); err != nil {
+		return nil, fmt.Errorf("bus: %w", err)
+	}
+	b.local = b.js
+	if o.Domain != "" {
+		if b.local, err = jetstream.NewWithDomain(b.conn, o.Domain); err != nil {
+			return nil, fmt.Errorf("bus domain %s: %w", o.Domain, err)
+		}
+	}
+	return b, nil
+}
+
+// Close ends the connection and waits until it is closed.
+func (b *Bus) Close() {
+	b.conn.Close()
+	<-b.closed
+}
+
+// Ready returns why the bus can not be used now, or nil.
+func (b *Bus) Ready() error {
+	if !b.conn.IsConnected() {
+		return errors.New("the bus is not connected")
+	}
+	return nil
+}
+
+// User is the bus user of this connection.
+func (b *Bus) User() string { return b.user }
+
+// announce wakes everyone who waits for a new connection.
+func (b *Bus) announce() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.reconnected)
+	b.reconnected = make(chan struct{})
+}
+
+// connection returns a channel that is closed at the next (re)connection.
+func (b *Bus) connection() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.reconnected
+}
+
+// retryable marks what another try may cure: a lost connection, a time-out, a server that is starting or has no room at the moment.
+func retryable(err error) error {
+	if err == nil {
+		return nil
+	}
+	var api *jetstream.APIError
+	switch {
+	case errors.Is(err, nats.ErrPermissionViolation), errors.Is(err, nats.ErrMaxPayload), errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &api) && api.Code != 503 && api.Code != 408:
+		return err
+	}
+	return retry.RetryableError(err)
+}
+
+// again tries until it works, is refused for good, or ctx ends.
+func again(ctx context.Context, try func(context.Context) error) error {
+	backoff := retry.WithCappedDuration(2*time.Second, retry.NewExponential(50*time.Millisecond))
+	return retry.Do(ctx, backoff, func(ctx context.Context) error {
+		one, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		return retryable(try(one))
+	})
+}
+
+// pause waits, or returns false when ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}

@@ -1,0 +1,90 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+// Create makes every stream, bucket and durable consumer of the contracts, or changes them to fit; what exists and fits stays. Only the setup user may.
+// Every vantage gets a durable consumer of its own for what probers read.
+func (b *Bus) Create(ctx context.Context, vantages []string) error {
+	for _, s := range schemas.Streams() {
+		if err := again(ctx, func(ctx context.Context) error { return b.createStream(ctx, s) }); err != nil {
+			return fmt.Errorf("create stream %s: %w", s.Name, err)
+		}
+	}
+	for _, k := range schemas.Buckets() {
+		if err := again(ctx, func(ctx context.Context) error { return b.createBucket(ctx, k) }); err != nil {
+			return fmt.Errorf("create bucket %s: %w", k.Name, err)
+		}
+	}
+	for _, c := range schemas.Catalog() {
+		for _, reader := range c.Readers {
+			instances := []string{""}
+			if reader == schemas.Prober {
+				instances = vantages
+			}
+			for _, instance := range instances {
+				if err := again(ctx, func(ctx context.Context) error { return b.createDurable(ctx, c, reader, instance) }); err != nil {
+					return fmt.Errorf("create consumer %s: %w", c.Durable(reader, instance), err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (b *Bus) createStream(ctx context.Context, s schemas.StreamContract) error {
+	config := jetstream.StreamConfig{
+		Name: s.Name, Description: s.Doc, Subjects: s.Subjects, Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy,
+		Discard: jetstream.DiscardNew, MaxAge: s.MaxAge, MaxBytes: s.MaxBytes, Duplicates: s.Duplicates, AllowDirect: true,
+		Metadata: map[string]string{metadataIncarnation: uuid.NewString()},
+	}
+	existing, err := b.js.Stream(ctx, s.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		_, err = b.js.CreateStream(ctx, config)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	config.Metadata = existing.CachedInfo().Config.Metadata
+	_, err = b.js.UpdateStream(ctx, config)
+	return err
+}
+
+func (b *Bus) createBucket(ctx context.Context, k schemas.BucketContract) error {
+	config := jetstream.KeyValueConfig{Bucket: k.Name, Description: k.Doc, Storage: jetstream.FileStorage, History: 1}
+	if k.Expires {
+		config.LimitMarkerTTL = time.Minute
+	}
+	_, err := b.js.CreateOrUpdateKeyValue(ctx, config)
+	return err
+}
+
+func (b *Bus) createDurable(ctx context.Context, c schemas.Contract, reader schemas.Service, instance string) error {
+	name := c.Durable(reader, instance)
+	stream, err := b.js.Stream(ctx, c.Stream)
+	if err != nil {
+		return err
+	}
+	if consumer, err := stream.Consumer(ctx, name); err == nil && consumer.CachedInfo().Config.FilterSubject == c.Filter() {
+		return nil
+	}
+	policy := jetstream.DeliverAllPolicy
+	if c.Deliver == schemas.DeliverNew {
+		policy = jetstream.DeliverNewPolicy
+	}
+	_, err = stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable: name, Description: c.Doc, FilterSubject: c.Filter(), DeliverPolicy: policy,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: 64,
+	})
+	return err
+}

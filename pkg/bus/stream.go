@@ -1,0 +1,128 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Message is a stored message as those see it who read a whole stream.
+type Message struct {
+	Stream   string
+	Sequence uint64
+	Subject  string
+	Header   nats.Header
+	Data     []byte
+	// Stored is when the server stored it.
+	Stored time.Time
+}
+
+// StreamState is what a stream holds.
+type StreamState struct {
+	// Incarnation is the uuid the stream was created with: a stream that was wiped and made again is another one.
+	Incarnation string
+	First, Last uint64
+	Messages    uint64
+	Bytes       uint64
+}
+
+// metadataIncarnation is the key of a stream's uuid in its metadata.
+const metadataIncarnation = "leeward-incarnation"
+
+// State returns what a stream holds now.
+func (b *Bus) State(ctx context.Context, stream string) (StreamState, error) {
+	var info *jetstream.StreamInfo
+	err := again(ctx, func(ctx context.Context) error {
+		s, err := b.local.Stream(ctx, stream)
+		if err != nil {
+			return err
+		}
+		info = s.CachedInfo()
+		return nil
+	})
+	if err != nil {
+		return StreamState{}, fmt.Errorf("stream %s: %w", stream, err)
+	}
+	return StreamState{
+		Incarnation: info.Config.Metadata[metadataIncarnation],
+		First:       info.State.FirstSeq, Last: info.State.LastSeq, Messages: info.State.Msgs, Bytes: info.State.Bytes,
+	}, nil
+}
+
+// Tail calls each for every message of a stream from a sequence on, in order and without a gap that the stream does not have, until ctx ends or each fails.
+// subjects narrows it; none means all. It survives the loss of the bus; a slow each slows the reading.
+func (b *Bus) Tail(ctx context.Context, stream string, from uint64, subjects []string, each func(Message) error) error {
+	next := max(from, 1)
+	for {
+		err := b.tail(ctx, stream, next, subjects, func(m Message) error {
+			if m.Sequence < next {
+				return nil
+			}
+			if err := each(m); err != nil {
+				return stopTail{err}
+			}
+			next = m.Sequence + 1
+			return nil
+		})
+		var stop stopTail
+		if errors.As(err, &stop) {
+			return stop.error
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		b.log.Warn().Err(err).Str("stream", stream).Msg("stream reading interrupted")
+		if !pause(ctx, 500*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+}
+
+// stopTail carries the reader's own error out of a tail, past what is tried again.
+type stopTail struct{ error }
+
+func (b *Bus) tail(ctx context.Context, stream string, from uint64, subjects []string, each func(Message) error) error {
+	reconnected := b.connection()
+	one, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	consumer, err := b.local.OrderedConsumer(one, stream, jetstream.OrderedConsumerConfig{
+		FilterSubjects: subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
+		NamePrefix: "tail-" + b.user + "-" + nats.NewInbox()[7:], MaxResetAttempts: 1,
+	})
+	if err != nil {
+		return err
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(256), jetstream.PullHeartbeat(2*time.Second), jetstream.PullExpiry(10*time.Second))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	stop := context.AfterFunc(ctx, messages.Stop)
+	defer stop()
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-reconnected:
+			messages.Stop()
+		case <-done:
+		}
+	}()
+	for {
+		m, err := messages.Next()
+		if err != nil {
+			return err
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return err
+		}
+		if err := each(Message{Stream: stream, Sequence: meta.Sequence.Stream, Subject: m.Subject(), Header: m.Headers(), Data: m.Data(), Stored: meta.Timestamp}); err != nil {
+			return err
+		}
+	}
+}
