@@ -28,7 +28,9 @@ type Epoch struct {
 }
 
 // Compare orders epochs by term, then number.
-func (e Epoch) Compare(o Epoch) int { return cmp.Or(cmp.Compare(e.Term, o.Term), cmp.Compare(e.N, o.N)) }
+func (e Epoch) Compare(o Epoch) int {
+	return cmp.Or(cmp.Compare(e.Term, o.Term), cmp.Compare(e.N, o.N))
+}
 
 // Next is the smallest epoch above e in the same term.
 func (e Epoch) Next() Epoch { return Epoch{Term: max(e.Term, 1), N: e.N + 1} }

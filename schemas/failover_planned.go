@@ -28,4 +28,6 @@ func (e FailoverPlanned) Validate() error {
 func (e FailoverPlanned) Key() []string { return []string{e.Plan.App} }
 
 // Identity is the plan's id and state.
-func (e FailoverPlanned) Identity() string { return "planned:" + e.Plan.ID + ":" + string(e.Plan.State) }
+func (e FailoverPlanned) Identity() string {
+	return "planned:" + e.Plan.ID + ":" + string(e.Plan.State)
+}

@@ -7,7 +7,8 @@ type ImagePushed struct {
 	// Source is the kind of webhook (distribution) or "reconcile" for what was found by comparing tags at start.
 	Source string `json:"source"`
 	// Delivery is the sender's id of the notification.
-	Delivery   string `json:"delivery"`
+	Delivery string `json:"delivery"`
+	// Registry is host:port, without a scheme.
 	Registry   string `json:"registry"`
 	Repository string `json:"repository"`
 	Tag        string `json:"tag"`
@@ -38,8 +39,8 @@ func (e ImagePushed) Validate() error {
 	return c.err()
 }
 
-// Key is the repository.
-func (e ImagePushed) Key() []string { return []string{e.Repository} }
+// Key is the registry, the repository and the tag, so that the last push of a tag can be found.
+func (e ImagePushed) Key() []string { return []string{e.Registry, e.Repository, e.Tag} }
 
 // Identity is the sender's delivery id within its source.
 func (e ImagePushed) Identity() string { return "push:" + e.Source + ":" + e.Delivery }

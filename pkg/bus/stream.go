@@ -53,6 +53,26 @@ func (b *Bus) State(ctx context.Context, stream string) (StreamState, error) {
 	}, nil
 }
 
+// Last returns the newest message a stream holds on a subject; ErrNotFound when there is none.
+func (b *Bus) Last(ctx context.Context, stream, subject string) (Message, error) {
+	var raw *jetstream.RawStreamMsg
+	err := again(ctx, func(ctx context.Context) error {
+		s, err := b.js.Stream(ctx, stream)
+		if err != nil {
+			return err
+		}
+		raw, err = s.GetLastMsgForSubject(ctx, subject)
+		return err
+	})
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Message{}, fmt.Errorf("%s on %s: %w", stream, subject, ErrNotFound)
+	}
+	if err != nil {
+		return Message{}, fmt.Errorf("read %s on %s: %w", stream, subject, err)
+	}
+	return Message{Stream: stream, Sequence: raw.Sequence, Subject: raw.Subject, Header: raw.Header, Data: raw.Data, Stored: raw.Time}, nil
+}
+
 // Tail calls each for every message of a stream from a sequence on, in order and without a gap that the stream does not have, until ctx ends or each fails.
 // subjects narrows it; none means all. It survives the loss of the bus; a slow each slows the reading.
 func (b *Bus) Tail(ctx context.Context, stream string, from uint64, subjects []string, each func(Message) error) error {

@@ -1,0 +1,105 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/leeward-failover/leeward/pkg/config"
+)
+
+func example(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("../../examples/leeward.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func TestExampleIsValidAndItsHashIsStable(t *testing.T) {
+	one, err := config.Parse("leeward.yaml", []byte(example(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := config.Parse("other.yaml", []byte("# a comment\n"+example(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one.Hash() != two.Hash() {
+		t.Errorf("a comment changed the hash from %s to %s", one.Hash(), two.Hash())
+	}
+}
+
+func TestEveryProblemIsReportedWithItsPlace(t *testing.T) {
+	for name, c := range map[string]struct {
+		old, new string
+		want     []string
+	}{
+		"broken YAML":      {"regions:\n", "regions: [\n", []string{"not YAML"}},
+		"unknown field":    {"    team: storefront\n", "    taem: storefront\n", []string{`unknown field "taem" in apps[0] (did you mean "team"?)`}},
+		"literal secret":   {`database: "env:SHOP_DATABASE_URL"}` + "\n      - {region: frankfurt, variant: slim", `database: "postgres://u:hunter2@db/shop"}` + "\n      - {region: frankfurt, variant: slim", []string{"apps[0].endpoints[0].database: holds a literal secret, not a reference"}},
+		"bad duration":     {"interval: 1s", "interval: soon", []string{`"soon" is not a duration`}},
+		"wrong shape":      {"    mode: auto\n", "    mode: [auto]\n", []string{"apps[0].mode is a list, not a single value"}},
+		"no such region":   {"start: {region: frankfurt", "start: {region: paris", []string{"paris/slim has no endpoint"}},
+		"own repository":   {"repository: base/node", "repository: shop", []string{"each build would start another"}},
+		"duplicate field":  {"    mode: auto\n", "    mode: auto\n    mode: observe\n", []string{""}},
+		"two at once":      {"version: 1\n", "version: 7\ncolour: red\n", []string{`unknown field "colour"`}},
+		"second document":  {"vantages:\n", "---\nvantages:\n", []string{"second document"}},
+		"empty value":      {"    mode: auto\n", "    mode:\n", []string{"apps[0].mode has no value"}},
+		"URL with secret":  {"registry: http://10.88.1.1:5000", "registry: http://me:pw@10.88.1.1:5000", []string{"regions[0].registry: holds a secret"}},
+		"missing server":   {"            - {region: tokyo, variant: slim, server: tokyo-slim}\n", "", []string{"no server stands for tokyo/slim"}},
+		"socket injection": {"server: tokyo-slim}", "server: \"tokyo; shutdown\"}", []string{"is not a server name"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := example(t)
+			if !strings.Contains(text, c.old) {
+				t.Fatalf("the example no longer contains %q", c.old)
+			}
+			_, err := config.Parse("leeward.yaml", []byte(strings.Replace(text, c.old, c.new, 1)))
+			var problems config.Problems
+			if !errors.As(err, &problems) {
+				t.Fatalf("Parse = %v, want problems", err)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("got:\n%v\nwant: %s", err, want)
+				}
+			}
+			for _, p := range problems {
+				if p.Line < 2 || p.Column < 1 || strings.Contains(p.Message, "hunter2") {
+					t.Errorf("problem %+v has no place, or leaks", p)
+				}
+			}
+		})
+	}
+}
+
+func TestSeveralProblemsComeTogetherInTheOrderOfTheFile(t *testing.T) {
+	text := example(t)
+	for old, repl := range map[string]string{"    team: storefront\n": "    taem: x\n", "interval: 1s": "interval: soon", "quorum: 0.5": "quorums: 0.5"} {
+		text = strings.Replace(text, old, repl, 1)
+	}
+	_, err := config.Parse("leeward.yaml", []byte(text))
+	var problems config.Problems
+	if !errors.As(err, &problems) || len(problems) != 3 {
+		t.Fatalf("got %v, want three problems", err)
+	}
+	for i := 1; i < len(problems); i++ {
+		if problems[i].Line < problems[i-1].Line {
+			t.Errorf("problem %d comes before line %d", i, problems[i-1].Line)
+		}
+	}
+}
+
+func FuzzParseNeverPanics(f *testing.F) {
+	f.Add([]byte("version: 1\nregions: [{name: a}]\n"))
+	f.Add([]byte("a: &x [*x]"))
+	f.Add([]byte("? [a]\n: b"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if _, err := config.Parse("f", data); err == nil && len(data) < 50 {
+			t.Errorf("%q is a topology?", data)
+		}
+	})
+}

@@ -1,0 +1,347 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+// complete fills in what a file may leave out.
+func complete(t *schemas.Topology) {
+	for i := range t.Apps {
+		a := &t.Apps[i]
+		a.Mode = orDefault(a.Mode, "observe")
+		a.Source.Dockerfile = orDefault(a.Source.Dockerfile, "Dockerfile")
+		a.Probe.Interval = orDefault(a.Probe.Interval, schemas.Duration(time.Second))
+		a.Probe.Timeout = orDefault(a.Probe.Timeout, schemas.Duration(800*time.Millisecond))
+		a.Probe.DownAfter = orDefault(a.Probe.DownAfter, 3)
+		a.Probe.UpAfter = orDefault(a.Probe.UpAfter, 3)
+		a.Objective.Kind = orDefault(a.Objective.Kind, "http")
+		a.Objective.Quantile = orDefault(a.Objective.Quantile, 0.95)
+		a.Objective.Window = orDefault(a.Objective.Window, schemas.Duration(10*time.Minute))
+		a.Failover.Quorum = orDefault(a.Failover.Quorum, 0.5)
+		a.Failover.MinVantages = orDefault(a.Failover.MinVantages, 2)
+		a.Failover.MaxRankingAge = orDefault(a.Failover.MaxRankingAge, schemas.Duration(15*time.Minute))
+		a.Failover.CoolDown = orDefault(a.Failover.CoolDown, schemas.Duration(time.Hour))
+		a.Failover.Verify.Header = orDefault(a.Failover.Verify.Header, "X-Leeward-Instance")
+		a.Failover.Verify.Timeout = orDefault(a.Failover.Verify.Timeout, schemas.Duration(10*time.Second))
+		if len(a.Failover.Shift) == 0 {
+			a.Failover.Shift = []int{1, 5, 25, 50, 100}
+		}
+		a.Failover.Bake = orDefault(a.Failover.Bake, schemas.Duration(10*time.Second))
+	}
+}
+
+func orDefault[T comparable](value, fallback T) T {
+	var zero T
+	if value == zero {
+		return fallback
+	}
+	return value
+}
+
+// validator checks what a topology means; the decoder knows where each path stood.
+type validator struct{ d *decoder }
+
+// failf reports a problem at a path, or at its nearest parent that stands in the file.
+func (v validator) failf(path, hint, format string, args ...any) {
+	at, ok := position{1, 1}, false
+	for p := path; ; {
+		if at, ok = v.d.positions[p]; ok {
+			break
+		}
+		cut := strings.LastIndexAny(p, ".[")
+		if cut < 0 {
+			at = position{1, 1}
+			break
+		}
+		p = p[:cut]
+	}
+	v.d.fail(at, path+": "+fmt.Sprintf(format, args...), hint)
+}
+
+func (v validator) topology(t schemas.Topology) {
+	if t.Version != 1 {
+		v.failf("version", "write version: 1", "%d is not a version of this format", t.Version)
+	}
+	names := unique{v, map[string]bool{}}
+	for i, r := range t.Regions {
+		path := at("regions", i)
+		names.add(path+".name", r.Name)
+		v.url(path+".registry", r.Registry)
+		if r.Location.Latitude < -90 || r.Location.Latitude > 90 || r.Location.Longitude < -180 || r.Location.Longitude > 180 {
+			v.failf(path+".location", "latitude is -90 to 90, longitude -180 to 180", "is not a place on earth")
+		}
+		if r.Jurisdiction == "" {
+			v.failf(path+".jurisdiction", "name the law the region is under, as DE or US", "is missing")
+		}
+	}
+	if len(t.Regions) < 2 {
+		v.failf("regions", "", "a failover needs two regions, and there are %d", len(t.Regions))
+	}
+	v.vantages(t)
+	names = unique{v, map[string]bool{}}
+	for i, a := range t.Apps {
+		path := at("apps", i)
+		names.add(path+".name", a.Name)
+		v.app(path, a, t)
+	}
+}
+
+func (v validator) vantages(t schemas.Topology) {
+	names := unique{v, map[string]bool{}}
+	for i, p := range t.Vantages {
+		path := at("vantages", i)
+		names.add(path+".name", p.Name)
+		if p.Region != "" {
+			v.region(path+".region", p.Region, t)
+		}
+		for j, a := range p.Anchors {
+			v.hostPort(at(path+".anchors", j), a)
+		}
+		if p.Weight < 0 {
+			v.failf(path+".weight", "", "is negative")
+		}
+	}
+	if len(t.Vantages) == 0 {
+		v.failf("vantages", "one prober in each region and one outside is a good start", "there are none, so nothing would be measured")
+	}
+}
+
+func (v validator) app(path string, a schemas.App, t schemas.Topology) {
+	v.oneOf(path+".mode", a.Mode, "observe", "auto")
+	v.source(path, a)
+	names := unique{v, map[string]bool{}}
+	for i, variant := range a.Variants {
+		names.add(at(path+".variants", i)+".name", variant.Name)
+	}
+	if len(a.Variants) == 0 {
+		v.failf(path+".variants", "", "an app has at least one variant")
+	}
+	v.endpoints(path, a, t)
+	if _, ok := a.Endpoint(a.Start); !ok {
+		v.failf(path+".start", "name a region and variant that has an endpoint", "%s has no endpoint", a.Start)
+	}
+	v.probe(path+".probe", a.Probe)
+	v.objective(path+".objective", a.Objective)
+	v.failover(path+".failover", a.Failover)
+	names = unique{v, map[string]bool{}}
+	for i, target := range a.Targets {
+		names.add(at(path+".targets", i)+".name", target.Name)
+		v.target(at(path+".targets", i), target, a)
+	}
+	for i, rule := range a.Alerts {
+		v.alert(at(path+".alerts", i), rule, t)
+	}
+}
+
+func (v validator) source(path string, a schemas.App) {
+	for i, w := range a.Source.Watch {
+		p := at(path+".source.watch", i)
+		v.url(p+".registry", w.Registry)
+		v.text(p+".repository", w.Repository)
+		if len(w.Tags) == 0 {
+			v.failf(p+".tags", "list the tags that should start a build", "is empty")
+		}
+		if w.Registry == a.Images.Registry && w.Repository == a.Images.Repository {
+			v.failf(p+".repository", "", "is where built images are pushed to: each build would start another")
+		}
+	}
+	if len(a.Source.Watch) == 0 {
+		return
+	}
+	v.text(path+".source.context", a.Source.Context)
+	for _, p := range []string{a.Source.Context, a.Source.Dockerfile} {
+		if p != "" && !filepath.IsLocal(p) {
+			v.failf(path+".source", "paths are below the builder's build root", "%q leaves the build root", p)
+		}
+	}
+	v.url(path+".images.registry", a.Images.Registry)
+	v.text(path+".images.repository", a.Images.Repository)
+}
+
+func (v validator) endpoints(path string, a schemas.App, t schemas.Topology) {
+	seen := map[schemas.Candidate]bool{}
+	for i, e := range a.Endpoints {
+		p := at(path+".endpoints", i)
+		v.region(p+".region", e.Region, t)
+		if !slices.ContainsFunc(a.Variants, func(x schemas.Variant) bool { return x.Name == e.Variant }) {
+			v.failf(p+".variant", "", "%q is not a variant of %s", e.Variant, a.Name)
+		}
+		if seen[e.Candidate()] {
+			v.failf(p, "", "%s stands twice", e.Candidate())
+		}
+		seen[e.Candidate()] = true
+		if e.ICMP == "" && e.TCP == "" && e.HTTP == "" {
+			v.failf(p, "give it icmp, tcp or http", "nothing could be measured here")
+		}
+		if e.TCP != "" {
+			v.hostPort(p+".tcp", e.TCP)
+		}
+		if e.HTTP != "" {
+			v.url(p+".http", e.HTTP)
+		}
+		if e.Database != "" {
+			v.reference(p+".database", e.Database)
+		}
+	}
+}
+
+func (v validator) probe(path string, p schemas.Probe) {
+	if p.Interval.D() < 100*time.Millisecond {
+		v.failf(path+".interval", "100ms is the shortest", "%s is too short", p.Interval)
+	}
+	if p.Timeout.D() < time.Millisecond || p.Timeout.D() > time.Minute {
+		v.failf(path+".timeout", "from 1ms to 1m", "%s is out of range", p.Timeout)
+	}
+	if p.DownAfter < 1 || p.UpAfter < 1 {
+		v.failf(path, "", "down_after and up_after count rounds, from 1")
+	}
+}
+
+func (v validator) objective(path string, o schemas.Objective) {
+	v.oneOf(path+".kind", o.Kind, "icmp", "tcp", "http")
+	if o.Quantile <= 0 || o.Quantile >= 1 {
+		v.failf(path+".quantile", "as 0.95", "%g is not between 0 and 1", o.Quantile)
+	}
+	if o.Window.D() < 10*time.Second || o.Window.D() > 24*time.Hour {
+		v.failf(path+".window", "from 10s to 24h", "%s is out of range", o.Window)
+	}
+	if o.WritesPerRequest < 0 {
+		v.failf(path+".writes_per_request", "", "is negative")
+	}
+}
+
+func (v validator) failover(path string, f schemas.Failover) {
+	if f.Quorum <= 0 || f.Quorum > 1 {
+		v.failf(path+".quorum", "as 0.5 for half of the sighted vantages", "%g is not a share", f.Quorum)
+	}
+	if f.MinVantages < 1 {
+		v.failf(path+".min_vantages", "", "is less than 1")
+	}
+	for i, share := range f.Shift {
+		if share < 1 || share > 100 || (i > 0 && share <= f.Shift[i-1]) {
+			v.failf(path+".shift", "as [1, 5, 25, 50, 100]", "shares grow from 1 to 100")
+			break
+		}
+	}
+	if f.Shift[len(f.Shift)-1] != 100 {
+		v.failf(path+".shift", "as [1, 5, 25, 50, 100]", "does not end at 100")
+	}
+	v.url(path+".verify.url", f.Verify.URL)
+}
+
+func (v validator) target(path string, target schemas.Target, a schemas.App) {
+	h := target.HAProxy
+	if h == nil {
+		v.failf(path, "the kinds are: haproxy", "has no kind")
+		return
+	}
+	v.text(path+".haproxy.backend", h.Backend)
+	if !filepath.IsAbs(h.Socket) {
+		v.failf(path+".haproxy.socket", "the absolute path of HAProxy's stats socket", "%q is not an absolute path", h.Socket)
+	}
+	for _, e := range a.Endpoints {
+		if !slices.ContainsFunc(h.Servers, func(s schemas.HAProxyServer) bool { return s.Region == e.Region && s.Variant == e.Variant }) {
+			v.failf(path+".haproxy.servers", "traffic could not be moved there", "no server stands for %s", e.Candidate())
+		}
+	}
+	for i, s := range h.Servers {
+		p := at(path+".haproxy.servers", i)
+		if _, ok := a.Endpoint(schemas.Candidate{Region: s.Region, Variant: s.Variant}); !ok {
+			v.failf(p, "", "%s/%s has no endpoint", s.Region, s.Variant)
+		}
+		if !serverName.MatchString(s.Server) {
+			v.failf(p+".server", "letters, digits, dot, dash, underscore", "%q is not a server name", s.Server)
+		}
+	}
+	if !serverName.MatchString(h.Backend) {
+		v.failf(path+".haproxy.backend", "letters, digits, dot, dash, underscore", "%q is not a backend name", h.Backend)
+	}
+}
+
+var serverName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+
+func (v validator) alert(path string, rule schemas.AlertRule, t schemas.Topology) {
+	if len(rule.Match) == 0 {
+		v.failf(path+".match", "as {alertname: RegionDown}", "is empty: it would claim every alert")
+	}
+	if (rule.Region == "") == (rule.RegionLabel == "") {
+		v.failf(path, "", "needs either region or region_label")
+	}
+	if rule.Region != "" {
+		v.region(path+".region", rule.Region, t)
+	}
+}
+
+func (v validator) region(path, name string, t schemas.Topology) {
+	if _, ok := t.Region(name); !ok {
+		var known []string
+		for _, r := range t.Regions {
+			known = append(known, r.Name)
+		}
+		v.failf(path, "the regions are "+strings.Join(known, ", "), "%q is not a region", name)
+	}
+}
+
+func (v validator) text(path, value string) {
+	if value == "" {
+		v.failf(path, "", "is missing")
+	}
+}
+
+func (v validator) oneOf(path, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		v.failf(path, "one of "+strings.Join(allowed, ", "), "%q is not known", value)
+	}
+}
+
+func (v validator) hostPort(path, value string) {
+	host, port, err := net.SplitHostPort(value)
+	if n, bad := strconv.Atoi(port); err != nil || bad != nil || host == "" || n < 1 || n > 65535 {
+		v.failf(path, "as 10.0.0.1:5432", "%q is not host:port", value)
+	}
+}
+
+func (v validator) url(path, value string) {
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		v.failf(path, "as https://registry.example.com", "%q is not an http or https address", value)
+		return
+	}
+	if u.User != nil {
+		v.failf(path, "give credentials by reference", "holds a secret")
+	}
+}
+
+func (v validator) reference(path, value string) {
+	if kind, rest, ok := strings.Cut(value, ":"); !ok || rest == "" || (kind != "env" && kind != "file") {
+		v.failf(path, "write env:NAME or file:/path, and keep the value out of this file", "holds a literal secret, not a reference")
+	}
+}
+
+// unique collects names that must be well formed and different.
+type unique struct {
+	v    validator
+	seen map[string]bool
+}
+
+func (u unique) add(path, name string) {
+	switch {
+	case !schemas.ValidName(name):
+		u.v.failf(path, "lower-case letters, digits and inner hyphens, at most 63", "%q is not a name", name)
+	case u.seen[name]:
+		u.v.failf(path, "", "the name %q stands twice", name)
+	}
+	u.seen[name] = true
+}
+
+func at(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
