@@ -4,6 +4,7 @@ go 1.26.8
 
 require (
 	github.com/goccy/go-yaml v1.19.2
+	github.com/google/go-cmp v0.7.0
 	github.com/google/uuid v1.6.0
 	github.com/leeward-failover/leeward/schemas v0.0.0
 	github.com/nats-io/nats-server/v2 v2.15.2

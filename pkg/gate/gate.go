@@ -1,0 +1,84 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+// Healthy is the gate that a quorum of sighted vantages sees the candidate's region up, or degraded, and its variant answer.
+// With fewer sighted vantages than the app asks for it is unknown.
+func Healthy(app schemas.App, c schemas.Candidate, verdicts []schemas.Verdict, presences []schemas.Presence, now time.Time) schemas.Gate {
+	g := schemas.Gate{Name: Health}
+	var sighted, up, answering int
+	for _, v := range Votes(app, c.Region, verdicts, presences, now) {
+		if v.Health == schemas.Blind {
+			continue
+		}
+		sighted++
+		if g.EvidenceAt.IsZero() || v.At.Before(g.EvidenceAt) {
+			g.EvidenceAt = v.At
+		}
+		if v.Health == schemas.Down {
+			continue
+		}
+		up++
+		if answers(verdicts, app.Name, v.Vantage, c) {
+			answering++
+		}
+	}
+	quorum, least := app.Failover.Quorum, app.Failover.MinVantages
+	g.Evidence = fmt.Sprintf("%d of %d sighted vantages say up", up, sighted)
+	switch {
+	case sighted == 0 || sighted < least:
+		g.Result = schemas.Unknown
+		g.Evidence = fmt.Sprintf("%d sighted vantages, %d needed", sighted, max(least, 1))
+	case !reached(up, sighted, quorum, least):
+		g.Result = schemas.Fail
+	case !reached(answering, sighted, quorum, least):
+		g.Result = schemas.Fail
+		g.Evidence += fmt.Sprintf(", but variant %s answers %d of them", c.Variant, answering)
+	default:
+		g.Result = schemas.Pass
+	}
+	return g
+}
+
+// answers says whether the candidate's variant answered the vantage's latest round.
+func answers(verdicts []schemas.Verdict, app, vantage string, c schemas.Candidate) bool {
+	return slices.ContainsFunc(verdicts, func(v schemas.Verdict) bool {
+		return v.App == app && v.Vantage == vantage && v.Region == c.Region &&
+			slices.ContainsFunc(v.Variants, func(h schemas.VariantHealth) bool { return h.Variant == c.Variant && h.OK })
+	})
+}
+
+// Image is the gate that the candidate's region was seen to hold the image it should run. images may hold other apps' and regions' too.
+func Image(app string, c schemas.Candidate, images []schemas.ImageState) schemas.Gate {
+	g := schemas.Gate{Name: Digest, Result: schemas.Unknown, Evidence: "no image is known for the region"}
+	i := slices.IndexFunc(images, func(s schemas.ImageState) bool {
+		return s.App == app && s.Variant == c.Variant && s.Region == c.Region
+	})
+	if i < 0 {
+		return g
+	}
+	s := images[i]
+	g.EvidenceAt = s.Since
+	g.Evidence = ShortDigest(s.Digest) + " " + s.Parity
+	switch {
+	case s.Verified():
+		g.Result = schemas.Pass
+	case s.Parity == "failed":
+		g.Result = schemas.Fail
+		g.Evidence += ": " + s.Error
+	}
+	return g
+}
+
+// ShortDigest is the digest as people tell digests apart.
+func ShortDigest(digest string) string {
+	algorithm, hash, _ := strings.Cut(digest, ":")
+	return algorithm + ":" + hash[:min(len(hash), 12)]
+}
