@@ -1,0 +1,62 @@
+// Package gateway is the one door from outside: it authenticates, normalises and stores webhooks, and serves the HTTP API through which people read and write.
+// It decides nothing about builds, rankings or failovers.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/daemon"
+	"github.com/leeward-failover/leeward/pkg/env"
+	"github.com/leeward-failover/leeward/pkg/oci"
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/gateway/internal/api"
+	"github.com/leeward-failover/leeward/services/gateway/internal/command"
+	"github.com/leeward-failover/leeward/services/gateway/internal/hook"
+	"github.com/leeward-failover/leeward/services/gateway/internal/reconcile"
+	"github.com/leeward-failover/leeward/services/gateway/internal/state"
+)
+
+// Run serves webhooks and the API until ctx ends.
+func Run(ctx context.Context, proc daemon.Process) error {
+	cfg, err := readConfig(&env.Reader{Getenv: proc.Getenv})
+	if err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.apiAddr)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	b, err := bus.Connect(bus.Options{URL: cfg.natsURL, Seed: cfg.natsSeed, Service: schemas.Gateway, Log: proc.Log})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	live := state.New(b)
+	ready := func() error { return errors.Join(b.Ready(), live.Ready()) }
+	tags := reconcile.Tags{Bus: b, Topologies: live.Topology, Resolve: oci.Resolve, Every: cfg.reconcileEvery, Log: proc.Log}
+	hooks := hook.Hooks{
+		Topology: live.CurrentTopology, Resolve: oci.Resolve, Log: proc.Log, Count: hook.Metrics(proc.Metrics),
+		DistributionSecret: cfg.distributionSecret, AlertmanagerSecret: cfg.alertmanagerSecret,
+		Pushed:  func(ctx context.Context, e schemas.ImagePushed) error { return bus.Publish(ctx, b, schemas.ImagePushedTopic, e) },
+		Alerted: func(ctx context.Context, e schemas.AlertReceived) error { return bus.Publish(ctx, b, schemas.AlertReceivedTopic, e) },
+	}
+	server := api.Server{Bus: b, State: live, Token: cfg.apiToken, Hooks: hooks, Ready: ready, Log: proc.Log}
+
+	proc.Log.Info().Str("address", listener.Addr().String()).Msg("API served")
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return live.Run(ctx) })
+	g.Go(func() error { return tags.Run(ctx) })
+	g.Go(func() error { return daemon.Health{Addr: cfg.healthAddr, Ready: ready, Proc: proc}.Run(ctx) })
+	g.Go(func() error { return daemon.Serve(ctx, listener, server.Handler()) })
+	return g.Wait()
+}
+
+// Commands returns the part of the CLI that speaks to the gateway.
+func Commands() []*cobra.Command { return command.All() }

@@ -1,0 +1,60 @@
+// Package state mirrors the buckets the API answers from.
+package state
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+// State is a live copy of what the services last said.
+type State struct {
+	Topology *bus.Mirror[schemas.TopologyPart]
+	Images   *bus.Mirror[schemas.ImageState]
+	Verdicts *bus.Mirror[schemas.Verdict]
+	Vantages *bus.Mirror[schemas.Presence]
+	Rankings *bus.Mirror[schemas.Ranking]
+	Routes   *bus.Mirror[schemas.Route]
+	Plans    *bus.Mirror[schemas.Plan]
+}
+
+// New makes the mirrors; Run fills them.
+func New(b *bus.Bus) *State {
+	return &State{
+		Topology: bus.NewMirror(b, schemas.TopologyBucket), Images: bus.NewMirror(b, schemas.ImageBucket),
+		Verdicts: bus.NewMirror(b, schemas.VerdictBucket), Vantages: bus.NewMirror(b, schemas.VantageBucket),
+		Rankings: bus.NewMirror(b, schemas.RankingBucket), Routes: bus.NewMirror(b, schemas.RouteBucket), Plans: bus.NewMirror(b, schemas.PlanBucket),
+	}
+}
+
+// Run keeps every mirror until ctx ends.
+func (s *State) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, run := range []func(context.Context) error{s.Topology.Run, s.Images.Run, s.Verdicts.Run, s.Vantages.Run, s.Rankings.Run, s.Routes.Run, s.Plans.Run} {
+		g.Go(func() error { return run(ctx) })
+	}
+	return g.Wait()
+}
+
+// Ready says whether every mirror has seen its bucket.
+func (s *State) Ready() error {
+	for _, synced := range []func() bool{s.Topology.Synced, s.Images.Synced, s.Verdicts.Synced, s.Vantages.Synced, s.Rankings.Synced, s.Routes.Synced, s.Plans.Synced} {
+		if !synced() {
+			return errors.New("the buckets have not been read yet")
+		}
+	}
+	return nil
+}
+
+// CurrentTopology returns the accepted topology, an empty one before the first.
+func (s *State) CurrentTopology() schemas.Topology {
+	t, err := bus.CurrentTopology(s.Topology)
+	if err != nil {
+		return schemas.Topology{}
+	}
+	return t
+}
