@@ -102,3 +102,8 @@ func (db *DB) QueryFormat(ctx context.Context, w io.Writer, format, query string
 	_, err = io.Copy(w, result)
 	return mark(err)
 }
+
+// ReadOnly makes the queries run under the returned context unable to change anything: data, schema or settings.
+func ReadOnly(ctx context.Context) context.Context {
+	return clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"readonly": 1}))
+}

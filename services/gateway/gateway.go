@@ -44,8 +44,12 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	hooks := hook.Hooks{
 		Topology: live.CurrentTopology, Resolve: oci.Resolve, Log: proc.Log, Count: hook.Metrics(proc.Metrics),
 		DistributionSecret: cfg.distributionSecret, AlertmanagerSecret: cfg.alertmanagerSecret,
-		Pushed:  func(ctx context.Context, e schemas.ImagePushed) error { return bus.Publish(ctx, b, schemas.ImagePushedTopic, e) },
-		Alerted: func(ctx context.Context, e schemas.AlertReceived) error { return bus.Publish(ctx, b, schemas.AlertReceivedTopic, e) },
+		Pushed: func(ctx context.Context, e schemas.ImagePushed) error {
+			return bus.Publish(ctx, b, schemas.ImagePushedTopic, e)
+		},
+		Alerted: func(ctx context.Context, e schemas.AlertReceived) error {
+			return bus.Publish(ctx, b, schemas.AlertReceivedTopic, e)
+		},
 	}
 	server := api.Server{Bus: b, State: live, Token: cfg.apiToken, Hooks: hooks, Ready: ready, Log: proc.Log}
 

@@ -1,0 +1,41 @@
+// Command leeward is the one binary people install: the CLI, every service, and up, which runs them all.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/leeward-failover/leeward/pkg/daemon"
+	"github.com/leeward-failover/leeward/services/gateway"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := root().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "leeward", Short: "Where to fail over, with evidence, and how to get there safely", Version: daemon.Version,
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.AddCommand(upCommand(), downCommand(), serveCommand(), configCommand(), sqlCommand(), versionCommand())
+	cmd.AddCommand(gateway.Commands()...)
+	return cmd
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
+		fmt.Fprintln(cmd.OutOrStdout(), "leeward", daemon.Version)
+	}}
+}
