@@ -1,0 +1,70 @@
+# Leeward: build, run, test. Bare `make` prints this help.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X github.com/leeward-failover/leeward/pkg/daemon.Version=$(VERSION)
+BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+SERVICES := $(notdir $(wildcard services/*))
+MODULES   = $(shell go list -m -f '{{.Dir}}')
+STATE    := $(CURDIR)/.state
+UP       := LEEWARD_STATE=$(STATE)/leeward SHOP_DATABASE_URL="$$(cat $(STATE)/world/secrets/probe-url 2>/dev/null)" \
+            LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
+
+.PHONY: help install build up down demo demo-chaos test test-long check lint generate tidy tools clean
+
+help: ## show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+install: ## install what is missing, and say what (LEEWARD_NO_INSTALL=1 only says)
+	@tools/install.sh
+
+build: ## build every binary into bin/
+	@mkdir -p bin
+	$(BUILD) -o bin/leeward ./cmd/leeward
+	@for s in $(SERVICES); do $(BUILD) -o bin/$$s ./services/$$s/cmd/$$s || exit 1; done
+	$(BUILD) -o bin/world ./test/cmd/world
+	$(BUILD) -o bin/demo ./test/cmd/demo
+
+up: install build ## start the demo world and all of Leeward, then print the API's address
+	@bin/world up --detach --state $(STATE)/world
+	@$(UP) bin/leeward up --detach --file examples/leeward.yaml --bus 10.88.0.1:4222 --build-root $(CURDIR) --buildkit unix://$(STATE)/world/buildkitd.sock \
+	  $(foreach r,frankfurt london dallas tokyo,--wrap 'prober-$(r)=nsenter --net=/run/netns/lw-$(r) --')
+	@bin/world push-base base/node
+
+down: ## stop everything: no process, mount, namespace or container stays
+	@[ ! -x bin/leeward ] || bin/leeward down --state $(STATE)/leeward
+	@[ ! -x bin/world ] || bin/world down
+
+demo: up ## the main job unattended: push, build, replicate, measure, rank, two failovers
+	@bin/demo --state $(STATE)
+
+demo-chaos: up ## the demo, with every service, NATS and ClickHouse killed once on the way
+	@bin/demo --state $(STATE) --chaos
+
+test: install ## run every test (root needed for the demo world's)
+	go test -race -timeout 15m work
+
+test-long: install ## the long random suites, in full
+	LEEWARD_TEST_LONG=1 go test -race -timeout 60m work
+
+check: tools lint ## generated files, module files, lint, dependency rules, vulnerabilities
+	@go generate work
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff >/dev/null && GOWORK=off CGO_ENABLED=0 go build ./...) || { echo "$$m: run make tidy, or mend the build"; exit 1; }; done
+	@git diff --exit-code -- schemas examples docs services || { echo "generated files are stale: commit what make generate wrote"; exit 1; }
+	@tools/vulnerabilities.sh
+
+lint: tools ## lint every module
+	bin/golangci-lint run $(addsuffix /...,$(MODULES))
+
+generate: ## write generated files again
+	go generate work
+
+tidy: ## tidy every module
+	@for m in $(MODULES); do (cd $$m && GOWORK=off GOFLAGS=-mod=mod go mod tidy) || exit 1; done
+
+tools: ## build the linters into bin/
+	@[ -x bin/golangci-lint -a bin/golangci-lint -nt tools/go.mod ] || (GOWORK=off GOBIN=$(CURDIR)/bin go -C tools install tool && touch bin/golangci-lint)
+
+clean: down ## remove what was built and all state
+	rm -rf bin $(STATE)

@@ -1,0 +1,72 @@
+package demo
+
+import (
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+// Report is what the demo saw: the last line of its output.
+type Report struct {
+	OK               bool       `json:"ok"`
+	Error            string     `json:"error,omitempty"`
+	Variants         int        `json:"variants"`
+	Regions          int        `json:"regions"`
+	BuildSeconds     float64    `json:"build_seconds"`
+	ReplicateSeconds float64    `json:"replicate_seconds"`
+	Samples          uint64     `json:"samples"`
+	Ranking          []Ranked   `json:"ranking"`
+	Failovers        []Failover `json:"failovers"`
+	// Killed are the processes that were killed with signal 9 on the way.
+	Killed []string `json:"killed,omitempty"`
+	// GoalsMissed are figures that fell short of what they should be; they do not make the demo fail.
+	GoalsMissed []string `json:"goals_missed,omitempty"`
+}
+
+// Ranked is one candidate of the ranking.
+type Ranked struct {
+	Region   string         `json:"region"`
+	Variant  string         `json:"variant"`
+	CostMS   float64        `json:"cost_ms"`
+	LowMS    float64        `json:"low_ms"`
+	HighMS   float64        `json:"high_ms"`
+	Eligible bool           `json:"eligible"`
+	Gates    []schemas.Gate `json:"gates"`
+}
+
+// Failover is one move with the parts of its delay, in milliseconds.
+type Failover struct {
+	Trigger string `json:"trigger"`
+	From    string `json:"from"`
+	To      string `json:"to"`
+	// DetectMS is from the kill to the first down verdict, QuorumMS from the kill to the quorum.
+	DetectMS float64 `json:"detect_ms"`
+	QuorumMS float64 `json:"quorum_ms"`
+	// ShiftMS is from the quorum to the first 2xx that carries the new region's instance.
+	ShiftMS float64 `json:"shift_ms"`
+	// RTTMS is the round trip between the entry and the new region; OverheadMS what of the shift is not two of them.
+	RTTMS      float64 `json:"rtt_ms"`
+	OverheadMS float64 `json:"overhead_ms"`
+	// AlertToFirstRequestMS is from the later of the alert's first byte and the quorum; 0 without an alert.
+	AlertToFirstRequestMS float64 `json:"alert_to_first_request_ms,omitempty"`
+	KillToFirstRequestMS  float64 `json:"kill_to_first_request_ms"`
+	// Requests and Failed count what the client sent from the kill until two seconds after the first answer from the new region.
+	Requests int `json:"requests"`
+	Failed   int `json:"failed"`
+}
+
+// The goals of a failover.
+const (
+	goalOverheadMS       = 50
+	goalKillByVerdictsMS = 6000
+)
+
+// goals names what fell short.
+func (r *Report) goals() {
+	for _, f := range r.Failovers {
+		if f.OverheadMS > goalOverheadMS {
+			r.GoalsMissed = append(r.GoalsMissed, "overhead_ms by "+f.Trigger)
+		}
+		if f.Trigger == schemas.TriggerVerdicts && f.KillToFirstRequestMS > goalKillByVerdictsMS {
+			r.GoalsMissed = append(r.GoalsMissed, "kill_to_first_request_ms by "+f.Trigger)
+		}
+	}
+}
