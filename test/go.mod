@@ -3,11 +3,11 @@ module github.com/leeward-failover/leeward/test
 go 1.26.8
 
 require (
-	github.com/leeward-failover/leeward/schemas v0.0.0
-	github.com/leeward-failover/leeward/pkg v0.0.0
+	golang.org/x/sync v0.24.0
+	golang.org/x/sys v0.49.0
 )
 
 replace (
-	github.com/leeward-failover/leeward/schemas => ../schemas
 	github.com/leeward-failover/leeward/pkg => ../pkg
+	github.com/leeward-failover/leeward/schemas => ../schemas
 )
