@@ -21,10 +21,27 @@ func Path(name string) string {
 	return filepath.Join(folder, name)
 }
 
-// Add makes a namespace with its loopback device up.
+// Add makes a namespace with its loopback device up. It does without "ip netns add", which mounts the folder of
+// namespaces onto itself and leaves that behind.
 func Add(name string) error {
-	if err := ip("netns", "add", name); err != nil {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
+	}
+	file, err := os.OpenFile(Path(name), os.O_CREATE|os.O_EXCL, 0o444)
+	if err != nil {
+		return fmt.Errorf("make namespace %s: %w", name, err)
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	err = onOwnThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		return unix.Mount("/proc/thread-self/ns/net", Path(name), "", unix.MS_BIND, "")
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("make namespace %s: %w", name, err), os.Remove(Path(name)))
 	}
 	return ip("-netns", name, "link", "set", "lo", "up")
 }
@@ -81,23 +98,28 @@ func Do(name string, f func() error) error {
 	if name == "" {
 		return f()
 	}
+	return onOwnThread(func() error { return within(name, f) })
+}
+
+// onOwnThread runs f on a thread that nothing else runs on, before or after.
+func onOwnThread(f func() error) error {
 	done := make(chan error)
-	go onThread(name, f, done)
+	go onThread(f, done)
 	return <-done
 }
 
-func onThread(name string, f func() error, done chan<- error) {
+func onThread(f func() error, done chan<- error) {
 	runtime.LockOSThread()
 	if unix.Gettid() == unix.Getpid() {
 		// The main thread cannot end, and its namespace is what others see as the process's: hold it and use another.
 		defer runtime.UnlockOSThread()
 		other := make(chan error)
-		go onThread(name, f, other)
+		go onThread(f, other)
 		done <- <-other
 		return
 	}
-	// The thread is never unlocked: it ends with the goroutine, so no other code finds itself in the namespace.
-	done <- within(name, f)
+	// The thread is never unlocked: it ends with the goroutine.
+	done <- f()
 }
 
 func within(name string, f func() error) error {
