@@ -56,11 +56,14 @@ func (s State) Status() string { return s.path("status.json") }
 // Registry is the folder of a site's registry.
 func (s State) Registry(site string) string { return s.path("registry", site) }
 
-// BaseImages keeps the packages and layers that base images are made from.
-func (s State) BaseImages() string { return s.path("baseimage") }
-
 // Region is the folder of a region's runtime: its layers and its containers.
 func (s State) Region(name string) string { return s.path("region", name) }
+
+// BaseImages keeps the packages and layers that base images are made from, for all worlds of a user.
+func BaseImages() (string, error) {
+	cache, err := os.UserCacheDir()
+	return filepath.Join(cache, "leeward", "baseimage"), err
+}
 
 func (s State) path(parts ...string) string {
 	return filepath.Join(append([]string{string(s)}, parts...)...)

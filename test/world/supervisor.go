@@ -36,6 +36,8 @@ type Supervisor struct {
 	Program string
 	// Buildkitd is the build daemon's program.
 	Buildkitd string
+	// Hook is the URL that the hub registry's notifications go to.
+	Hook string
 	// Bus says how the runtimes reach the bus.
 	Bus Bus
 	// Progress gets a line per step.
@@ -118,7 +120,7 @@ func (s *Supervisor) startRegistries(ctx context.Context) (string, error) {
 	for _, at := range site.All() {
 		c := registry.Config{Site: at, Folder: s.State.Registry(at.Name)}
 		if at == site.Entry {
-			c.Hook = &registry.Hook{URL: "http://" + site.Gateway + "/hooks/registry/distribution", Bearer: token}
+			c.Hook = &registry.Hook{URL: s.Hook, Bearer: token}
 		}
 		g.Go(func() error {
 			p, err := registry.Prepare(c)
@@ -189,7 +191,11 @@ func (s *Supervisor) startRuntimes(ctx context.Context) (string, error) {
 
 // pushBaseImages pushes what the hub does not hold yet: a registry tells everyone of a push, also of the same image.
 func (s *Supervisor) pushBaseImages(ctx context.Context) (string, error) {
-	images, err := baseimage.Build(ctx, s.State.BaseImages(), "")
+	cache, err := BaseImages()
+	if err != nil {
+		return "", err
+	}
+	images, err := baseimage.Build(ctx, cache, "")
 	if err != nil {
 		return "", err
 	}

@@ -116,11 +116,11 @@ func pushBaseCommand() *cobra.Command {
 	}
 	salt := cmd.Flags().String("salt", "", "text in a layer of its own")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
-		state, err := upState()
+		cache, err := world.BaseImages()
 		if err != nil {
 			return err
 		}
-		images, err := baseimage.Build(cmd.Context(), state.BaseImages(), *salt)
+		images, err := baseimage.Build(cmd.Context(), cache, *salt)
 		if err != nil {
 			return err
 		}

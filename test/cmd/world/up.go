@@ -21,6 +21,7 @@ func upCommand() *cobra.Command {
 	state := stateFlag(cmd)
 	detach := cmd.Flags().Bool("detach", false, "return once the world is up")
 	bus := busFlags(cmd)
+	hook := cmd.Flags().String("hook", "http://"+site.Gateway+"/hooks/registry/distribution", "where the hub registry's notifications go")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, out := cmd.Context(), cmd.OutOrStdout()
 		if err := needRoot(); err != nil {
@@ -43,8 +44,11 @@ func upCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if bus.NKey, err = filepath.Abs(bus.NKey); err != nil {
+			return err
+		}
 		began := time.Now()
-		argv := []string{program, "supervise", "--state", string(folder), "--nats", bus.URL, "--nkey", bus.NKey}
+		argv := []string{program, "supervise", "--state", string(folder), "--nats", bus.URL, "--nkey", bus.NKey, "--hook", *hook}
 		supervisor, err := world.Launch(ctx, folder, *detach, out, argv...)
 		if err != nil {
 			return errors.Join(err, world.Down(context.WithoutCancel(ctx)))
@@ -63,6 +67,7 @@ func superviseCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "supervise", Hidden: true, Args: cobra.NoArgs, Short: "Be the first process of the world's process namespace (up starts it)"}
 	state := stateFlag(cmd)
 	bus := busFlags(cmd)
+	hook := cmd.Flags().String("hook", "http://"+site.Gateway+"/hooks/registry/distribution", "where the hub registry's notifications go")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		folder, err := state()
 		if err != nil {
@@ -77,6 +82,7 @@ func superviseCommand() *cobra.Command {
 			State:     folder,
 			Program:   program,
 			Buildkitd: filepath.Join(filepath.Dir(program), "buildkitd"),
+			Hook:      *hook,
 			Bus:       *bus,
 			Progress:  progress,
 			Log:       zerolog.New(os.Stderr).With().Timestamp().Logger(),
@@ -101,10 +107,15 @@ func downCommand() *cobra.Command {
 	}
 }
 
+// busFlags adds --nats and --nkey to a command. The seed's default is where leeward up keeps it.
 func busFlags(cmd *cobra.Command) *world.Bus {
 	var bus world.Bus
+	seed := ""
+	if root, err := repository(); err == nil {
+		seed = filepath.Join(root, ".state", "leeward", "keys", "runtime.nk")
+	}
 	cmd.Flags().StringVar(&bus.URL, "nats", "nats://"+site.NATS, "where the runtimes find Leeward's bus")
-	cmd.Flags().StringVar(&bus.NKey, "nkey", "", "file with the runtimes' NATS seed")
+	cmd.Flags().StringVar(&bus.NKey, "nkey", seed, "file with the runtimes' NATS seed, waited for")
 	return &bus
 }
 
