@@ -85,9 +85,10 @@ func Launch(ctx context.Context, state State, detach bool, progress io.Writer, a
 		}
 		fmt.Fprintln(progress, lines.Text())
 	}
-	// The last lines of the log say why.
 	err = cmd.Wait()
-	return nil, fmt.Errorf("the world did not come up (%v), see %s", err, log.Name())
+	text, _ := os.ReadFile(log.Name())
+	said := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return nil, fmt.Errorf("the supervisor ended (%v), its last words: %s (all: %s)", err, said[len(said)-1], log.Name())
 }
 
 // Ready is the supervisor's last progress line.

@@ -56,9 +56,6 @@ func (s State) Status() string { return s.path("status.json") }
 // Registry is the folder of a site's registry.
 func (s State) Registry(site string) string { return s.path("registry", site) }
 
-// Region is the folder of a region's runtime: its layers and its containers.
-func (s State) Region(name string) string { return s.path("region", name) }
-
 // BaseImages keeps the packages and layers that base images are made from, for all worlds of a user.
 func BaseImages() (string, error) {
 	cache, err := os.UserCacheDir()
@@ -74,7 +71,7 @@ func (s State) prepare() error {
 	if n := len(s.path("postgres", ".s.PGSQL.5432")); n > maxSocketPath {
 		return fmt.Errorf("the path of the state folder is %d bytes too long for the sockets in it: %s", n-maxSocketPath, s)
 	}
-	for _, folder := range []string{s.Logs(), s.Secrets(), s.path("registry"), s.path("region")} {
+	for _, folder := range []string{s.Logs(), s.Secrets(), s.path("registry")} {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return err
 		}

@@ -39,7 +39,6 @@ func runtimeCommand() *cobra.Command {
 		log := zerolog.New(os.Stderr).With().Timestamp().Str("region", region.Name).Logger()
 		r := runtime.Runtime{
 			Region:      region,
-			Folder:      folder.Region(region.Name),
 			Scratch:     filepath.Join(world.Scratch, region.Name),
 			Logs:        folder.Logs(),
 			Cgroup:      world.AppCgroup,

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -57,8 +57,12 @@ func upCommand() *cobra.Command {
 		if *detach {
 			return nil
 		}
-		<-ctx.Done()
-		return errors.Join(world.Down(context.WithoutCancel(ctx)), ignoreExit(supervisor.Wait()))
+		defer context.AfterFunc(ctx, func() { supervisor.Process.Signal(syscall.SIGTERM) })()
+		err = supervisor.Wait()
+		if ctx.Err() != nil {
+			err = nil // it was told to end
+		}
+		return errors.Join(err, world.Down(context.WithoutCancel(ctx)))
 	}
 	return cmd
 }
@@ -117,13 +121,4 @@ func busFlags(cmd *cobra.Command) *world.Bus {
 	cmd.Flags().StringVar(&bus.URL, "nats", "nats://"+site.NATS, "where the runtimes find Leeward's bus")
 	cmd.Flags().StringVar(&bus.NKey, "nkey", seed, "file with the runtimes' NATS seed, waited for")
 	return &bus
-}
-
-// ignoreExit forgives the supervisor its exit status: it was told to end.
-func ignoreExit(err error) error {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return nil
-	}
-	return err
 }

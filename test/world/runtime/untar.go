@@ -25,7 +25,8 @@ func untar(r io.Reader, folder string) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	u := unpacker{root: root}
+	defer u.close()
 	for archive := tar.NewReader(r); ; {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
@@ -36,59 +37,104 @@ func untar(r io.Reader, folder string) error {
 		if err != nil {
 			return err
 		}
-		if err := add(root, header, archive); err != nil {
+		if err := u.add(header, archive); err != nil {
 			return fmt.Errorf("%s: %w", header.Name, err)
 		}
 	}
 }
 
-func add(root *os.Root, header *tar.Header, content io.Reader) error {
-	name := strings.TrimPrefix(path.Clean("/"+header.Name), "/")
-	if name == "" {
+// unpacker keeps the folder of the last file open, since archives are in order of folder and the way down is long.
+type unpacker struct {
+	root   *os.Root
+	name   string
+	folder *os.Root
+}
+
+func (u *unpacker) close() {
+	if u.folder != nil {
+		u.folder.Close()
+	}
+	u.root.Close()
+}
+
+// enter opens a folder, made if it is missing.
+func (u *unpacker) enter(name string) (*os.Root, error) {
+	if u.folder != nil && u.name == name {
+		return u.folder, nil
+	}
+	if err := u.root.MkdirAll(name, 0o755); err != nil {
+		return nil, err
+	}
+	folder, err := u.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	if u.folder != nil {
+		u.folder.Close()
+	}
+	u.name, u.folder = name, folder
+	return folder, nil
+}
+
+func (u *unpacker) add(header *tar.Header, content io.Reader) error {
+	at := clean(header.Name)
+	if at == "" {
 		return nil
 	}
-	folder, base := path.Split(name)
-	folder = path.Clean(folder)
-	if err := root.MkdirAll(folder, 0o755); err != nil {
+	above, name := path.Split(at)
+	folder, err := u.enter(path.Clean(above))
+	if err != nil {
 		return err
 	}
 	switch {
-	case base == opaque:
-		return inFolder(root, folder, func(fd int) error { return unix.Fsetxattr(fd, "trusted.overlay.opaque", []byte("y"), 0) })
-	case strings.HasPrefix(base, whiteout):
-		hidden := strings.TrimPrefix(base, whiteout)
-		return inFolder(root, folder, func(fd int) error { return unix.Mknodat(fd, hidden, unix.S_IFCHR, 0) })
+	case name == opaque:
+		return with(folder, func(fd int) error { return unix.Fsetxattr(fd, "trusted.overlay.opaque", []byte("y"), 0) })
+	case strings.HasPrefix(name, whiteout):
+		return with(folder, func(fd int) error { return unix.Mknodat(fd, strings.TrimPrefix(name, whiteout), unix.S_IFCHR, 0) })
 	}
-	if header.Typeflag != tar.TypeDir {
-		// A later entry of the same name wins.
-		if err := root.RemoveAll(name); err != nil {
+	if err := place(u.root, folder, name, header, content); err != nil {
+		return err
+	}
+	if header.Typeflag != tar.TypeReg && header.Typeflag != tar.TypeDir {
+		return nil
+	}
+	if header.Uid != 0 || header.Gid != 0 {
+		if err := folder.Lchown(name, header.Uid, header.Gid); err != nil {
 			return err
 		}
 	}
+	// No set-user-id: no container has a use for it.
+	return folder.Chmod(name, header.FileInfo().Mode()&(os.ModePerm|os.ModeSticky))
+}
+
+// clean is a name of an archive as a path below the root.
+func clean(name string) string {
+	return strings.TrimPrefix(path.Clean("/"+name), "/")
+}
+
+// place makes the file; where one is of that name already, the later one of the archive wins.
+func place(root, folder *os.Root, name string, header *tar.Header, content io.Reader) error {
+	var put func() error
 	switch header.Typeflag {
 	case tar.TypeDir:
-		if err := root.MkdirAll(name, 0o755); err != nil {
-			return err
-		}
+		return folder.MkdirAll(name, 0o755)
 	case tar.TypeReg:
-		if err := write(root, name, content); err != nil {
-			return err
-		}
+		put = func() error { return write(folder, name, content) }
 	case tar.TypeSymlink:
-		if err := root.Symlink(header.Linkname, name); err != nil {
-			return err
-		}
-		return root.Lchown(name, header.Uid, header.Gid)
+		put = func() error { return folder.Symlink(header.Linkname, name) }
 	case tar.TypeLink:
-		return root.Link(strings.TrimPrefix(path.Clean("/"+header.Linkname), "/"), name)
+		put = func() error { return root.Link(clean(header.Linkname), clean(header.Name)) }
 	default:
 		return nil
 	}
-	if err := root.Lchown(name, header.Uid, header.Gid); err != nil {
-		return err
+	err := put()
+	if errors.Is(err, os.ErrExist) {
+		if err := folder.RemoveAll(name); err != nil {
+			return err
+		}
+		err = put()
 	}
-	// No set-user-id: no container has a use for it.
-	return root.Chmod(name, header.FileInfo().Mode()&(os.ModePerm|os.ModeSticky))
+	return err
 }
 
 func write(root *os.Root, name string, content io.Reader) error {
@@ -102,8 +148,9 @@ func write(root *os.Root, name string, content io.Reader) error {
 	return file.Close()
 }
 
-func inFolder(root *os.Root, folder string, do func(fd int) error) error {
-	file, err := root.Open(folder)
+// with calls a function with the folder's file descriptor.
+func with(folder *os.Root, do func(fd int) error) error {
+	file, err := folder.Open(".")
 	if err != nil {
 		return err
 	}
