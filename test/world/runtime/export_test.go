@@ -1,0 +1,4 @@
+package runtime
+
+// Untar is untar, for tests.
+var Untar = untar

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Installs what the demo world and the whole-pipeline tests run on: Debian packages, and buildkitd from its Go module.
+# Prints what it is about to install; with LEEWARD_NO_INSTALL=1 it only prints, and fails when something is missing.
+# Safe to run again: it takes a moment when everything is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+buildkit_version=v0.33.1
+packages=(ca-certificates curl docker-registry haproxy iproute2 postgresql runc)
+services=(docker-registry haproxy postgresql)
+
+say() { printf 'install: %s\n' "$*"; }
+die() { printf 'install: %s\n' "$*" >&2; exit 1; }
+
+# --- what the person brings -------------------------------------------------------------------------------------------
+
+[[ $(uname -s) == Linux ]] || die "Linux is needed (this is $(uname -s)): the demo world is made of network namespaces"
+command -v apt-get >/dev/null || die "apt-get was not found: a Debian 12 machine is needed"
+command -v go >/dev/null || die "Go was not found: install Go 1.26 or newer from https://go.dev/dl and put its bin folder on PATH"
+go_version=$(go env GOVERSION)
+[[ $(printf '%s\n' go1.26 "$go_version" | sort -V | head -n1) == go1.26 ]] || die "Go 1.26 or newer is needed, found $go_version"
+command -v node >/dev/null || die "Node.js was not found: the base images are made from this machine's node (apt-get install nodejs npm)"
+command -v npm >/dev/null || die "npm was not found (apt-get install npm)"
+node_major=$(node -p 'process.versions.node.split(".")[0]')
+((node_major >= 18)) || die "Node.js 18 or newer is needed, found $(node --version)"
+
+# --- Debian packages --------------------------------------------------------------------------------------------------
+
+installed() {
+  # A machine may carry PostgreSQL's server without the package of that name.
+  [[ $1 != postgresql || -z $(compgen -G '/usr/lib/postgresql/*/bin/postgres') ]] || return 0
+  [[ $(dpkg-query --show --showformat '${Status}' "$1" 2>/dev/null) == 'install ok installed' ]]
+}
+
+missing=()
+for package in "${packages[@]}"; do
+  installed "$package" || missing+=("$package")
+done
+
+# --- buildkitd --------------------------------------------------------------------------------------------------------
+
+# The version is read from the binary itself, so a half-written or older one is built again.
+buildkitd_missing() {
+  [[ ! -x bin/buildkitd ]] || ! go version -m bin/buildkitd 2>/dev/null | grep -q "github.com/moby/buildkit[[:space:]]*$buildkit_version"
+}
+
+if ((${#missing[@]} == 0)) && ! buildkitd_missing; then
+  say "nothing to do"
+  exit 0
+fi
+((${#missing[@]} == 0)) || say "Debian packages: ${missing[*]}"
+! buildkitd_missing || say "bin/buildkitd $buildkit_version, built from its Go module (about two minutes on a fresh machine)"
+if [[ ${LEEWARD_NO_INSTALL:-} == 1 ]]; then
+  die "LEEWARD_NO_INSTALL=1: nothing was installed; install the above and run again"
+fi
+
+if ((${#missing[@]})); then
+  [[ $(id -u) == 0 ]] || die "root is needed to install Debian packages: ${missing[*]}"
+  # Debian starts a service as soon as it is installed; the world runs its own copies on its own addresses.
+  policy=/usr/sbin/policy-rc.d
+  if [[ ! -e $policy ]]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get install --yes --quiet=2 --no-install-recommends --simulate "${missing[@]}" >/dev/null 2>&1 || apt-get update --quiet=2
+  apt-get install --yes --quiet=2 --no-install-recommends "${missing[@]}" >/dev/null ||
+    { apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends "${missing[@]}" >/dev/null; }
+  if [[ -d /run/systemd/system ]]; then
+    for service in "${services[@]}"; do
+      [[ " ${missing[*]} " != *" $service "* ]] || systemctl disable --quiet "$service" || true
+    done
+  fi
+fi
+
+if buildkitd_missing; then
+  mkdir -p bin
+  bin=$PWD/bin
+  (cd tools/buildkitd && GOWORK=off CGO_ENABLED=0 go build -mod=readonly -trimpath \
+    -ldflags "-s -w -X github.com/moby/buildkit/version.Version=$buildkit_version" \
+    -o "$bin/buildkitd" github.com/moby/buildkit/cmd/buildkitd)
+fi
+say "done"
