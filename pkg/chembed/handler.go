@@ -14,7 +14,7 @@ import (
 // How many statements may run at once. Inserts have places of their own, so that slow queries, however many, never keep
 // one waiting for more than its share of the processors.
 const (
-	queryPlaces  = 16
+	queryPlaces  = 8
 	insertPlaces = 8
 	maxWait      = 10 * time.Second
 )
