@@ -10,4 +10,7 @@
 // default_format, wait_end_of_query; the X-ClickHouse-… headers of the same names. Sessions, external tables,
 // ClickHouse's own block compression and several statements in one request are refused, never half done. One request is
 // one fresh connection to the engine, which takes a third of a millisecond and leaves no session state behind.
+//
+// Results in row formats (TabSeparated, CSV, JSONEachRow, RowBinary, Native, …) are streamed; those with a head or a tail
+// (JSON, CSVWithNames, Parquet, …) are held in memory until they are complete. A query whose client hangs up is killed.
 package chembed

@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/leeward-failover/leeward/pkg/chsql"
 )
 
 // How many statements may run at once. Inserts have places of their own, so that slow queries, however many, never keep
 // one waiting for more than its share of the processors.
 const (
-	queryPlaces  = 16
+	queryPlaces  = 8
 	insertPlaces = 8
 	maxWait      = 10 * time.Second
 )
@@ -60,7 +62,7 @@ func (h *handler) answer(rep *reply, r *http.Request) error {
 	}
 	rep.describe(req)
 	seats := h.queries
-	if req.data != nil {
+	if req.inserts {
 		seats = h.inserts
 	}
 	leave, err := seats.take(r.Context())
@@ -93,10 +95,17 @@ func (h *handler) query(rep *reply, r *http.Request, c *conn, req *request) erro
 	if err != nil {
 		return err
 	}
+	if count == 0 { // the engine could not parse it, and might yet run the part before the mistake
+		pieces, err := chsql.Split(req.text)
+		if err != nil {
+			return refuse(codeSyntax, "SYNTAX_ERROR", "Syntax error: %v", err)
+		}
+		count = len(pieces)
+	}
 	if count > 1 {
 		return refuse(codeSyntax, "SYNTAX_ERROR", "Multi-statements are not allowed: there are %d", count)
 	}
-	if req.get && what != readOnly && what != unknown {
+	if req.get && what != readOnly {
 		return refuse(codeReadonly, "READONLY", "Cannot execute query in readonly mode: send it by POST")
 	}
 	// A table must not be left half made because a client hung up; reading and INSERT … SELECT may stop anywhere.

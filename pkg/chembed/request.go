@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"regexp"
-	"sort"
 	"strings"
 
 	"github.com/leeward-failover/leeward/pkg/chsql"
@@ -21,7 +20,8 @@ const (
 type request struct {
 	statement
 	chsql.Query
-	data     io.Reader         // rows of an INSERT; nil for everything else
+	data     io.Reader         // rows of an INSERT in a format; nil for everything else
+	inserts  bool              // an INSERT of rows, of VALUES or in a format
 	settings map[string]string // for this request only
 	database string
 	id       string
@@ -119,7 +119,9 @@ func (req *request) readStatement(query string, body io.Reader) error {
 		return refuse(codeIncomplete, "CANNOT_READ_ALL_DATA", "Reading the request: %v", err)
 	}
 	head = head[:n]
-	if in, ok := chsql.ParseInsert(string(head)); ok {
+	in, ok := chsql.ParseInsert(string(head))
+	req.inserts = ok
+	if ok && !strings.EqualFold(in.Format, "Values") { // VALUES is for the engine's parser, which minds what comes behind
 		req.text, req.format, req.Verb = in.Statement, in.Format, "INSERT"
 		req.data = io.MultiReader(bytes.NewReader(head[in.Data:]), text)
 		return nil
@@ -163,13 +165,12 @@ func (req *request) session() []string {
 	if req.database != "" {
 		first = append(first, "USE "+quote('`', req.database))
 	}
-	var names []string
-	for name := range req.settings {
-		names = append(names, name)
+	var set []string
+	for name, value := range req.settings {
+		set = append(set, name+" = "+quote('\'', value))
 	}
-	sort.Strings(names)
-	for _, name := range names {
-		first = append(first, "SET "+name+" = "+quote('\'', req.settings[name]))
+	if len(set) > 0 {
+		first = append(first, "SET "+strings.Join(set, ", "))
 	}
 	return first
 }

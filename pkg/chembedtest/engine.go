@@ -74,7 +74,13 @@ func (e *Engine) Kill() {
 	<-e.exited
 }
 
-// Restart starts a killed engine again, on the same directory and address.
+// Interrupt asks the process to end, as a supervisor does.
+func (e *Engine) Interrupt() { e.stdin.Close() }
+
+// Wait waits until the process has ended.
+func (e *Engine) Wait() { <-e.exited }
+
+// Restart starts an engine that has ended again, on the same directory and address.
 func (e *Engine) Restart() {
 	e.tb.Helper()
 	e.start()

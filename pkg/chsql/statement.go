@@ -59,7 +59,7 @@ func ParseInsert(text string) (in Insert, ok bool) {
 		subquery := t.Depth == 1 && before.Text == "("
 		switch {
 		case name && !t.Is("TABLE") && !t.Is("FUNCTION"):
-		case (t.Depth == 0 || subquery) && (t.Is("SELECT") || t.Is("WITH")), t.Depth == 0 && t.Is("INFILE"):
+		case (t.Depth == 0 || subquery) && (t.Is("SELECT") || t.Is("WITH")), t.Depth == 0 && (t.Is("INFILE") || t.Text == ";"):
 			return Insert{}, false
 		case t.Depth == 0 && t.Is("VALUES"):
 			return Insert{Statement: text[:t.Start], Format: "Values", Data: t.End}, true

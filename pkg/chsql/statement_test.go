@@ -57,6 +57,7 @@ func TestParseInsertFindsTheData(t *testing.T) {
 		"INSERT INTO t (a) WITH 1 AS x SELECT x":                nil,
 		"INSERT INTO t (SELECT 1)":                              nil,
 		"INSERT INTO t FROM INFILE 'x' FORMAT CSV":              nil,
+		"INSERT INTO t; DROP TABLE t":                           nil,
 		"SELECT 'INSERT INTO t FORMAT CSV'":                     nil,
 		"WITH 1 AS x INSERT INTO t SELECT x":                    nil,
 	} {

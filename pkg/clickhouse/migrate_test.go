@@ -1,10 +1,12 @@
 package clickhouse_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -79,5 +81,39 @@ func TestMigrateGoesOnWhereItBrokeOff(t *testing.T) {
 	mended := files("0001_a.sql", "CREATE TABLE IF NOT EXISTS a (x UInt8) ENGINE = Null; CREATE TABLE b (x Int8) ENGINE = Null")
 	if err := db.Migrate(t.Context(), mended); err != nil { // at once: the lock was given back
 		t.Errorf("mended file: %v", err)
+	}
+}
+
+func TestMigrateWaitsForAHeldLockAndTakesAnAbandonedOne(t *testing.T) {
+	db := open(t)
+	exec(t, db, "CREATE TABLE schema_lock_7 (x UInt8) ENGINE = MergeTree ORDER BY x COMMENT 'held until 99999999999'")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := db.Migrate(ctx, schema); err == nil || !strings.Contains(err.Error(), "schema_lock_7 is held") {
+		t.Errorf("held lock: %v, want it named", err)
+	}
+	if got := number(t, db, "SELECT count() FROM system.tables WHERE database = 'default' AND name = 'a'"); got != 0 {
+		t.Error("a migration ran without the lock")
+	}
+	exec(t, db, "ALTER TABLE schema_lock_7 MODIFY COMMENT 'held until 1000'")
+	if err := db.Migrate(t.Context(), schema); err != nil {
+		t.Errorf("abandoned lock: %v", err)
+	}
+}
+
+func TestMigrateRefusesUnclearFiles(t *testing.T) {
+	db, err := clickhouse.Open("http://127.0.0.1:1") // nothing of this reaches a server
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for name, fs := range map[string]fstest.MapFS{
+		"none":           files("README.md", ""),
+		"no number":      files("samples.sql", "SELECT 1"),
+		"one number two": files("0001_a.sql", "SELECT 1", "0001_b.sql", "SELECT 1"),
+	} {
+		if err := db.Migrate(t.Context(), fs); err == nil || clickhouse.Retryable(err) {
+			t.Errorf("%s: %v, want an error that no retry mends", name, err)
+		}
 	}
 }
