@@ -66,6 +66,8 @@ func KeyOf(tokens ...string) string { return joinTokens(tokens) }
 var (
 	TopologyBucket = Bucket[TopologyPart]{BucketContract{Name: "topology", Writer: Gateway, Readers: []Service{Builder, Prober, Recorder, Ranker, Actuator, Runtime},
 		Doc: "The accepted leeward.yaml: a key per region, vantage and app, then `current`, the content hash services switch at."}}
+	BuildBucket = Bucket[BuildState]{BucketContract{Name: "builds", Writer: Builder,
+		Doc: "Per app and variant: the newest build, and the image every region is to hold."}}
 	ImageBucket = Bucket[ImageState]{BucketContract{Name: "images", Writer: Builder, Readers: []Service{Ranker, Actuator, Runtime},
 		Doc: "Per app, variant and region: the digest that region should run, and whether its registry was seen to hold it."}}
 	VerdictBucket = Bucket[Verdict]{BucketContract{Name: "verdicts", Writer: Prober, Readers: []Service{Ranker, Actuator}, Expires: true,
@@ -87,7 +89,7 @@ var (
 // Buckets lists every bucket's contract.
 func Buckets() []BucketContract {
 	return []BucketContract{
-		TopologyBucket.contract, ImageBucket.contract, VerdictBucket.contract, VantageBucket.contract, RankingBucket.contract,
+		TopologyBucket.contract, BuildBucket.contract, ImageBucket.contract, VerdictBucket.contract, VantageBucket.contract, RankingBucket.contract,
 		RouteBucket.contract, PlanBucket.contract, LeaseBucket.contract, IntentBucket.contract,
 	}
 }

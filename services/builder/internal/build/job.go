@@ -1,0 +1,87 @@
+// Package build decides what a push builds, builds each variant of it once, and records and announces the outcome.
+package build
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+// Job is one variant of an app to build because of a push.
+type Job struct {
+	App     schemas.App
+	Variant schemas.Variant
+	// Push is the event that asked; its digest is what the registry says now.
+	Push schemas.ImagePushed
+}
+
+// Watchers returns the apps that watch what was pushed. What Leeward pushes itself, to an app's home or to a region, starts nothing.
+func Watchers(t schemas.Topology, e schemas.ImagePushed) []schemas.App {
+	if own(t, e) {
+		return nil
+	}
+	var apps []schemas.App
+	for _, a := range t.Apps {
+		if slices.ContainsFunc(a.Source.Watch, func(w schemas.Watch) bool { return watches(w, e) }) {
+			apps = append(apps, a)
+		}
+	}
+	return apps
+}
+
+func watches(w schemas.Watch, e schemas.ImagePushed) bool {
+	return host(w.Registry) == host(e.Registry) && w.Repository == e.Repository && slices.Contains(w.Tags, e.Tag)
+}
+
+func own(t schemas.Topology, e schemas.ImagePushed) bool {
+	for _, a := range t.Apps {
+		if a.Images.Repository != e.Repository {
+			continue
+		}
+		if host(a.Images.Registry) == host(e.Registry) {
+			return true
+		}
+		if slices.ContainsFunc(t.Regions, func(r schemas.Region) bool { return host(r.Registry) == host(e.Registry) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// host is what two names of one registry have in common, be it a base URL or a host alone.
+func host(registry string) string {
+	if u, err := url.Parse(registry); err == nil && u.Host != "" {
+		return strings.ToLower(u.Host)
+	}
+	return strings.ToLower(strings.TrimSuffix(registry, "/"))
+}
+
+// Args are the app's build arguments with the variant's own over them.
+func Args(a schemas.App, v schemas.Variant) map[string]string {
+	args := map[string]string{}
+	maps.Copy(args, a.Source.Args)
+	maps.Copy(args, v.Args)
+	return args
+}
+
+// ID is the identity of the build: everything that decides its result. content stands for the context and the Dockerfile.
+func (j Job) ID(content string) string {
+	data, err := json.Marshal([]any{
+		j.Push.Repository, j.Push.Tag, j.Push.Digest, content,
+		j.App.Name, j.App.Images, j.App.Source.Dockerfile, j.Variant.Name, j.Variant.Target, Args(j.App, j.Variant),
+	})
+	if err != nil {
+		panic("a job is always encodable: " + err.Error())
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// Tag is the tag of a build's image in every registry.
+func Tag(variant, build string) string { return variant + "-" + build[:12] }
