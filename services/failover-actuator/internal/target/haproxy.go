@@ -98,8 +98,13 @@ func (h HAProxy) Apply(ctx context.Context, c Change) (Outcome, error) {
 		return Conflict, fmt.Errorf("%w: it has %s, not %s", ErrConflict, seen, c.Expected)
 	}
 	reply, err := h.ask(ctx, h.command(seen, c.Next))
-	if said := strings.Join(strings.Fields(reply), " "); err == nil && said != "" {
+	switch said := strings.Join(strings.Fields(reply), " "); {
+	case err != nil:
+	case said != "":
 		err = fmt.Errorf("haproxy %s: %s", h.Config.Socket, said)
+	case reply == "":
+		// A command that worked is answered with an empty line; no line at all is a connection that broke.
+		err = fmt.Errorf("haproxy %s: no reply", h.Config.Socket)
 	}
 	if err == nil {
 		return Applied, nil
