@@ -69,7 +69,7 @@ type QuorumVote struct {
 
 // JournalStep is one step and how it went. A step is written before it is tried and after it ended, so that a restart knows what may have happened.
 type JournalStep struct {
-	// Name is fence, shift, verify, rollback or record.
+	// Name is fence, shift, bake, verify, rollback or record.
 	Name   string `json:"name"`
 	Target string `json:"target,omitempty"`
 	Detail string `json:"detail,omitempty"`

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -80,10 +81,24 @@ func WithTrace(ctx context.Context, traceparent string) context.Context {
 // The event is acknowledged when handle returns nil and offered again when it does not. What can not be read goes to the dead letters; what is too old is logged and passed over.
 // instance tells readers apart that each get every event, such as vantages; it is empty otherwise.
 func Consume[E schemas.Event](ctx context.Context, b *Bus, topic schemas.Topic[E], instance string, handle func(context.Context, E) error) error {
+	return read(ctx, b, topic, instance, func(m jetstream.Msg) { deliver(ctx, b, topic, m, handle) })
+}
+
+// ConsumeTogether is Consume for handlers that wait for something to come of an event: every event is handled as soon as it arrives, beside those still under way.
+// An event whose handler was cut short is offered again, to whoever reads then.
+func ConsumeTogether[E schemas.Event](ctx context.Context, b *Bus, topic schemas.Topic[E], instance string, handle func(context.Context, E) error) error {
+	var underWay sync.WaitGroup
+	defer underWay.Wait()
+	return read(ctx, b, topic, instance, func(m jetstream.Msg) {
+		underWay.Go(func() { deliver(ctx, b, topic, m, handle) })
+	})
+}
+
+func read[E schemas.Event](ctx context.Context, b *Bus, topic schemas.Topic[E], instance string, each func(jetstream.Msg)) error {
 	contract := topic.Contract()
 	durable := contract.Durable(b.service, instance)
 	for {
-		err := b.consume(ctx, contract.Stream, durable, func(m jetstream.Msg) { deliver(ctx, b, topic, m, handle) })
+		err := b.consume(ctx, contract.Stream, durable, each)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

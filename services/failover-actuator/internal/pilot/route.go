@@ -1,0 +1,163 @@
+package pilot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/failover-actuator/internal/execute"
+	"github.com/leeward-failover/leeward/services/failover-actuator/internal/target"
+	"github.com/leeward-failover/leeward/services/failover-actuator/internal/weight"
+)
+
+// load reads what the app's last pilot left: its plans and its route. An app without a route gets one.
+func (p *Pilot) load(ctx context.Context) error {
+	if err := p.Mirrors.Ready(); err != nil {
+		return err
+	}
+	p.plans, p.incidents, p.unread = map[string]schemas.Plan{}, map[string]*incident{}, map[string]bool{}
+	for _, e := range p.Mirrors.Plans.All() {
+		if e.Value.App == p.App {
+			p.plans[e.Value.ID] = e.Value
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	var err error
+	p.route, err = bus.Get(ctx, p.Bus, schemas.RouteBucket, p.App)
+	if errors.Is(err, bus.ErrNotFound) {
+		err = p.adopt(ctx, p.route.Revision)
+	}
+	p.Meter.epoch(p.App, p.route.Value.Epoch)
+	return err
+}
+
+// adopt writes the app's first route: to where all targets send everything now, or else to the app's start. Targets that can not be read are waited for:
+// guessing could move traffic. The epoch is above that of every plan there is.
+func (p *Pilot) adopt(ctx context.Context, revision uint64) error {
+	_, app, err := p.app()
+	if err != nil {
+		return err
+	}
+	active, err := found(ctx, app)
+	if err != nil {
+		return fmt.Errorf("read where traffic is: %w", err)
+	}
+	var highest schemas.Epoch
+	for _, plan := range p.plans {
+		if plan.Epoch.Compare(highest) > 0 {
+			highest = plan.Epoch
+		}
+	}
+	route := schemas.Route{App: p.App, Active: active, Epoch: highest.Next(), Since: time.Now()}
+	if err := p.allowed(); err != nil {
+		return err
+	}
+	revision, err = bus.Put(ctx, p.Bus, schemas.RouteBucket, route, bus.Condition{Revision: bus.At(revision)})
+	if err != nil {
+		return err
+	}
+	p.route = bus.Entry[schemas.Route]{Value: route, Revision: revision}
+	p.Log.Info().Str("active", active.String()).Msg("first route written")
+	return nil
+}
+
+func found(ctx context.Context, app schemas.App) (schemas.Candidate, error) {
+	targets, err := target.Of(app)
+	if err != nil {
+		return app.Start, err
+	}
+	active := app.Start
+	for n, t := range targets {
+		set, err := t.Read(ctx)
+		if err != nil {
+			return app.Start, err
+		}
+		sole, ok := set.Sole()
+		if !ok || n > 0 && sole != active {
+			return app.Start, nil
+		}
+		active = sole
+	}
+	return active, nil
+}
+
+// follow takes over a route that is newer than the one in memory.
+func (p *Pilot) follow() {
+	if e, ok := p.Mirrors.Routes.Get(p.App); ok && e.Revision > p.route.Revision {
+		p.Log.Warn().Uint64("epoch", e.Value.Epoch.N).Str("active", e.Value.Active.String()).Msg("route written by someone else")
+		p.route = e
+	}
+	p.Meter.epoch(p.App, p.route.Value.Epoch)
+}
+
+// claim makes a plan's epoch the app's. The compare-and-set on the route is what a second actuator loses.
+func (p *Pilot) claim(ctx context.Context, plan schemas.Plan, active schemas.Candidate) error {
+	mine := func(r schemas.Route) bool { return r.Plan == plan.ID && r.Epoch == plan.Epoch }
+	if !mine(p.route.Value) {
+		if p.route.Value.Epoch.Compare(plan.Epoch) >= 0 {
+			return execute.ErrSuperseded
+		}
+		route := schemas.Route{App: p.App, Active: active, Epoch: plan.Epoch, Plan: plan.ID, Since: time.Now()}
+		revision, err := bus.Put(ctx, p.Bus, schemas.RouteBucket, route, bus.Condition{Revision: bus.At(p.route.Revision)})
+		if err == nil {
+			p.route = bus.Entry[schemas.Route]{Value: route, Revision: revision}
+			return nil
+		}
+		if !errors.Is(err, bus.ErrConflict) {
+			return err
+		}
+	}
+	// Someone may have written since: what the bus holds decides.
+	e, err := bus.Get(ctx, p.Bus, schemas.RouteBucket, p.App)
+	if err != nil {
+		return err
+	}
+	if p.route = e; !mine(e.Value) {
+		return execute.ErrSuperseded
+	}
+	return nil
+}
+
+// allowed returns why this process may not act, or nil.
+func (p *Pilot) allowed() error {
+	if !p.Lease.Held() {
+		return ErrElsewhere
+	}
+	return nil
+}
+
+// settle gives targets the route's weights again where they have others, such as after a restart that lost them.
+func (p *Pilot) settle(ctx context.Context) {
+	_, app, err := p.app()
+	if err != nil || app.Mode != "auto" {
+		return
+	}
+	targets, err := target.Of(app)
+	if err != nil {
+		p.Log.Warn().Err(err).Msg("targets unknown")
+		return
+	}
+	want := weight.All(p.route.Value.Active)
+	for _, t := range targets {
+		log := p.Log.With().Str("target", t.Name()).Logger()
+		seen, err := t.Read(ctx)
+		if err != nil {
+			if !p.unread[t.Name()] {
+				log.Warn().Err(err).Msg("target unreadable")
+			}
+			p.unread[t.Name()] = true
+			continue
+		}
+		delete(p.unread, t.Name())
+		if seen.Equal(want) || p.allowed() != nil {
+			continue
+		}
+		outcome, err := t.Apply(ctx, target.Change{Epoch: p.route.Value.Epoch, Expected: seen, Next: want})
+		p.Meter.drift(p.App, t.Name())
+		log.Warn().Err(err).Str("found", seen.String()).Str("set", want.String()).Str("outcome", string(outcome)).Msg("drift corrected")
+	}
+}
