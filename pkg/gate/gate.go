@@ -36,7 +36,8 @@ func Healthy(app schemas.App, c schemas.Candidate, verdicts []schemas.Verdict, p
 	case sighted == 0 || sighted < least:
 		g.Result = schemas.Unknown
 		g.Evidence = fmt.Sprintf("%d sighted vantages, %d needed", sighted, max(least, 1))
-	case !reached(up, sighted, quorum, least):
+	case !reached(up, sighted, quorum, least), reached(sighted-up, sighted, quorum, least):
+		// With a quorum of half, both sides can reach it: where enough say down, nothing moves to.
 		g.Result = schemas.Fail
 	case !reached(answering, sighted, quorum, least):
 		g.Result = schemas.Fail

@@ -129,6 +129,12 @@ func TestHealthyNeedsAQuorumThatSeesRegionAndVariant(t *testing.T) {
 			t.Errorf("%q: %s %s (%s), want %s (%s)", c.world, got.Name, got.Result, got.Evidence, c.result, c.evidence)
 		}
 	}
+	even := shop
+	even.Failover.Quorum = 0.5
+	verdicts, presences := world("uudd")
+	if got := gate.Healthy(even, slim, verdicts, presences, now); got.Result != schemas.Fail {
+		t.Errorf("half say down, which is the quorum for down = %s, want fail", got.Result)
+	}
 	lax := shop
 	lax.Failover = schemas.Failover{}
 	if got := gate.Healthy(lax, slim, nil, nil, now); got.Result != schemas.Unknown {

@@ -1,0 +1,161 @@
+package rank
+
+import (
+	"math"
+	"slices"
+
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+// minBlocks is the fewest blocks with samples that an interval can be drawn from.
+const minBlocks = 3
+
+// share is a vantage and its part of the cost.
+type share struct {
+	vantage string
+	region  string
+	weight  float64
+}
+
+// shares says which vantages count, their weights adding up to 1, and which are left out.
+// A vantage with too few samples of every candidate is left out for all of them, so that one that has just come or gone leaves the rest comparable.
+// As long as every vantage has too few, all that have any count, and no candidate has enough.
+func shares(cells table, app schemas.App, t schemas.Topology) (counted []share, leftOut []string) {
+	equal := !slices.ContainsFunc(t.Vantages, func(v schemas.Vantage) bool { return v.Weight > 0 })
+	var some []share
+	for _, v := range t.Vantages {
+		s := share{v.Name, v.Region, v.Weight}
+		if equal {
+			s.weight = 1
+		}
+		if s.weight <= 0 {
+			continue
+		}
+		switch most := mostSamples(cells, app, v.Name); {
+		case most >= needed(app.Objective.Quantile):
+			counted = append(counted, s)
+		case most > 0:
+			some = append(some, s)
+			leftOut = append(leftOut, v.Name)
+		default:
+			leftOut = append(leftOut, v.Name)
+		}
+	}
+	if len(counted) == 0 {
+		counted = some
+		leftOut = slices.DeleteFunc(leftOut, func(name string) bool {
+			return slices.ContainsFunc(some, func(s share) bool { return s.vantage == name })
+		})
+	}
+	slices.Sort(leftOut)
+	return normalised(counted), leftOut
+}
+
+// mostSamples is how many samples of the objective's kind the vantage has of the candidate it has most of.
+func mostSamples(cells table, app schemas.App, vantage string) (most uint64) {
+	for _, e := range app.Endpoints {
+		most = max(most, cells.cell(vantage, e.Candidate(), app.Objective.Kind).samples)
+	}
+	return most
+}
+
+func normalised(all []share) []share {
+	sum := 0.0
+	for _, s := range all {
+		sum += s.weight
+	}
+	scaled := slices.Clone(all)
+	for i := range scaled {
+		scaled[i].weight /= sum
+	}
+	return scaled
+}
+
+// term is one summand of a cost: a weight times the quantile of a cell.
+type term struct {
+	weight float64
+	cell   summed
+}
+
+// terms are the summands of a candidate's cost.
+func terms(cells table, app schemas.App, c schemas.Candidate, counted []share) []term {
+	var all []term
+	for _, s := range counted {
+		all = append(all, term{s.weight, cells.cell(s.vantage, c, app.Objective.Kind)})
+	}
+	if writesCount(app) {
+		for _, s := range writers(cells, c, counted) {
+			all = append(all, term{s.weight * app.Objective.WritesPerRequest, cells.cell(s.vantage, c, schemas.KindDBWrite.String())})
+		}
+	}
+	return all
+}
+
+// writers are the vantages that stand for the candidate's own database writes: those inside its region, since the app writes from there.
+// A region without a vantage that measures writes is judged by all the vantages that do, and one that nobody measures by all, which then have too few samples.
+func writers(cells table, c schemas.Candidate, counted []share) []share {
+	var inside, measuring []share
+	for _, s := range counted {
+		if cells.cell(s.vantage, c, schemas.KindDBWrite.String()).samples == 0 {
+			continue
+		}
+		measuring = append(measuring, s)
+		if s.region == c.Region {
+			inside = append(inside, s)
+		}
+	}
+	switch {
+	case len(inside) > 0:
+		return normalised(inside)
+	case len(measuring) > 0:
+		return normalised(measuring)
+	}
+	return counted
+}
+
+// estimate is a candidate's cost in milliseconds with its interval.
+type estimate struct {
+	cost, low, high float64
+	censored        bool
+}
+
+// costOf sums the quantiles of the terms' cells, each taken over the blocks as often as times says.
+func costOf(in Inputs, all []term, q float64, times []int) (ms float64, censored bool) {
+	for _, t := range all {
+		x := resample(t.cell.Blocks, times).quantile(q, in.TimeoutUS)
+		ms += t.weight * x.us / 1000
+		censored = censored || x.censored
+	}
+	return ms, censored
+}
+
+// resample merges blocks, block i as often as times[i].
+func resample(blocks []Histogram, times []int) Histogram {
+	first, end := maxBins, 0
+	for i, b := range blocks {
+		if times[i] > 0 && len(b.Counts) > 0 {
+			first, end = min(first, b.First), max(end, b.First+len(b.Counts))
+		}
+	}
+	sum := Histogram{First: first, Counts: make([]uint64, max(0, end-first))}
+	for i, b := range blocks {
+		if times[i] == 0 {
+			continue
+		}
+		k := uint64(times[i])
+		sum.Failures += k * b.Failures
+		for j, n := range b.Counts {
+			sum.Counts[b.First-first+j] += k * n
+		}
+	}
+	return sum
+}
+
+// enough says whether every cell of a cost holds the samples that the quantile needs, from more than a moment.
+func enough(all []term, q float64, blocks int) bool {
+	return len(all) > 0 && blocks >= minBlocks &&
+		!slices.ContainsFunc(all, func(t term) bool { return t.cell.samples < needed(q) })
+}
+
+// rounded is a number of milliseconds to the microsecond.
+func rounded(ms float64) float64 { return math.Round(ms*1000) / 1000 }

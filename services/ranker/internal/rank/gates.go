@@ -1,0 +1,168 @@
+package rank
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/leeward-failover/leeward/pkg/gate"
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+// State is what the gates need beside the inputs: what is written in the buckets now.
+type State struct {
+	Verdicts  []schemas.Verdict
+	Presences []schemas.Presence
+	Images    []schemas.ImageState
+}
+
+// known is everything a gate may look at.
+type known struct {
+	in       Inputs
+	cells    table
+	app      schemas.App
+	topology schemas.Topology
+	state    State
+	counted  []share
+	leftOut  []string
+}
+
+// gates are the conditions for moving to a candidate when traffic is in the active region. A gate whose setting is zero is left out.
+func (k known) gates(active string, c schemas.RankedCandidate) []schemas.Gate {
+	set := k.app.Gates
+	all := []schemas.Gate{
+		running(c),
+		gate.Healthy(k.app, c.Candidate, k.state.Verdicts, k.state.Presences, k.in.End),
+	}
+	if set.MaxAge > 0 {
+		all = append(all, k.fresh(c.Candidate))
+	}
+	if set.MinSamples > 0 {
+		all = append(all, k.samples(c))
+	}
+	if set.MinDistanceKM > 0 {
+		all = append(all, k.distance(active, c.Region))
+	}
+	if set.MaxRTT > 0 {
+		all = append(all, k.roundTrip(active, c.Candidate))
+	}
+	if len(set.Jurisdictions) > 0 {
+		all = append(all, k.jurisdiction(c.Region))
+	}
+	return append(all, gate.Image(k.app.Name, c.Candidate, k.state.Images))
+}
+
+// judge makes a gate of a condition that is known to hold or not.
+func judge(name string, holds bool, format string, args ...any) schemas.Gate {
+	g := schemas.Gate{Name: name, Result: schemas.Fail, Evidence: fmt.Sprintf(format, args...)}
+	if holds {
+		g.Result = schemas.Pass
+	}
+	return g
+}
+
+func unknown(name, format string, args ...any) schemas.Gate {
+	return schemas.Gate{Name: name, Result: schemas.Unknown, Evidence: fmt.Sprintf(format, args...)}
+}
+
+func running(c schemas.RankedCandidate) schemas.Gate {
+	if c.Running {
+		return judge(gate.Running, true, "has an endpoint")
+	}
+	return judge(gate.Running, false, "not running: no endpoint")
+}
+
+// fresh passes when the newest sample of the candidate that counts is young enough.
+func (k known) fresh(c schemas.Candidate) schemas.Gate {
+	newest := int64(0)
+	for _, s := range k.counted {
+		newest = max(newest, k.cells.cell(s.vantage, c, k.app.Objective.Kind).NewestMS)
+	}
+	if newest == 0 {
+		return unknown(gate.Fresh, "no sample in the last %s", k.app.Objective.Window)
+	}
+	at := time.UnixMilli(newest).UTC()
+	age := k.in.End.Sub(at)
+	g := judge(gate.Fresh, age <= k.app.Gates.MaxAge.D(), "newest sample %s old, at most %s allowed", age.Round(100*time.Millisecond), k.app.Gates.MaxAge)
+	g.EvidenceAt = at
+	return g
+}
+
+// samples passes when the candidate has as many samples as the gate asks for and every cell has as many as the quantile needs.
+func (k known) samples(c schemas.RankedCandidate) schemas.Gate {
+	without := ""
+	if len(k.leftOut) > 0 {
+		without = ", without " + strings.Join(k.leftOut, ", ")
+	}
+	if !c.Enough {
+		return judge(gate.Samples, false, "%d samples from %d vantages, not %d in every cell%s", c.Samples, len(k.counted), needed(k.app.Objective.Quantile), without)
+	}
+	return judge(gate.Samples, c.Samples >= uint64(k.app.Gates.MinSamples), "%d samples from %d vantages, %d needed%s", c.Samples, len(k.counted), k.app.Gates.MinSamples, without)
+}
+
+// distance passes when the candidate's region is far enough from the active one to be another failure domain.
+func (k known) distance(active, region string) schemas.Gate {
+	if active == region {
+		return judge(gate.Distance, true, "is the active region")
+	}
+	from, known := k.topology.Region(active)
+	to, also := k.topology.Region(region)
+	if !known || !also {
+		return unknown(gate.Distance, "the location is not known")
+	}
+	km := from.Location.DistanceKM(to.Location)
+	return judge(gate.Distance, km >= k.app.Gates.MinDistanceKM, "%.0f km from %s, at least %.0f needed", km, active, k.app.Gates.MinDistanceKM)
+}
+
+// roundTrip passes when the median round trip from the active region's vantages to the candidate is short enough.
+// Lost round trips count as longer than all others.
+func (k known) roundTrip(active string, c schemas.Candidate) schemas.Gate {
+	if active == c.Region {
+		return judge(gate.RoundTrip, true, "is the active region")
+	}
+	var measured Histogram
+	var newest int64
+	kind := ""
+	for _, kind = range roundTripKinds {
+		if measured, newest = k.roundTrips(active, c, kind); measured.Samples() > 0 {
+			break
+		}
+	}
+	if measured.Samples() == 0 {
+		return unknown(gate.RoundTrip, "no round trip measured from %s", active)
+	}
+	limit := k.app.Gates.MaxRTT.D()
+	median := measured.quantile(0.5, k.in.TimeoutUS)
+	g := judge(gate.RoundTrip, !median.censored && median.us <= float64(limit.Microseconds()),
+		"median %.1f ms by %s from %s, at most %s allowed", median.us/1000, kind, active, limit)
+	if median.censored {
+		g.Evidence = fmt.Sprintf("%d of %d round trips by %s from %s failed", measured.Failures, measured.Samples(), kind, active)
+	}
+	g.EvidenceAt = time.UnixMilli(newest).UTC()
+	return g
+}
+
+// roundTripKinds are the kinds of sample that are one round trip, the better first.
+var roundTripKinds = []string{schemas.KindICMP.String(), schemas.KindTCP.String()}
+
+func (k known) roundTrips(active string, c schemas.Candidate, kind string) (all Histogram, newest int64) {
+	var blocks []Histogram
+	for _, v := range k.topology.Vantages {
+		if v.Region == active {
+			cell := k.cells.cell(v.Name, c, kind)
+			blocks = append(blocks, cell.Blocks...)
+			newest = max(newest, cell.NewestMS)
+		}
+	}
+	return merge(blocks), newest
+}
+
+func (k known) jurisdiction(region string) schemas.Gate {
+	r, ok := k.topology.Region(region)
+	if !ok || r.Jurisdiction == "" {
+		return unknown(gate.Jurisdiction, "the region's jurisdiction is not known")
+	}
+	allowed := k.app.Gates.Jurisdictions
+	return judge(gate.Jurisdiction, slices.Contains(allowed, r.Jurisdiction), "%s; allowed: %s", r.Jurisdiction, strings.Join(allowed, ", "))
+}

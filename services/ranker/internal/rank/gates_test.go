@@ -1,0 +1,144 @@
+package rank_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/ranker/internal/rank"
+)
+
+func gateOf(c schemas.RankedCandidate, name string) schemas.Gate {
+	for _, g := range c.Gates {
+		if g.Name == name {
+			return g
+		}
+	}
+	return schemas.Gate{}
+}
+
+// good is a world in which london/slim passes every gate when frankfurt is active.
+func good(t *testing.T) (schemas.Topology, rank.Inputs, rank.State) {
+	world := topology()
+	in := inputs(t, world, map[string]func() float64{"frankfurt/slim": always(20), "london/slim": always(30), "tokyo/slim": always(40)})
+	in.Cells = append(in.Cells,
+		cellOf(t, in, "frankfurt", "london/slim", "icmp", 1, always(15)),
+		cellOf(t, in, "frankfurt", "tokyo/slim", "icmp", 1, always(230)),
+		cellOf(t, in, "london", "london/slim", "icmp", 1, always(999)))
+	return world, in, healthy(world)
+}
+
+func TestEveryGatePassesFailsAndIsUnknown(t *testing.T) {
+	type change func(*schemas.Topology, *rank.Inputs, *rank.State)
+	cells := func(edit func(*rank.Cell)) change {
+		return func(_ *schemas.Topology, in *rank.Inputs, _ *rank.State) {
+			for i := range in.Cells {
+				edit(&in.Cells[i])
+			}
+		}
+	}
+	for _, c := range []struct {
+		what, active, candidate string
+		change                  change
+		want                    schemas.Gate
+	}{
+		{"running", "frankfurt", "london/slim", nil, schemas.Gate{Name: "running", Result: schemas.Pass, Evidence: "has an endpoint"}},
+		{"without endpoint", "frankfurt", "tokyo/single", nil, schemas.Gate{Name: "running", Result: schemas.Fail, Evidence: "not running: no endpoint"}},
+		{"healthy", "frankfurt", "london/slim", nil, schemas.Gate{Name: "healthy", Result: schemas.Pass, Evidence: "4 of 4 sighted vantages say up"}},
+		{"down", "frankfurt", "london/slim", func(_ *schemas.Topology, _ *rank.Inputs, s *rank.State) {
+			for i := range s.Verdicts {
+				if s.Verdicts[i].Region == "london" && s.Verdicts[i].Vantage != "london" {
+					s.Verdicts[i].Health = schemas.Down
+				}
+			}
+		}, schemas.Gate{Name: "healthy", Result: schemas.Fail, Evidence: "1 of 4 sighted vantages say up"}},
+		{"blind", "frankfurt", "london/slim", func(_ *schemas.Topology, _ *rank.Inputs, s *rank.State) { s.Presences = s.Presences[:2] },
+			schemas.Gate{Name: "healthy", Result: schemas.Unknown, Evidence: "2 sighted vantages, 3 needed"}},
+		{"fresh", "frankfurt", "london/slim", nil, schemas.Gate{Name: "fresh", Result: schemas.Pass, Evidence: "newest sample 1s old, at most 15s allowed", EvidenceAt: end.Add(-time.Second)}},
+		{"stale", "frankfurt", "london/slim", cells(func(c *rank.Cell) { c.NewestMS -= 14_001 }),
+			schemas.Gate{Name: "fresh", Result: schemas.Fail, Evidence: "newest sample 15s old, at most 15s allowed", EvidenceAt: end.Add(-15001 * time.Millisecond)}},
+		{"never measured", "frankfurt", "london/single", nil, schemas.Gate{Name: "fresh", Result: schemas.Unknown, Evidence: "no sample in the last 2m0s"}},
+		{"enough samples", "frankfurt", "london/slim", nil, schemas.Gate{Name: "samples", Result: schemas.Pass, Evidence: "480 samples from 4 vantages, 20 needed"}},
+		{"fewer than asked for", "frankfurt", "london/slim", func(w *schemas.Topology, _ *rank.Inputs, _ *rank.State) { w.Apps[0].Gates.MinSamples = 481 },
+			schemas.Gate{Name: "samples", Result: schemas.Fail, Evidence: "480 samples from 4 vantages, 481 needed"}},
+		{"fewer than the quantile needs", "frankfurt", "london/slim", func(w *schemas.Topology, _ *rank.Inputs, _ *rank.State) { w.Apps[0].Objective.Quantile = 0.99 },
+			schemas.Gate{Name: "samples", Result: schemas.Fail, Evidence: "480 samples from 4 vantages, not 500 in every cell"}},
+		{"far", "frankfurt", "london/slim", nil, schemas.Gate{Name: "distance", Result: schemas.Pass, Evidence: "638 km from frankfurt, at least 300 needed"}},
+		{"near", "frankfurt", "london/slim", func(w *schemas.Topology, _ *rank.Inputs, _ *rank.State) { w.Apps[0].Gates.MinDistanceKM = 700 },
+			schemas.Gate{Name: "distance", Result: schemas.Fail, Evidence: "638 km from frankfurt, at least 700 needed"}},
+		{"itself", "london", "london/slim", nil, schemas.Gate{Name: "distance", Result: schemas.Pass, Evidence: "is the active region"}},
+		{"close", "frankfurt", "london/slim", nil, schemas.Gate{Name: "rtt", Result: schemas.Pass, Evidence: "median 14.9 ms by icmp from frankfurt, at most 150ms allowed", EvidenceAt: end.Add(-time.Second)}},
+		{"slow", "frankfurt", "tokyo/slim", nil, schemas.Gate{Name: "rtt", Result: schemas.Fail, Evidence: "median 227.7 ms by icmp from frankfurt, at most 150ms allowed", EvidenceAt: end.Add(-time.Second)}},
+		{"by tcp", "frankfurt", "london/slim", cells(func(c *rank.Cell) {
+			if c.Kind == "icmp" {
+				c.Kind = "tcp"
+			}
+		}), schemas.Gate{Name: "rtt", Result: schemas.Pass, Evidence: "median 14.9 ms by tcp from frankfurt, at most 150ms allowed", EvidenceAt: end.Add(-time.Second)}},
+		{"lost", "frankfurt", "london/slim", cells(func(c *rank.Cell) {
+			if c.Kind == "icmp" {
+				c.Blocks = []rank.Histogram{{Failures: 7, First: 300, Counts: []uint64{5}}}
+			}
+		}), schemas.Gate{Name: "rtt", Result: schemas.Fail, Evidence: "7 of 12 round trips by icmp from frankfurt failed", EvidenceAt: end.Add(-time.Second)}},
+		{"not pinged", "tokyo", "london/slim", nil, schemas.Gate{Name: "rtt", Result: schemas.Unknown, Evidence: "no round trip measured from tokyo"}},
+		{"itself", "london", "london/slim", nil, schemas.Gate{Name: "rtt", Result: schemas.Pass, Evidence: "is the active region"}},
+		{"allowed law", "frankfurt", "london/slim", nil, schemas.Gate{Name: "jurisdiction", Result: schemas.Pass, Evidence: "GB; allowed: DE, GB"}},
+		{"other law", "frankfurt", "tokyo/slim", nil, schemas.Gate{Name: "jurisdiction", Result: schemas.Fail, Evidence: "JP; allowed: DE, GB"}},
+		{"no law", "frankfurt", "tokyo/slim", func(w *schemas.Topology, _ *rank.Inputs, _ *rank.State) { w.Regions[2].Jurisdiction = "" },
+			schemas.Gate{Name: "jurisdiction", Result: schemas.Unknown, Evidence: "the region's jurisdiction is not known"}},
+		{"held", "frankfurt", "london/slim", nil, schemas.Gate{Name: "image", Result: schemas.Pass, Evidence: "sha256:0123456789ab verified", EvidenceAt: end.Add(-time.Second)}},
+		{"not replicated", "frankfurt", "london/slim", func(_ *schemas.Topology, _ *rank.Inputs, s *rank.State) { s.Images = nil },
+			schemas.Gate{Name: "image", Result: schemas.Unknown, Evidence: "no image is known for the region"}},
+	} {
+		t.Run(c.want.Name+" "+c.what, func(t *testing.T) {
+			world, in, state := good(t)
+			if c.change != nil {
+				c.change(&world, &in, &state)
+			}
+			got := find(t, compute(t, in, world, state), c.active, c.candidate)
+			if g := gateOf(got, c.want.Name); c.want.EvidenceAt.IsZero() && c.want.Name == "healthy" {
+				c.want.EvidenceAt = g.EvidenceAt // pkg/gate has its own table
+			}
+			if g := gateOf(got, c.want.Name); g != c.want {
+				t.Errorf("got  %+v\nwant %+v", g, c.want)
+			}
+			if passes := c.want.Result == schemas.Pass; !passes && got.Eligible {
+				t.Error("eligible though a gate does not pass")
+			}
+		})
+	}
+}
+
+func TestCandidateThatPassesEveryGateIsEligible(t *testing.T) {
+	world, in, state := good(t)
+	r := compute(t, in, world, state)
+	got := find(t, r, "frankfurt", "london/slim")
+	if !got.Eligible {
+		t.Errorf("not eligible: %+v", got.Gates)
+	}
+	var names []string
+	for _, g := range got.Gates {
+		names = append(names, g.Name)
+	}
+	if want := []string{"running", "healthy", "fresh", "samples", "distance", "rtt", "jurisdiction", "image"}; !slices.Equal(names, want) {
+		t.Errorf("gates %v, want %v", names, want)
+	}
+	for _, o := range r.Orders {
+		last := o.Candidates[len(o.Candidates)-1]
+		if last.Candidate != candidate("tokyo/single") || last.Running || last.Eligible {
+			t.Errorf("active %s: the candidate without an endpoint is %+v", o.Active, last)
+		}
+	}
+	if got, want := rank.Eligible(r.Orders[0].Candidates), []schemas.Candidate{candidate("frankfurt/slim"), candidate("london/slim")}; !slices.Equal(got, want) {
+		t.Errorf("eligible %v, want %v", got, want)
+	}
+}
+
+func TestGatesWithoutASettingAreLeftOut(t *testing.T) {
+	world, in, state := good(t)
+	world.Apps[0].Gates = schemas.Gates{}
+	got := find(t, compute(t, in, world, state), "frankfurt", "tokyo/slim")
+	if len(got.Gates) != 3 || !got.Eligible {
+		t.Errorf("got %+v, want running, healthy and image only", got.Gates)
+	}
+}

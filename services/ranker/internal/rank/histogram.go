@@ -1,0 +1,150 @@
+package rank
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+)
+
+// maxBins is one more than the highest bin that a latency of 32 bits can be in.
+const maxBins = 32 * BinsPerOctave
+
+// Histogram counts what failed, and what went well by latency: bin b holds the latencies from 2^(b/32) µs up to the next bin.
+type Histogram struct {
+	Failures uint64
+	// First is the bin of the first count.
+	First  int
+	Counts []uint64
+}
+
+// NewHistogram makes a histogram of failures and pairs of a bin and its count.
+func NewHistogram(failures uint64, bins []int32, counts []uint64) (Histogram, error) {
+	h := Histogram{Failures: failures}
+	if len(bins) != len(counts) {
+		return h, errors.New("there are not as many counts as bins")
+	}
+	for i, b := range bins {
+		if b < 0 || b >= maxBins {
+			return h, errors.New("a bin is out of range")
+		}
+		h.add(int(b), counts[i])
+	}
+	return h, nil
+}
+
+// add counts n latencies into a bin and keeps the counts free of zeroes at both ends.
+func (h *Histogram) add(bin int, n uint64) {
+	switch {
+	case n == 0:
+		return
+	case len(h.Counts) == 0:
+		h.First = bin
+	case bin < h.First:
+		h.Counts = append(make([]uint64, h.First-bin, h.First-bin+len(h.Counts)), h.Counts...)
+		h.First = bin
+	}
+	for len(h.Counts) <= bin-h.First {
+		h.Counts = append(h.Counts, 0)
+	}
+	h.Counts[bin-h.First] += n
+}
+
+// Samples is how many measurements the histogram holds, failures included.
+func (h Histogram) Samples() uint64 {
+	n := h.Failures
+	for _, c := range h.Counts {
+		n += c
+	}
+	return n
+}
+
+func merge(all []Histogram) Histogram {
+	var sum Histogram
+	for _, h := range all {
+		sum.Failures += h.Failures
+		for i, n := range h.Counts {
+			sum.add(h.First+i, n)
+		}
+	}
+	return sum
+}
+
+// quantile is a latency in microseconds, and whether it lies among the failures: then it is the time-out, and the truth is at least that.
+type quantile struct {
+	us       float64
+	censored bool
+}
+
+// quantile returns the q-quantile by rank. Failures count as slower than everything that went well; nothing at all counts as failed.
+func (h Histogram) quantile(q float64, timeoutUS int64) quantile {
+	rank := max(1, uint64(math.Ceil(q*float64(h.Samples())-1e-9)))
+	for i, n := range h.Counts {
+		if n >= rank {
+			return quantile{us: binCentre(h.First + i)}
+		}
+		rank -= n
+	}
+	return quantile{us: float64(timeoutUS), censored: true}
+}
+
+// binCentre is the geometric middle of a bin, in microseconds.
+func binCentre(bin int) float64 {
+	return math.Exp2((float64(bin) + 0.5) / BinsPerOctave)
+}
+
+// halfBin is how far, as a factor, the edges of a bin lie from its centre.
+var halfBin = math.Exp2(0.5 / BinsPerOctave)
+
+// MarshalJSON writes [failures, first bin, count, count, …]; a negative number stands for that many empty bins. An empty histogram is [].
+func (h Histogram) MarshalJSON() ([]byte, error) {
+	list := []int64{}
+	if h.Failures > 0 || len(h.Counts) > 0 {
+		list = append(list, int64(h.Failures))
+	}
+	if len(h.Counts) > 0 {
+		list = append(list, int64(h.First))
+	}
+	for i, n := range h.Counts {
+		switch last := len(list) - 1; {
+		case n > 0:
+			list = append(list, int64(n))
+		case i > 0 && h.Counts[i-1] == 0:
+			list[last]--
+		default:
+			list = append(list, -1)
+		}
+	}
+	return json.Marshal(list)
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (h *Histogram) UnmarshalJSON(data []byte) error {
+	var list []int64
+	if err := json.Unmarshal(data, &list); err != nil {
+		return err
+	}
+	*h = Histogram{}
+	if len(list) == 0 {
+		return nil
+	}
+	if list[0] < 0 {
+		return errors.New("histogram: a negative number of failures")
+	}
+	h.Failures = uint64(list[0])
+	if len(list) == 1 {
+		return nil
+	}
+	bin := list[1]
+	for _, n := range list[2:] {
+		if bin < 0 || bin >= maxBins || n < -maxBins {
+			return errors.New("histogram: a bin is out of range")
+		}
+		if n < 0 {
+			bin -= n
+			continue
+		}
+		h.add(int(bin), uint64(n))
+		bin++
+	}
+	return nil
+}

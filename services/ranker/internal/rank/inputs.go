@@ -1,0 +1,115 @@
+// Package rank orders an app's candidates by cost, says how sure each cost is, and checks every gate.
+// It is pure: the same inputs, topology and state give the same bytes, on any machine, at any time.
+package rank
+
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+// BinsPerOctave is how finely latencies are counted: 32 bins for each doubling, so that a bin is 2.2 % wide.
+const BinsPerOctave = 32
+
+// draws is how many times the bootstrap resamples the blocks.
+const draws = 400
+
+// Inputs are everything the costs of a ranking are computed from. They are integers, so that a stored ranking can be computed again.
+type Inputs struct {
+	App      string    `json:"app"`
+	Topology string    `json:"topology"`
+	End      time.Time `json:"end"`
+	WindowMS int64     `json:"window_ms"`
+	// BlockMS is the length of a block, the unit that the bootstrap resamples: samples close in time share their luck.
+	BlockMS       int64 `json:"block_ms"`
+	BinsPerOctave int   `json:"bins_per_octave"`
+	// TimeoutUS is the cost of what failed, at least.
+	TimeoutUS int64 `json:"timeout_us"`
+	// Seed is text on the wire, because not every reader of JSON holds 64 bits.
+	Seed  uint64 `json:"seed,string"`
+	Draws int    `json:"draws"`
+	// StreamSequence is the newest message of SAMPLES that is counted.
+	StreamSequence uint64 `json:"stream_sequence"`
+	Cells          []Cell `json:"cells"`
+}
+
+// Cell is what one vantage measured of one candidate by one kind of probe, block by block, oldest first.
+// Round trips that only a gate reads come as a single block.
+type Cell struct {
+	Vantage string `json:"vantage"`
+	schemas.Candidate
+	Kind string `json:"kind"`
+	// NewestMS is when the newest sample was due, in milliseconds since 1970.
+	NewestMS int64       `json:"newest_ms"`
+	Blocks   []Histogram `json:"blocks"`
+}
+
+// NewInputs lays out the window that ends at end, without any cells yet.
+func NewInputs(app schemas.App, topology string, end time.Time) Inputs {
+	end = end.UTC().Truncate(time.Millisecond)
+	window := app.Objective.Window.D()
+	return Inputs{
+		App: app.Name, Topology: topology, End: end,
+		WindowMS: window.Milliseconds(), BlockMS: blockLength(window).Milliseconds(),
+		BinsPerOctave: BinsPerOctave, TimeoutUS: app.Probe.Timeout.D().Microseconds(),
+		Seed: seed(app.Name, end), Draws: draws,
+	}
+}
+
+// blockLength cuts a window into twelve blocks of ten seconds to a minute. A very short window still has four and a long one no more than sixty, which bounds the size of the inputs.
+func blockLength(window time.Duration) time.Duration {
+	length := min(max(window/12, 10*time.Second), time.Minute)
+	return max(min(length, window/4), window/60)
+}
+
+func seed(app string, end time.Time) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s:%d", app, end.UnixMicro())
+	return h.Sum64()
+}
+
+// Blocks is how many blocks the window has.
+func (in Inputs) Blocks() int {
+	return int((in.WindowMS + in.BlockMS - 1) / in.BlockMS)
+}
+
+// Counts says whether samples of a kind are part of the cost, and so needed block by block.
+func Counts(app schemas.App, kind string) bool {
+	return kind == app.Objective.Kind || kind == schemas.KindDBWrite.String() && writesCount(app)
+}
+
+// writesCount says whether the app's objective holds database writes that something measures.
+func writesCount(app schemas.App) bool {
+	return app.Objective.WritesPerRequest > 0 && slices.ContainsFunc(app.Endpoints, func(e schemas.Endpoint) bool { return e.Database != "" })
+}
+
+// validate says whether the inputs can be computed with: they may come from storage.
+func (in Inputs) validate() error {
+	if in.WindowMS <= 0 || in.BlockMS <= 0 || in.TimeoutUS <= 0 || in.Draws <= 0 || in.BinsPerOctave != BinsPerOctave {
+		return fmt.Errorf("inputs of %s: window, block, time-out, draws or bins are not what this release computes with", in.App)
+	}
+	for _, c := range in.Cells {
+		if len(c.Blocks) > in.Blocks() {
+			return fmt.Errorf("inputs of %s: %s from %s has %d blocks, the window %d", in.App, c.Candidate, c.Vantage, len(c.Blocks), in.Blocks())
+		}
+	}
+	return nil
+}
+
+// sorted returns the inputs with their cells in one order, whatever order they were found in.
+func (in Inputs) sorted() Inputs {
+	in.Cells = slices.SortedFunc(slices.Values(in.Cells), func(a, b Cell) int {
+		return cmp.Or(a.Candidate.Compare(b.Candidate), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Vantage, b.Vantage))
+	})
+	return in
+}
+
+// needed is how many samples a quantile needs before it is worth showing: five expected beyond it.
+func needed(quantile float64) uint64 {
+	return uint64(math.Ceil(5/(1-quantile) - 1e-9))
+}
