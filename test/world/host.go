@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/leeward-failover/leeward/test/world/haproxy"
 	"github.com/leeward-failover/leeward/test/world/netns"
 	"github.com/leeward-failover/leeward/test/world/site"
 )
@@ -137,7 +138,7 @@ func Down(ctx context.Context) error {
 	for _, region := range site.Regions {
 		errs = append(errs, netns.Delete(region.Namespace))
 	}
-	errs = append(errs, restoreEntry(), os.RemoveAll(recordFolder), goneWithin(ctx, site.Device, 5*time.Second))
+	errs = append(errs, haproxy.RemoveSocket(), restoreEntry(), os.RemoveAll(recordFolder), goneWithin(ctx, site.Device, 5*time.Second))
 	return errors.Join(errs...)
 }
 

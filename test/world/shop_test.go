@@ -1,38 +1,43 @@
 package world_test
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/crane"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/moby/buildkit/client"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/rs/zerolog"
-	"github.com/tonistiigi/fsutil"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/pkg/natsd"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/test/world"
+	"github.com/leeward-failover/leeward/test/world/baseimage"
 	"github.com/leeward-failover/leeward/test/world/site"
 )
 
-// TestShopRunsInEveryRegion is the world's whole job with the test in Leeward's place: it builds the shop, copies it to
-// every region's registry, tells the runtimes over the bus and asks through HAProxy.
+// TestShopRunsInEveryRegion is the world's whole job with the test in Leeward's place: it makes the shop's images, copies
+// them to every region's registry, tells the runtimes over the bus and asks through HAProxy.
 func TestShopRunsInEveryRegion(t *testing.T) {
 	p := build(t)
 	pushes := newHook(t)
@@ -40,12 +45,13 @@ func TestShopRunsInEveryRegion(t *testing.T) {
 	pushes.want(t, "base/debian", "base/node", "base/node")
 	builder := p.startBus(t)
 	images := map[string]schemas.ImageState{}
-	for _, variant := range []string{"single", "slim"} {
-		digest := p.buildShop(t, variant)
-		pushes.want(t, "shop/"+variant)
-		for _, image := range replicate(t, variant, digest, site.Regions...) {
-			images[image.Region+"/"+variant] = image
-			put(t, builder, image)
+	built := shopImages(t)
+	for variant, image := range built {
+		digest := push(t, image, variant)
+		pushes.want(t, "shop")
+		for _, state := range replicate(t, variant, digest, site.Regions...) {
+			images[state.Region+"/"+variant] = state
+			put(t, builder, state)
 		}
 	}
 	instances := map[string]string{}
@@ -83,16 +89,16 @@ func TestShopRunsInEveryRegion(t *testing.T) {
 		answered(t, site.Regions[1], "slim", instances["london/slim"])
 	})
 	t.Run("new digest replaces the container", func(t *testing.T) {
-		put(t, builder, replicate(t, "slim", push(t, "slim"), site.Regions[0])[0])
+		put(t, builder, replicate(t, "slim", push(t, changed(t, built["slim"]), "changed-slim"), site.Regions[0])[0])
 		answered(t, site.Regions[0], "slim", instances["frankfurt/slim"])
 	})
 	t.Run("image of another registry is left alone", func(t *testing.T) {
 		image := images["dallas/slim"]
 		image.Digest = images["dallas/single"].Digest
-		image.Reference = site.HubRegistry + "/shop/single@" + image.Digest
+		image.Reference = site.HubRegistry + "/shop@" + image.Digest
 		put(t, builder, image)
 		// Another variant's change, seen after it, shows that it was read.
-		put(t, builder, replicate(t, "single", push(t, "single"), site.Regions[2])[0])
+		put(t, builder, replicate(t, "single", push(t, changed(t, built["single"]), "changed-single"), site.Regions[2])[0])
 		answered(t, site.Regions[2], "single", instances["dallas/single"])
 		if got := get(t, "http://"+site.Regions[2].App("slim")+"/healthz"); got != instances["dallas/slim"] {
 			t.Errorf("the container was replaced by one from another registry: %s", got)
@@ -202,72 +208,100 @@ func (p program) startBus(t *testing.T) *bus.Bus {
 	return connect(schemas.Builder)
 }
 
-// buildShop builds a variant with buildkitd, pushes it to the hub and returns its digest.
-func (p program) buildShop(t *testing.T, variant string) string {
+// shopImages makes an image per variant as the shop's Dockerfile would, from the base images and this machine's npm; the
+// Dockerfile itself is the builder's to build.
+func shopImages(t *testing.T) map[string]v1.Image {
 	t.Helper()
-	began := time.Now()
-	c, err := client.New(t.Context(), "unix://"+p.state.BuildkitSocket())
-	if err != nil {
+	folder := t.TempDir()
+	if err := os.CopyFS(folder, os.DirFS("../../examples/shop")); err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	shop, err := fsutil.NewFS("../../examples/shop")
-	if err != nil {
-		t.Fatal(err)
-	}
-	version, err := exec.Command("node", "--version").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	status := make(chan *client.SolveStatus)
-	var printed strings.Builder
-	var g errgroup.Group
-	g.Go(func() error {
-		for s := range status {
-			for _, line := range s.Logs {
-				printed.Write(line.Data)
-			}
+	for _, args := range [][]string{{"ci", "--no-audit", "--no-fund"}, {"run", "build"}} {
+		cmd := exec.Command("npm", args...)
+		cmd.Dir = folder
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("npm %v: %v: %s", args, err, out)
 		}
-		return nil
-	})
-	result, err := c.Solve(t.Context(), nil, client.SolveOpt{
-		Frontend: "dockerfile.v0",
-		FrontendAttrs: map[string]string{
-			"target": variant, "build-arg:BASE_REGISTRY": site.HubRegistry + "/base",
-			"build-arg:NODE_VERSION": strings.TrimPrefix(strings.TrimSpace(string(version)), "v"),
-		},
-		LocalMounts: map[string]fsutil.FS{"context": shop, "dockerfile": shop},
-		Exports: []client.ExportEntry{{Type: client.ExporterImage, Attrs: map[string]string{
-			"name": site.HubRegistry + "/shop/" + variant + ":test", "push": "true", "oci-mediatypes": "true",
-		}}},
-	}, status)
-	g.Wait()
-	if err != nil {
-		t.Fatalf("build %s: %v\n%s", variant, err, &printed)
 	}
-	t.Logf("built %s in %.1f s", variant, time.Since(began).Seconds())
-	return result.ExporterResponse["containerimage.digest"]
+	cache, err := world.BaseImages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bases, err := baseimage.Build(t.Context(), cache, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]v1.Image{
+		"single": stack(t, bases[2].Image, folder, "node", "src/server.js"),
+		"slim":   stack(t, bases[1].Image, filepath.Join(folder, "dist"), "node", "server.cjs"),
+	}
 }
 
-// push pushes a changed image of a variant to the hub.
-func push(t *testing.T, variant string) string {
+// stack puts the files of a folder on an image, in /app.
+func stack(t *testing.T, base v1.Image, folder string, command ...string) v1.Image {
 	t.Helper()
-	image, err := crane.Pull(site.HubRegistry+"/shop/"+variant+":test", crane.Insecure)
+	files := map[string][]byte{}
+	err := filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		name, err := filepath.Rel(folder, path)
+		if err != nil {
+			return err
+		}
+		files["app/"+name], err = os.ReadFile(path)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	top, err := crane.Image(map[string][]byte{"changed": []byte(t.Name())})
+	return appended(t, base, files, func(c *v1.Config) { c.WorkingDir, c.User, c.Cmd = "/app", "node", command })
+}
+
+// appended is an image with one more layer and a changed configuration.
+func appended(t *testing.T, base v1.Image, files map[string][]byte, change func(*v1.Config)) v1.Image {
+	t.Helper()
+	var content bytes.Buffer
+	archive := tar.NewWriter(&content)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := archive.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(files[name]))}); err != nil {
+			t.Fatal(err)
+		}
+		archive.Write(files[name])
+	}
+	if err := archive.Close(); err != nil {
+		t.Fatal(err)
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content.Bytes())), nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	layers, err := top.Layers()
+	image, err := mutate.AppendLayers(base, layer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if image, err = mutate.AppendLayers(image, layers...); err != nil {
+	config, err := image.ConfigFile()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := crane.Push(image, site.HubRegistry+"/shop/"+variant+":test2", crane.Insecure); err != nil {
+	config = config.DeepCopy()
+	change(&config.Config)
+	if image, err = mutate.Config(image, config.Config); err != nil {
+		t.Fatal(err)
+	}
+	return image
+}
+
+// changed is the image with one file more.
+func changed(t *testing.T, image v1.Image) v1.Image {
+	t.Helper()
+	return appended(t, image, map[string][]byte{"app/changed": []byte(t.Name())}, func(*v1.Config) {})
+}
+
+// push pushes an image to the hub and returns its digest.
+func push(t *testing.T, image v1.Image, tag string) string {
+	t.Helper()
+	if err := crane.Push(image, site.HubRegistry+"/shop:"+tag, crane.Insecure, crane.WithContext(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	digest, err := image.Digest()
@@ -286,10 +320,10 @@ func replicate(t *testing.T, variant, digest string, regions ...site.Site) []sch
 	for i, region := range regions {
 		images[i] = schemas.ImageState{
 			App: "shop", Variant: variant, Region: region.Name, Build: "test", Digest: digest, Parity: "verified", Since: time.Now(),
-			Reference: region.Registry() + "/shop/" + variant + "@" + digest,
+			Reference: region.Registry() + "/shop@" + digest,
 		}
 		g.Go(func() error {
-			return crane.Copy(site.HubRegistry+"/shop/"+variant+"@"+digest, images[i].Reference, crane.Insecure, crane.WithContext(ctx))
+			return crane.Copy(site.HubRegistry+"/shop@"+digest, images[i].Reference, crane.Insecure, crane.WithContext(ctx))
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -313,7 +347,7 @@ func answered(t *testing.T, region site.Site, variant, old string) string {
 	t.Helper()
 	began := time.Now()
 	var instance string
-	eventually(t, 20*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		got, err := try("http://" + region.App(variant) + "/healthz")
 		if err != nil {
 			return err

@@ -44,9 +44,6 @@ func (s State) ProbeURL() string { return s.path("secrets", "probe-url") }
 // WANSocket takes commands for the network.
 func (s State) WANSocket() string { return s.path("wan.sock") }
 
-// HAProxySocket is HAProxy's runtime socket.
-func (s State) HAProxySocket() string { return s.path("haproxy.sock") }
-
 // BuildkitSocket is where buildkitd listens.
 func (s State) BuildkitSocket() string { return s.path("buildkitd.sock") }
 

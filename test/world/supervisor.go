@@ -153,7 +153,7 @@ func (s *Supervisor) startPostgres(ctx context.Context) (string, error) {
 }
 
 func (s *Supervisor) startHAProxy(ctx context.Context) (string, error) {
-	p, err := haproxy.Prepare(s.State.path("haproxy"), s.State.HAProxySocket())
+	p, err := haproxy.Prepare(s.State.path("haproxy"))
 	if err != nil {
 		return "", err
 	}

@@ -82,8 +82,29 @@ func (p program) run(t *testing.T, args ...string) string {
 // up starts a world that the test's end takes down.
 func (p program) up(t *testing.T, flags ...string) {
 	t.Helper()
-	t.Cleanup(func() { p.run(t, "down") })
+	t.Cleanup(func() {
+		p.run(t, "down")
+		if t.Failed() {
+			p.logs(t)
+		}
+	})
 	t.Log("\n" + p.run(t, append([]string{"up", "--detach", "--state", string(p.state), "--nkey", p.seed()}, flags...)...))
+}
+
+// logs shows the end of what every process printed.
+func (p program) logs(t *testing.T) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(p.state.Logs(), "*.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s:\n%s", filepath.Base(file), text[max(0, len(text)-2000):])
+	}
 }
 
 func (p program) seed() string {
@@ -171,7 +192,7 @@ func traces(t *testing.T) []string {
 			found = append(found, "mount "+fields[4])
 		}
 	}
-	for _, pattern := range []string{"/run/netns/lw-*", "/run/leeward-world*", "/sys/class/net/lw-*", "/sys/fs/cgroup/leeward-world", "/sys/fs/cgroup/*/leeward-world"} {
+	for _, pattern := range []string{"/run/netns/lw-*", "/run/leeward-world*", "/run/leeward/*", "/sys/class/net/lw-*", "/sys/fs/cgroup/leeward-world", "/sys/fs/cgroup/*/leeward-world"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

@@ -5,11 +5,14 @@ package haproxy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"text/template"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/leeward-failover/leeward/test/world/site"
 	"github.com/leeward-failover/leeward/test/world/supervise"
@@ -58,8 +61,20 @@ backend shop
 {{- end}}
 `))
 
-// Prepare writes HAProxy's configuration into the folder and returns its process. The runtime socket is at socket.
-func Prepare(folder, socket string) (supervise.Process, error) {
+// RemoveSocket removes the runtime socket of a HAProxy that is gone, and its folder if that is empty then.
+func RemoveSocket() error {
+	if err := os.Remove(site.HAProxySocket); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	err := os.Remove(filepath.Dir(site.HAProxySocket))
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENOTEMPTY) {
+		return nil
+	}
+	return err
+}
+
+// Prepare writes HAProxy's configuration into the folder and returns its process.
+func Prepare(folder string) (supervise.Process, error) {
 	var servers []server
 	for _, region := range site.Regions {
 		for _, variant := range []string{"single", "slim"} {
@@ -71,12 +86,14 @@ func Prepare(folder, socket string) (supervise.Process, error) {
 		}
 	}
 	var text bytes.Buffer
-	err := config.Execute(&text, map[string]any{"Socket": socket, "Entry": site.HAProxy, "Servers": servers})
+	err := config.Execute(&text, map[string]any{"Socket": site.HAProxySocket, "Entry": site.HAProxy, "Servers": servers})
 	if err != nil {
 		return supervise.Process{}, err
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return supervise.Process{}, err
+	for _, folder := range []string{folder, filepath.Dir(site.HAProxySocket)} {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return supervise.Process{}, err
+		}
 	}
 	path := filepath.Join(folder, "haproxy.cfg")
 	if err := os.WriteFile(path, text.Bytes(), 0o600); err != nil {
@@ -90,7 +107,7 @@ func Prepare(folder, socket string) (supervise.Process, error) {
 		Name: "haproxy",
 		Argv: []string{program, "-db", "-f", path},
 		Ready: func(ctx context.Context) error {
-			conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+			conn, err := new(net.Dialer).DialContext(ctx, "unix", site.HAProxySocket)
 			if err != nil {
 				return err
 			}

@@ -44,6 +44,8 @@ const (
 	Postgres    = "10.88.0.1:5432"
 	HAProxy     = "10.88.0.1:8000"
 	NATS        = "10.88.0.1:4222"
+	// HAProxySocket is its runtime socket, where leeward.yaml says it is.
+	HAProxySocket = "/run/leeward/haproxy.sock"
 	// Gateway is Leeward's, not the world's: the hub registry sends its notifications there.
 	Gateway = "127.0.0.1:8080"
 )
