@@ -103,10 +103,13 @@ func (in Inputs) validate() error {
 
 // sorted returns the inputs with their cells in one order, whatever order they were found in.
 func (in Inputs) sorted() Inputs {
-	in.Cells = slices.SortedFunc(slices.Values(in.Cells), func(a, b Cell) int {
-		return cmp.Or(a.Candidate.Compare(b.Candidate), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Vantage, b.Vantage))
-	})
+	in.Cells = slices.SortedFunc(slices.Values(in.Cells), Cell.Compare)
 	return in
+}
+
+// Compare orders cells by candidate, kind and vantage.
+func (c Cell) Compare(o Cell) int {
+	return cmp.Or(c.Candidate.Compare(o.Candidate), cmp.Compare(c.Kind, o.Kind), cmp.Compare(c.Vantage, o.Vantage))
 }
 
 // needed is how many samples a quantile needs before it is worth showing: five expected beyond it.

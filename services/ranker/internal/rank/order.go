@@ -48,9 +48,19 @@ func tied(a, b schemas.RankedCandidate) bool {
 	return class(a) != measured || a.LowMS <= b.HighMS && b.LowMS <= a.HighMS
 }
 
-// Contradicts says whether a ranking's order is no longer the published one: two candidates have changed sides, or one came or went.
+// Changed says whether an order is no longer the one of the ranking before: two candidates have changed sides, one came or went, or another set passes every gate.
 // Candidates that only change places within a tie do not count.
-func Contradicts(published, current []schemas.RankedCandidate) bool {
+func Changed(before schemas.Ranking, now schemas.Order) bool {
+	i := slices.IndexFunc(before.Orders, func(o schemas.Order) bool { return o.Active == now.Active })
+	if i < 0 {
+		return true
+	}
+	was := before.Orders[i].Candidates
+	return contradicts(was, now.Candidates) || !slices.Equal(Eligible(was), Eligible(now.Candidates))
+}
+
+// contradicts says whether the ranks no longer allow the sequence that was published.
+func contradicts(published, current []schemas.RankedCandidate) bool {
 	if len(published) != len(current) {
 		return true
 	}
@@ -63,6 +73,15 @@ func Contradicts(published, current []schemas.RankedCandidate) bool {
 		highest = current[i].Rank
 	}
 	return false
+}
+
+// Names lists the candidates in their order.
+func Names(all []schemas.RankedCandidate) []schemas.Candidate {
+	names := make([]schemas.Candidate, len(all))
+	for i, c := range all {
+		names[i] = c.Candidate
+	}
+	return names
 }
 
 // Eligible lists the eligible candidates by name.

@@ -355,11 +355,15 @@ func TestPublishedOrderHoldsUntilTheRanksContradictIt(t *testing.T) {
 	read := func(words string) (all []schemas.RankedCandidate) {
 		for _, w := range strings.Fields(words) {
 			place, name, _ := strings.Cut(w, ":")
-			c := schemas.RankedCandidate{Candidate: candidate(name)}
+			name, eligible := strings.CutSuffix(name, "!")
+			c := schemas.RankedCandidate{Candidate: candidate(name), Eligible: eligible}
 			_, _ = fmt.Sscan(place, &c.Rank)
 			all = append(all, c)
 		}
 		return all
+	}
+	if !rank.Changed(schemas.Ranking{}, schemas.Order{Active: "a"}) {
+		t.Error("the first order is no change")
 	}
 	for _, c := range []struct {
 		published, current string
@@ -372,8 +376,11 @@ func TestPublishedOrderHoldsUntilTheRanksContradictIt(t *testing.T) {
 		{"1:a/x 2:b/x", "1:a/x 2:c/x", true},
 		{"1:a/x", "1:a/x 2:b/x", true},
 		{"", "1:a/x", true},
+		{"1:a/x 2:b/x!", "1:a/x 2:b/x", true}, // b/x is no longer eligible
+		{"1:a/x! 1:b/x", "1:b/x 1:a/x!", false},
 	} {
-		if got := rank.Contradicts(read(c.published), read(c.current)); got != c.want {
+		before := schemas.Ranking{Orders: []schemas.Order{{Active: "z"}, {Active: "a", Candidates: read(c.published)}}}
+		if got := rank.Changed(before, schemas.Order{Active: "a", Candidates: read(c.current)}); got != c.want {
 			t.Errorf("%s then %s: %v, want %v", c.published, c.current, got, c.want)
 		}
 	}

@@ -1,0 +1,190 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/clickhouse"
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/ranker/internal/rank"
+	"github.com/leeward-failover/leeward/services/ranker/internal/stats"
+)
+
+// patience is how long one app's refresh may take: a ClickHouse that hangs must not hold up the next app for ever.
+const patience = 10 * time.Second
+
+// Loop ranks every app of the topology each Interval, and at once when the topology changes.
+// When ClickHouse does not answer the last good ranking stays where it is; it carries its own age.
+type Loop struct {
+	Interval time.Duration
+	Mirrors  *Mirrors
+	DB       *clickhouse.DB
+	Bus      *bus.Bus
+	Metrics  *Metrics
+	Log      zerolog.Logger
+
+	published map[string]schemas.Ranking
+
+	mu sync.Mutex
+	// ranked is whether every app was tried once; failed is why an app, or ClickHouse when there is none, is not as it should be.
+	ranked bool
+	failed map[string]error
+}
+
+// Run ranks until ctx ends.
+func (l *Loop) Run(ctx context.Context) error {
+	l.published = map[string]schemas.Ranking{}
+	if err := l.Mirrors.synced(ctx); err != nil {
+		return err
+	}
+	ticker := time.NewTicker(l.Interval)
+	defer ticker.Stop()
+	var t schemas.Topology
+	for due := true; ; {
+		changed := l.Mirrors.topology.Changed()
+		// A topology that is being written is not looked at before it is whole.
+		if now, err := bus.CurrentTopology(l.Mirrors.topology); err == nil && now.Hash() != t.Hash() {
+			t, due = now, true
+		}
+		if due {
+			l.rank(ctx, t)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+			due = true
+		case <-changed:
+			due = false
+		}
+	}
+}
+
+// rank refreshes every app. Without any it only asks whether ClickHouse is there, so that the service's readiness says so.
+func (l *Loop) rank(ctx context.Context, t schemas.Topology) {
+	results := map[string]error{}
+	for _, app := range t.Apps {
+		results[app.Name] = l.refresh(ctx, app, t)
+	}
+	if len(t.Apps) == 0 {
+		one, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		results[""] = l.DB.Ready(one)
+	}
+	if ctx.Err() == nil {
+		l.note(results)
+	}
+}
+
+// note remembers how it went, logs what changed, and forgets apps that are gone.
+func (l *Loop) note(results map[string]error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for app, err := range results {
+		switch before := l.failed[app]; {
+		case err != nil && before == nil:
+			l.Log.Warn().Err(err).Str("app", app).Msg("ranking not refreshed, the last good one stays")
+		case err == nil && before != nil:
+			l.Log.Info().Str("app", app).Msg("ranking refreshed again")
+		}
+	}
+	for app := range l.failed {
+		if _, ok := results[app]; !ok {
+			delete(l.published, app)
+			l.Metrics.forget(app)
+		}
+	}
+	l.failed, l.ranked = results, true
+}
+
+// Ready returns why a ranking could not be refreshed, or nil.
+func (l *Loop) Ready() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ranked {
+		return errors.New("nothing has been ranked yet")
+	}
+	var all []error
+	for _, app := range slices.Sorted(maps.Keys(l.failed)) {
+		all = append(all, l.failed[app])
+	}
+	return errors.Join(all...)
+}
+
+// refresh ranks one app and publishes the ranking.
+func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	started := time.Now()
+	in, err := stats.Read(ctx, l.DB, app, t, started)
+	if err != nil {
+		return l.Metrics.lost(err)
+	}
+	ranking, err := rank.Compute(in, app, t, l.Mirrors.state(t))
+	if err != nil {
+		return l.Metrics.lost(err)
+	}
+	if err := l.publish(ctx, ranking); err != nil {
+		return l.Metrics.lost(err)
+	}
+	l.Metrics.ranked(ranking, time.Since(started))
+	return nil
+}
+
+// publish writes the ranking where failovers read it, then tells what changed, then stores it for analysts. One that fails does not keep the others back.
+func (l *Loop) publish(ctx context.Context, r schemas.Ranking) error {
+	previous, err := l.previous(ctx, r.App)
+	if err != nil {
+		return err
+	}
+	_, put := bus.Put(ctx, l.Bus, schemas.RankingBucket, r, bus.Condition{})
+	told := l.tell(ctx, previous, r)
+	if told == nil {
+		l.published[r.App] = r
+	} else {
+		l.published[r.App] = previous
+	}
+	return errors.Join(put, told, l.store(ctx, r))
+}
+
+// previous is the ranking that readers were last told of; after a restart the one in the bucket.
+func (l *Loop) previous(ctx context.Context, app string) (schemas.Ranking, error) {
+	if r, ok := l.published[app]; ok {
+		return r, nil
+	}
+	entry, err := bus.Get(ctx, l.Bus, schemas.RankingBucket, app)
+	if errors.Is(err, bus.ErrNotFound) {
+		return schemas.Ranking{}, nil
+	}
+	return entry.Value, err
+}
+
+// tell publishes an event for each active region whose order or eligible candidates are no longer those of the previous ranking.
+func (l *Loop) tell(ctx context.Context, previous, r schemas.Ranking) error {
+	for _, o := range r.Orders {
+		if !rank.Changed(previous, o) {
+			continue
+		}
+		event := schemas.RankingChanged{App: r.App, Active: o.Active, Order: rank.Names(o.Candidates), Eligible: rank.Eligible(o.Candidates), Topology: r.Topology, At: r.At}
+		if err := bus.Publish(ctx, l.Bus, schemas.RankingChangedTopic, event); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Loop) store(ctx context.Context, r schemas.Ranking) error {
+	subject, data, err := schemas.EncodeEvaluation(r)
+	if err != nil {
+		return err
+	}
+	return l.Bus.PublishRaw(ctx, subject, fmt.Sprintf("ranking:%s:%d", r.App, r.At.UnixMicro()), data)
+}

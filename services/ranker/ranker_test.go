@@ -1,0 +1,436 @@
+package ranker_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/bustest"
+	"github.com/leeward-failover/leeward/pkg/chembedtest"
+	"github.com/leeward-failover/leeward/pkg/clickhouse"
+	"github.com/leeward-failover/leeward/pkg/config"
+	"github.com/leeward-failover/leeward/pkg/daemon"
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/ranker"
+	"github.com/leeward-failover/leeward/services/ranker/internal/rank"
+)
+
+// TestSamplesInClickHouseBecomeARanking follows samples from the table to the bucket, the event and the evaluation, through a ClickHouse that is away at the start and again later.
+func TestSamplesInClickHouseBecomeARanking(t *testing.T) {
+	topology := example(t)
+	engine := chembedtest.StartEngine(t)
+	db := migrated(t, engine.DSN())
+	engine.Kill()
+	server := bustest.Start(t, "frankfurt", "london", "dallas", "tokyo", "madrid")
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	apply(ctx, t, server, topology)
+	service := start(t, server, engine.DSN())
+
+	service.await(ctx, t, http.StatusServiceUnavailable, "samples of shop")
+	engine.Restart()
+	service.await(ctx, t, http.StatusOK, "ok")
+	fill(ctx, t, db, topology)
+	gateway := server.Connect(schemas.Gateway, "")
+	mirror := bus.NewMirror(gateway, schemas.RankingBucket)
+	running := sync.WaitGroup{}
+	running.Go(func() { _ = mirror.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	ranking := awaitRanking(ctx, t, mirror, func(r schemas.Ranking) bool {
+		return len(r.Orders) == 4 && len(r.Orders[0].Candidates) == 8 && r.Orders[0].Candidates[7].Enough
+	})
+
+	// The delays grow with the region's place in the file, so the order is known; single and slim of a region are alike.
+	order := ranking.Orders[0]
+	if order.Active != "frankfurt" || ranking.Topology != topology.Hash() || ranking.WindowSeconds != 120 {
+		t.Errorf("ranking %s of topology %s over %d s", order.Active, ranking.Topology, ranking.WindowSeconds)
+	}
+	for i, c := range order.Candidates {
+		region := topology.Regions[i/2]
+		if c.Region != region.Name || c.Rank != i/2*2+1 || c.LowMS > c.CostMS || c.HighMS < c.CostMS || len(c.Gates) != 8 {
+			t.Errorf("place %d: %+v", i, c)
+		}
+	}
+	if got := gateOf(t, order.Candidates[2], "rtt"); got.Result != schemas.Pass || !strings.Contains(got.Evidence, "by icmp from frankfurt") {
+		t.Errorf("rtt from frankfurt to london: %+v", got)
+	}
+	if got := gateOf(t, order.Candidates[2], "healthy"); got.Result != schemas.Unknown || order.Candidates[2].Eligible {
+		t.Errorf("health without any vantage: %+v", got)
+	}
+
+	recorder := server.Connect(schemas.Recorder, "")
+	stored := evaluation(ctx, t, recorder, ranking.At)
+	if diff := cmp.Diff(ranking, stored); diff != "" {
+		t.Errorf("the evaluation is not the ranking in the bucket: %s", diff)
+	}
+	var in rank.Inputs
+	if err := json.Unmarshal(stored.Inputs, &in); err != nil {
+		t.Fatal(err)
+	}
+	again, err := rank.Compute(in, topology.Apps[0], topology, rank.State{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(ranking, again); diff != "" {
+		t.Errorf("computed again from the stored inputs: %s", diff)
+	}
+	if in.StreamSequence != sequence {
+		t.Errorf("stream sequence %d, want %d", in.StreamSequence, sequence)
+	}
+	if event := changed(ctx, t, recorder, "tokyo", order.Candidates[0].Candidate); len(event.Order) != 8 || len(event.Eligible) != 0 {
+		t.Errorf("event %+v", event)
+	}
+
+	engine.Kill()
+	service.await(ctx, t, http.StatusServiceUnavailable, "samples of shop")
+	last, _ := mirror.Get("shop")
+	if len(last.Value.Orders) != 4 {
+		t.Errorf("the last good ranking is gone: %+v", last.Value)
+	}
+	engine.Restart()
+	service.await(ctx, t, http.StatusOK, "ok")
+	awaitRanking(ctx, t, mirror, func(r schemas.Ranking) bool { return r.At.After(last.Value.At) })
+	service.stop(t)
+	// Away at the start and once more: two changes for the worse, however often it was tried.
+	if n := strings.Count(service.log.String(), "ranking not refreshed"); n != 2 {
+		t.Errorf("%d lines say that the ranking is not refreshed, want 2:\n%s", n, service.log.String())
+	}
+}
+
+func TestHealthyRegionsBecomeEligibleAndTheChangeIsTold(t *testing.T) {
+	topology := example(t)
+	dsn := chembedtest.Start(t)
+	db := migrated(t, dsn)
+	var vantages []string
+	for _, v := range topology.Vantages {
+		vantages = append(vantages, v.Name)
+	}
+	server := bustest.Start(t, vantages...)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	apply(ctx, t, server, topology)
+	fill(ctx, t, db, topology)
+	see(ctx, t, server, topology)
+	service := start(t, server, dsn)
+	defer service.stop(t)
+	recorder := server.Connect(schemas.Recorder, "")
+	// Tokyo is under a law that is not allowed.
+	want := []schemas.Candidate{{Region: "dallas", Variant: "single"}, {Region: "dallas", Variant: "slim"}, {Region: "frankfurt", Variant: "single"},
+		{Region: "frankfurt", Variant: "slim"}, {Region: "london", Variant: "single"}, {Region: "london", Variant: "slim"}}
+	if diff := cmp.Diff(want, changed(ctx, t, recorder, "frankfurt", schemas.Candidate{Region: "frankfurt"}).Eligible); diff != "" {
+		t.Errorf("eligible when frankfurt is active: %s", diff)
+	}
+	metrics := service.get(t, "/metrics")
+	for _, line := range []string{`leeward_ranker_candidates_eligible{active="frankfurt",app="shop"} 6`, `leeward_ranker_last_good_timestamp_seconds{app="shop"}`, "leeward_ranker_refresh_seconds_count"} {
+		if !strings.Contains(metrics, line) {
+			t.Errorf("metrics lack %s", line)
+		}
+	}
+}
+
+func TestEveryMissingSettingIsNamed(t *testing.T) {
+	proc := daemon.NewProcess("ranker", nil, func(name string) string {
+		return map[string]string{"LEEWARD_RANK_INTERVAL": "soon", "LEEWARD_CLICKHOUSE_DSN": "http://leeward:secret@127.0.0.1:8123"}[name]
+	}, io.Discard, io.Discard)
+	err := ranker.Run(t.Context(), proc)
+	if err == nil {
+		t.Fatal("started without settings")
+	}
+	for _, want := range []string{"LEEWARD_NATS_URL: not set", "LEEWARD_NATS_SEED: not set", "LEEWARD_RANK_INTERVAL", "LEEWARD_CLICKHOUSE_DSN: a secret is a reference"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v\nlacks %s", err, want)
+		}
+	}
+	if strings.Contains(err.Error(), "secret@") {
+		t.Error("the error shows the secret")
+	}
+}
+
+func example(t *testing.T) schemas.Topology {
+	t.Helper()
+	file := "../../examples/leeward.yaml"
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	topology, err := config.Parse(file, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return topology
+}
+
+func apply(ctx context.Context, t *testing.T, server *bustest.Server, topology schemas.Topology) {
+	t.Helper()
+	b := server.Connect(schemas.Gateway, "")
+	for _, part := range topology.Parts("test", time.Now()) {
+		if _, err := bus.Put(ctx, b, schemas.TopologyBucket, part, bus.Condition{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// see makes every vantage say that everything is up, and the builder that every region holds its images.
+func see(ctx context.Context, t *testing.T, server *bustest.Server, topology schemas.Topology) {
+	t.Helper()
+	// The verdicts must outlive the test, so they are dated as far ahead as is believed.
+	now := time.Now().Add(3 * time.Second)
+	put := func(_ uint64, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, v := range topology.Vantages {
+		b := server.Connect(schemas.Prober, v.Name)
+		put(bus.Put(ctx, b, schemas.VantageBucket, schemas.Presence{Vantage: v.Name, Region: v.Region, Sighted: true, At: now}, bus.Condition{}))
+		for _, r := range topology.Regions {
+			put(bus.Put(ctx, b, schemas.VerdictBucket, schemas.Verdict{Vantage: v.Name, App: "shop", Region: r.Name, Health: schemas.Up, Since: now, At: now,
+				Variants: []schemas.VariantHealth{{Variant: "single", OK: true}, {Variant: "slim", OK: true}}}, bus.Condition{}))
+		}
+	}
+	builder := server.Connect(schemas.Builder, "")
+	for _, c := range topology.Apps[0].Candidates(topology) {
+		put(bus.Put(ctx, builder, schemas.ImageBucket, schemas.ImageState{App: "shop", Variant: c.Variant, Region: c.Region, Parity: "verified", Since: now,
+			Digest: "sha256:" + strings.Repeat("ab", 32), Reference: "x"}, bus.Condition{}))
+	}
+}
+
+func migrated(t *testing.T, dsn string) *clickhouse.DB {
+	t.Helper()
+	db, err := clickhouse.Open(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	files, err := fs.Sub(schemas.Migrations, "clickhouse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Migrate(t.Context(), files); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+// sequence is the stream sequence of every sample that fill inserts.
+const sequence = 4711
+
+// fill inserts two minutes of samples, one a second in every cell: 20 ms for the first region of the file, 40 for the second, and so on.
+func fill(ctx context.Context, t *testing.T, db *clickhouse.DB, topology schemas.Topology) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(1, 2))
+	now := time.Now()
+	var due []time.Time
+	var app, kind, vantage, region, variant, of, outcome []string
+	var latency []uint32
+	var stream []uint64
+	for _, v := range topology.Vantages {
+		for _, e := range topology.Apps[0].Endpoints {
+			for i, r := range topology.Regions {
+				for _, k := range []string{"http", "icmp", "db_write"} {
+					for second := range 150 {
+						if r.Name != e.Region {
+							continue
+						}
+						// A little ahead, so that the window stays full for the length of the test.
+						due = append(due, now.Add(30*time.Second-time.Duration(second)*time.Second))
+						app, kind, vantage, region, variant = append(app, "shop"), append(kind, k), append(vantage, v.Name), append(region, e.Region), append(variant, e.Variant)
+						of, outcome, stream = append(of, v.Region), append(outcome, "ok"), append(stream, sequence)
+						latency = append(latency, uint32(20_000*(i+1)+random.IntN(1000)))
+					}
+				}
+			}
+		}
+	}
+	if err := db.Insert(ctx, clickhouse.Block{Table: "samples", Token: "fill", Columns: []clickhouse.Column{
+		{Name: "due", Values: due}, {Name: "app", Values: app}, {Name: "kind", Values: kind}, {Name: "vantage", Values: vantage}, {Name: "region", Values: region},
+		{Name: "variant", Values: variant}, {Name: "vantage_region", Values: of}, {Name: "outcome", Values: outcome},
+		{Name: "latency_us", Values: latency}, {Name: "stream_sequence", Values: stream},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// service is a ranker that runs inside the test.
+type service struct {
+	url    string
+	log    *buffer
+	cancel context.CancelFunc
+	done   chan error
+}
+
+func start(t *testing.T, server *bustest.Server, dsn string) *service {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "dsn")
+	if err := os.WriteFile(file, []byte(dsn+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	addr := freeAddress(t)
+	settings := map[string]string{
+		"LEEWARD_NATS_URL": server.URL(), "LEEWARD_NATS_SEED": server.Seed(schemas.Ranker, ""), "LEEWARD_CLICKHOUSE_DSN": "file:" + file,
+		"LEEWARD_RANK_INTERVAL": "200ms", "LEEWARD_HEALTH_ADDR": addr,
+	}
+	s := &service{url: "http://" + addr, log: &buffer{}, done: make(chan error, 1)}
+	proc := daemon.NewProcess("ranker", nil, func(name string) string { return settings[name] }, io.Discard, s.log)
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	go func() { s.done <- ranker.Run(ctx, proc) }()
+	t.Cleanup(cancel)
+	return s
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+// await polls /readyz until it answers with the status and text.
+func (s *service) await(ctx context.Context, t *testing.T, status int, text string) {
+	t.Helper()
+	last := ""
+	for ctx.Err() == nil {
+		if answer, err := http.Get(s.url + "/readyz"); err == nil {
+			body, _ := io.ReadAll(answer.Body)
+			_ = answer.Body.Close()
+			last = fmt.Sprint(answer.StatusCode, " ", string(body))
+			if answer.StatusCode == status && strings.Contains(last, text) {
+				return
+			}
+		}
+		select {
+		case err := <-s.done:
+			t.Fatalf("the ranker ended: %v", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	t.Fatalf("readyz never answered %d %q, last %s\n%s", status, text, last, s.log.String())
+}
+
+func (s *service) get(t *testing.T, path string) string {
+	t.Helper()
+	answer, err := http.Get(s.url + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+func (s *service) stop(t *testing.T) {
+	t.Helper()
+	s.cancel()
+	select {
+	case <-s.done:
+	case <-time.After(15 * time.Second):
+		t.Error("the ranker does not stop")
+	}
+}
+
+func awaitRanking(ctx context.Context, t *testing.T, mirror *bus.Mirror[schemas.Ranking], good func(schemas.Ranking) bool) schemas.Ranking {
+	t.Helper()
+	for {
+		changed := mirror.Changed()
+		entry, _ := mirror.Get("shop")
+		if good(entry.Value) {
+			return entry.Value
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			t.Fatalf("no such ranking, last %+v", entry.Value)
+		}
+	}
+}
+
+// evaluation reads the stream until the ranking of that time.
+func evaluation(ctx context.Context, t *testing.T, b *bus.Bus, at time.Time) (found schemas.Ranking) {
+	t.Helper()
+	done := fmt.Errorf("done")
+	if err := b.Tail(ctx, schemas.Evaluations, 1, nil, func(m bus.Message) error {
+		r, err := schemas.DecodeEvaluation(m.Subject, m.Data)
+		if err != nil {
+			return err
+		}
+		if found = r; r.At.Equal(at) {
+			return done
+		}
+		return nil
+	}); err != done {
+		t.Fatalf("no evaluation of %s: %v", at, err)
+	}
+	return found
+}
+
+// changed reads events until the one for an active region in which a candidate is first.
+func changed(ctx context.Context, t *testing.T, b *bus.Bus, active string, first schemas.Candidate) (found schemas.RankingChanged) {
+	t.Helper()
+	done := fmt.Errorf("done")
+	if err := b.Tail(ctx, schemas.Events, 1, []string{schemas.RankingChangedTopic.Contract().Filter()}, func(m bus.Message) error {
+		e, err := schemas.RankingChangedTopic.Decode(m.Subject, m.Data)
+		if err != nil {
+			return err
+		}
+		if found = e; e.Active == active && e.Order[0].Region == first.Region && len(e.Order) == 8 {
+			return done
+		}
+		return nil
+	}); err != done {
+		t.Fatalf("no event for %s: %v", active, err)
+	}
+	return found
+}
+
+func gateOf(t *testing.T, c schemas.RankedCandidate, name string) schemas.Gate {
+	t.Helper()
+	for _, g := range c.Gates {
+		if g.Name == name {
+			return g
+		}
+	}
+	t.Fatalf("%s has no gate %s", c.Candidate, name)
+	return schemas.Gate{}
+}
+
+// buffer is a log that may be read while it is written.
+type buffer struct {
+	mu   sync.Mutex
+	data bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.data.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.data.String()
+}
