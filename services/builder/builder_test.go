@@ -169,6 +169,7 @@ func TestKilledBuilderAndKilledDaemonLoseNoPush(t *testing.T) {
 
 	gate.wait()
 	w.builder.stop(syscall.SIGKILL)
+	gate.forget()
 	w.builder.start()
 	gate.wait()
 	w.daemon.stop(syscall.SIGKILL)
@@ -213,6 +214,13 @@ func newGate(t *testing.T) *gate {
 	g.url = server.URL
 	t.Cleanup(func() { g.open(); server.Close() })
 	return g
+}
+
+// forget leaves aside who asked so far.
+func (g *gate) forget() {
+	for len(g.asked) > 0 {
+		<-g.asked
+	}
 }
 
 // wait returns when a build asks for the file.

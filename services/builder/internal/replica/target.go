@@ -40,7 +40,9 @@ func Targets(t schemas.Topology, builds []schemas.BuildState) []Target {
 		regions := regionsOf(t, app)
 		sources := []string{app.Images.Registry}
 		for _, r := range regions {
-			sources = append(sources, r.Registry)
+			if !slices.Contains(sources, r.Registry) {
+				sources = append(sources, r.Registry)
+			}
 		}
 		for _, r := range regions {
 			targets = append(targets, Target{
