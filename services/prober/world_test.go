@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -91,10 +90,10 @@ func apply(t *testing.T, s *bustest.Server, topology schemas.Topology) {
 }
 
 // settings are the environment of a prober.
-func settings(s *bustest.Server, spool string) map[string]string {
+func settings(t *testing.T, s *bustest.Server, spool string) map[string]string {
 	return map[string]string{
 		"LEEWARD_NATS_URL": s.URL(), "LEEWARD_NATS_SEED": s.Seed(schemas.Prober, "london"), "LEEWARD_VANTAGE": "london",
-		"LEEWARD_HEALTH_ADDR": "127.0.0.1:0", "LEEWARD_SPOOL_DIR": spool,
+		"LEEWARD_HEALTH_ADDR": deaf(t), "LEEWARD_SPOOL_DIR": spool,
 	}
 }
 
@@ -179,8 +178,25 @@ func health(h schemas.Health) func(schemas.Verdict) bool {
 	return func(v schemas.Verdict) bool { return v.Health == h }
 }
 
-func port(address string) int {
-	_, p, _ := net.SplitHostPort(address)
-	n, _ := strconv.Atoi(p)
-	return n
+// wait waits for a condition that no channel tells of.
+func wait(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waiting for %s", what)
+		}
+	}
+}
+
+// ready waits until a prober says that it can work.
+func ready(t *testing.T, environment map[string]string) {
+	t.Helper()
+	wait(t, "readiness", func() bool {
+		response, err := http.Get("http://" + environment["LEEWARD_HEALTH_ADDR"] + "/readyz")
+		if err != nil {
+			return false
+		}
+		_ = response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
 }
