@@ -1,0 +1,34 @@
+package prober
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/leeward-failover/leeward/pkg/env"
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+// config is the prober's settings. What it measures comes from the topology.
+type config struct {
+	bus, seed  string
+	vantage    string
+	healthAddr string
+	spoolDir   string
+	spoolBytes int64
+}
+
+func readConfig(r *env.Reader) (config, error) {
+	c := config{
+		bus:        r.Required("LEEWARD_NATS_URL"),
+		seed:       r.Required("LEEWARD_NATS_SEED"),
+		vantage:    r.Required("LEEWARD_VANTAGE"),
+		healthAddr: r.String("LEEWARD_HEALTH_ADDR", "127.0.0.1:9110"),
+	}
+	if c.vantage != "" && !schemas.ValidName(c.vantage) {
+		return c, errors.Join(r.Err(), fmt.Errorf("LEEWARD_VANTAGE: %q is not a name: lower-case letters, digits and inner hyphens, at most 63", c.vantage))
+	}
+	c.spoolDir = r.String("LEEWARD_SPOOL_DIR", filepath.Join("/var/lib/leeward/spool", c.vantage))
+	c.spoolBytes = int64(r.Int("LEEWARD_SPOOL_MIB", 256)) << 20
+	return c, r.Err()
+}

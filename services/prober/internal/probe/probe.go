@@ -1,0 +1,80 @@
+// Package probe measures one target once: ICMP, TCP, HTTP on a fresh connection, PostgreSQL reads and writes. What it measures is judged elsewhere.
+package probe
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/prober/internal/target"
+)
+
+// Result is how a measurement ended; phases that a kind has not are 0.
+type Result struct {
+	DNS, Connect, TLS, Write, FirstByte, Transfer time.Duration
+	Status                                        uint32
+	// Ended is when the answer was complete, zero for now.
+	Ended time.Time
+	// Err is nil when the target answered as it should.
+	Err error
+}
+
+// Func measures an address. The context's deadline is the target's timeout.
+type Func func(ctx context.Context, address string) Result
+
+// Kit holds what the kinds of probe need between measurements.
+type Kit struct {
+	echo     Echo
+	postgres Postgres
+	probes   map[schemas.Kind]Func
+}
+
+// NewKit makes a kit for a vantage; resolve turns a database's reference into its URL.
+func NewKit(vantage string, resolve func(ref string) (string, error)) *Kit {
+	k := &Kit{postgres: Postgres{Vantage: vantage, Resolve: resolve}}
+	k.probes = map[schemas.Kind]Func{
+		schemas.KindICMP: k.echo.Probe, schemas.KindTCP: TCP, schemas.KindHTTP: HTTP,
+		schemas.KindDBRead: k.postgres.Read, schemas.KindDBWrite: k.postgres.Write,
+	}
+	return k
+}
+
+// Close ends what is open between measurements.
+func (k *Kit) Close() {
+	k.echo.Close()
+	k.postgres.Close()
+}
+
+// Measure measures a target that is due and returns the sample, with the error behind an outcome that is not ok.
+// The latency counts from the due time; the timeout from when the probe is sent, so that a late prober accuses nobody. The latency of a time-out is at least the timeout.
+func (k *Kit) Measure(ctx context.Context, t target.Target, due time.Time) (schemas.Sample, error) {
+	sent := time.Now()
+	late := max(0, sent.Sub(due))
+	timed, cancel := context.WithTimeout(ctx, t.Timeout)
+	defer cancel()
+	r := k.probes[t.Kind](timed, t.Address)
+	took := time.Since(sent)
+	if !r.Ended.IsZero() {
+		took = r.Ended.Sub(sent)
+	}
+	outcome := classify(r.Err)
+	if outcome == schemas.TimedOut {
+		took = max(took, t.Timeout)
+		r.Err = fmt.Errorf("%s: no answer in %s", t.Kind, t.Timeout)
+	} else if r.Err != nil {
+		r.Err = fmt.Errorf("%s: %w", t.Kind, r.Err)
+	}
+	return schemas.Sample{
+		App: t.App, Region: t.Region, Variant: t.Variant, Kind: t.Kind, Outcome: outcome,
+		DueUS: due.UnixMicro(), LatencyUS: micros(late + took), LateUS: micros(late),
+		DNSUS: micros(r.DNS), ConnectUS: micros(r.Connect), TLSUS: micros(r.TLS), WriteUS: micros(r.Write),
+		FirstByteUS: micros(r.FirstByte), TransferUS: micros(r.Transfer), Status: r.Status,
+	}, r.Err
+}
+
+// micros rounds up to whole microseconds, so that what took some time never took none.
+func micros(d time.Duration) uint32 {
+	return uint32(min(max(0, (d+time.Microsecond-1)/time.Microsecond), math.MaxUint32))
+}

@@ -1,0 +1,54 @@
+package probe
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// TCP connects to host:port and hangs up.
+func TCP(ctx context.Context, address string) Result {
+	conn, r := dial(ctx, address)
+	if r.Err == nil {
+		r.Ended = time.Now()
+		_ = conn.Close()
+	}
+	return r
+}
+
+// dial resolves and connects, and times both. Of several addresses it takes the first that answers.
+func dial(ctx context.Context, address string) (net.Conn, Result) {
+	var r Result
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, Result{Err: err}
+	}
+	addresses, took, err := resolve(ctx, host)
+	if r.DNS = took; err != nil {
+		r.Err = err
+		return nil, r
+	}
+	started := time.Now()
+	var conn net.Conn
+	for _, a := range addresses {
+		if conn, err = new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(a.String(), port)); err == nil {
+			break
+		}
+	}
+	r.Connect, r.Err = time.Since(started), err
+	return conn, r
+}
+
+// resolve returns the addresses of a host; one that is an address already takes no time.
+func resolve(ctx context.Context, host string) ([]netip.Addr, time.Duration, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a}, 0, nil
+	}
+	started := time.Now()
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	for i, a := range addresses {
+		addresses[i] = a.Unmap()
+	}
+	return addresses, time.Since(started), err
+}

@@ -1,0 +1,51 @@
+package vantage
+
+import (
+	"context"
+	"time"
+
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/prober/internal/anchor"
+	"github.com/leeward-failover/leeward/services/prober/internal/schedule"
+)
+
+// sight is whether the anchors answered when they were last asked.
+type sight struct{ sighted bool }
+
+// sighted says whether the vantage can be believed, as far as it knows. What matters is asked anew before anyone is accused.
+func (v *Vantage) sighted() bool {
+	s := v.sight.Load()
+	return s == nil || s.sighted
+}
+
+// sees asks the anchors now, and returns as soon as enough have answered.
+func (v *Vantage) sees(ctx context.Context, site site) bool {
+	enough := anchor.Enough(len(site.anchors))
+	return anchor.Reach(ctx, site.anchors, site.timeout, enough) >= enough
+}
+
+// presences starts the rounds in which the vantage asks its anchors and says that it is there.
+func (v *Vantage) presences(ctx context.Context, interval time.Duration) *loop {
+	round := uint64(0)
+	beat := schedule.Beat{Interval: interval, Phase: schedule.Spread(interval, v.Name)}
+	return v.start(ctx, beat, time.Now(), func(time.Time) {
+		site := v.site.Load()
+		round++
+		n := round
+		v.work.Go(func() { v.present(ctx, *site, n) })
+	})
+}
+
+func (v *Vantage) present(ctx context.Context, site site, round uint64) {
+	anchors := len(site.anchors)
+	reached := anchor.Reach(ctx, site.anchors, site.timeout, anchors)
+	if ctx.Err() != nil {
+		return
+	}
+	seen := reached >= anchor.Enough(anchors)
+	v.sight.Store(&sight{seen})
+	post(ctx, v, schemas.VantageBucket, schemas.Presence{
+		Vantage: v.Name, Region: site.VantageRegion, Boot: v.Boot, Sighted: seen, AnchorsReachable: reached, Anchors: anchors,
+		Round: round, At: time.Now(), Topology: site.Topology,
+	}, site.interval)
+}

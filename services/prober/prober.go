@@ -1,0 +1,54 @@
+// Package prober measures every endpoint of every app from one vantage, lands the samples on the bus and judges each region's health. It moves no traffic.
+package prober
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/daemon"
+	"github.com/leeward-failover/leeward/pkg/env"
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/prober/internal/meter"
+	"github.com/leeward-failover/leeward/services/prober/internal/outbox"
+	"github.com/leeward-failover/leeward/services/prober/internal/probe"
+	"github.com/leeward-failover/leeward/services/prober/internal/spool"
+	"github.com/leeward-failover/leeward/services/prober/internal/vantage"
+)
+
+// Run runs the prober of one vantage until ctx ends.
+func Run(ctx context.Context, proc daemon.Process) error {
+	c, err := readConfig(&env.Reader{Getenv: proc.Getenv})
+	if err != nil {
+		return err
+	}
+	log := proc.Log.With().Str("vantage", c.vantage).Logger()
+	store, err := spool.Open(c.spoolDir, c.vantage, c.spoolBytes)
+	if err != nil {
+		return err
+	}
+	b, err := bus.Connect(bus.Options{URL: c.bus, Seed: c.seed, Service: schemas.Prober, Vantage: c.vantage, Log: log})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	kit := probe.NewKit(c.vantage, func(ref string) (string, error) { return env.Resolve(ref, proc.Getenv) })
+	defer kit.Close()
+	boot := uint64(time.Now().UnixMicro())
+	m := meter.New(proc.Metrics, store.State)
+	out := &outbox.Outbox{Vantage: c.vantage, Boot: boot, Spool: store, Publish: b.PublishRaw, Meter: m, Log: log}
+	v := &vantage.Vantage{Name: c.vantage, Boot: boot, Bus: b, Measure: kit.Measure, Emit: out.Add, Meter: m, Log: log}
+	health := daemon.Health{Addr: c.healthAddr, Proc: proc, Ready: func() error { return errors.Join(b.Ready(), v.Ready()) }}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return health.Run(ctx) })
+	g.Go(func() error { return out.Run(ctx) })
+	g.Go(func() error { return v.Run(ctx) })
+	return g.Wait()
+}
+
+// Commands are the prober's own commands; it has none yet.
+func Commands() []*cobra.Command { return nil }
