@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -165,7 +166,10 @@ func numbers[T ~uint8 | ~uint32](number protowire.Number, field func(*SampleBatc
 		number: number,
 		len:    func(b *SampleBatch) int { return len(*field(b)) },
 		get:    func(b *SampleBatch, i int) uint64 { return uint64((*field(b))[i]) },
-		grow:   func(b *SampleBatch, n int) { *field(b) = make([]T, n) },
+		grow: func(b *SampleBatch, n int) {
+			*field(b) = slices.Grow((*field(b))[:0], n)[:n]
+			clear(*field(b))
+		},
 		set: func(b *SampleBatch, i int, v uint64) bool {
 			(*field(b))[i] = T(v)
 			return uint64(T(v)) == v
@@ -200,6 +204,8 @@ const (
 	fieldDict
 	fieldTopology
 	fieldDue protowire.Number = 10
+	// fieldEnd is the first number that no column has yet.
+	fieldEnd protowire.Number = 25
 )
 
 // Encode validates the batch and returns its wire form: a protobuf message whose columns are packed, the due times as differences.
@@ -248,47 +254,67 @@ func appendText(w []byte, n protowire.Number, s string) []byte {
 // DecodeSampleBatch reads and validates the wire form of a batch and refuses one whose subject is another vantage's. Unknown fields are ignored.
 func DecodeSampleBatch(subject string, data []byte) (*SampleBatch, error) {
 	b := &SampleBatch{}
-	packed := map[protowire.Number][]byte{}
-	err := eachField(data, func(n protowire.Number, f field) error {
-		b.field(n, f, packed)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", subject, err)
-	}
-	if err := b.unpack(packed); err != nil {
-		return nil, fmt.Errorf("%s: %w", subject, err)
-	}
-	if err := b.Validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", subject, err)
-	}
-	if want := SampleSubject(b.Vantage); want != subject {
-		return nil, fmt.Errorf("subject %s disagrees with its payload, which belongs on %s", subject, want)
+	if err := b.Decode(subject, data); err != nil {
+		return nil, err
 	}
 	return b, nil
 }
 
-func (b *SampleBatch) field(n protowire.Number, f field, packed map[protowire.Number][]byte) {
-	switch n {
-	case fieldBoot:
-		b.Boot = f.number
-	case fieldCounter:
-		b.Counter = f.number
-	case fieldVantage:
-		b.Vantage = f.text()
-	case fieldVantageRegion:
-		b.VantageRegion = f.text()
-	case fieldTopology:
-		b.Topology = f.text()
-	case fieldDict:
-		b.Dict = append(b.Dict, f.text())
-	default:
-		packed[n] = f.bytes
+// Decode is DecodeSampleBatch into a batch whose memory is used again, so that who reads batch after batch allocates next to nothing. After an error b holds no batch.
+func (b *SampleBatch) Decode(subject string, data []byte) error {
+	last := *b
+	b.Vantage, b.VantageRegion, b.Boot, b.Counter, b.Topology, b.Dict, b.DueUS = "", "", 0, 0, "", b.Dict[:0], b.DueUS[:0]
+	var packed [fieldEnd][]byte
+	err := eachField(data, func(n protowire.Number, f field) error {
+		switch n {
+		case fieldBoot:
+			b.Boot = f.number
+		case fieldCounter:
+			b.Counter = f.number
+		case fieldVantage:
+			b.Vantage = f.textOr(last.Vantage)
+		case fieldVantageRegion:
+			b.VantageRegion = f.textOr(last.VantageRegion)
+		case fieldTopology:
+			b.Topology = f.textOr(last.Topology)
+		case fieldDict:
+			known := ""
+			if i := len(b.Dict); i < len(last.Dict) {
+				known = last.Dict[i]
+			}
+			b.Dict = append(b.Dict, f.textOr(known))
+		default:
+			if n < fieldEnd {
+				packed[n] = f.bytes
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = b.unpack(&packed)
 	}
+	if err == nil {
+		err = b.Validate()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", subject, err)
+	}
+	if want := SampleSubject(b.Vantage); want != subject {
+		return fmt.Errorf("subject %s disagrees with its payload, which belongs on %s", subject, want)
+	}
+	return nil
+}
+
+// textOr is text without a copy when it is what is known already.
+func (f field) textOr(known string) string {
+	if known == string(f.bytes) {
+		return known
+	}
+	return f.text()
 }
 
 // unpack fills the columns; each holds as many numbers as there are due times, or none, which means zeroes.
-func (b *SampleBatch) unpack(packed map[protowire.Number][]byte) error {
+func (b *SampleBatch) unpack(packed *[fieldEnd][]byte) error {
 	due, last := packed[fieldDue], int64(0)
 	for len(due) > 0 {
 		v, size := protowire.ConsumeVarint(due)

@@ -1,0 +1,337 @@
+package partition
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/sethvargo/go-retry"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/clickhouse"
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/recorder/internal/table"
+)
+
+const (
+	// tryTime is how long one INSERT may take before it is given up and sent again.
+	tryTime = time.Minute
+	// grace is how long a try that is under way may go on after the recorder was told to stop.
+	grace = 5 * time.Second
+	// lookEvery is how often a quiet partition looks at its stream.
+	lookEvery = time.Second
+)
+
+// Contents collects the rows of a block. The same messages in the same order give the same rows.
+type Contents interface {
+	// Add adds what can be read of a message and says how many rows that is; the error says what can not be read.
+	Add(bus.Message) (rows int, err error)
+	Tables() []table.Rows
+	Reset()
+}
+
+// Writer lands one partition.
+type Writer struct {
+	// Name is the partition's key in the bucket, as in samples-0.
+	Name, Stream string
+	// Subjects are the partition's part of the stream; none means all of it.
+	Subjects []string
+	Contents Contents
+	Bus      *bus.Bus
+	Insert   func(context.Context, clickhouse.Block) error
+	// Owner tells this recorder from others in the intents.
+	Owner string
+	// A block ends when its first message has waited FlushInterval, or when it holds FlushRows.
+	FlushInterval time.Duration
+	FlushRows     int
+	Metrics       *Metrics
+	Log           zerolog.Logger
+
+	trouble     *trouble
+	ledger      ledger
+	block       block
+	incarnation string
+	// landed is the sequence up to which everything is in ClickHouse.
+	landed uint64
+}
+
+// errOtherStream says that the stream was made anew while its messages were being recorded.
+var errOtherStream = errors.New("the stream was made anew")
+
+// Ready returns why the partition is not being recorded now, or nil.
+func (w *Writer) Ready() error { return w.trouble.err(w.Name) }
+
+// Run lands the partition until ctx ends or another recorder has taken it over.
+func (w *Writer) Run(ctx context.Context) error {
+	for {
+		err := w.run(ctx)
+		if !errors.Is(err, errOtherStream) {
+			return err
+		}
+		w.Log.Warn().Str("incarnation", w.incarnation).Msg("stream made anew")
+	}
+}
+
+func (w *Writer) run(ctx context.Context) error {
+	if err := w.open(ctx); err != nil {
+		return err
+	}
+	if w.ledger.intent.State == before {
+		if err := w.replay(ctx); err != nil {
+			return err
+		}
+	}
+	w.Log.Info().Str("incarnation", w.incarnation).Uint64("landed", w.landed).Msg("partition opened")
+	g, ctx := errgroup.WithContext(ctx)
+	messages := make(chan bus.Message)
+	g.Go(func() error {
+		return w.Bus.Tail(ctx, w.Stream, w.landed+1, w.Subjects, func(m bus.Message) error {
+			select {
+			case messages <- m:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	})
+	g.Go(func() error { return w.land(ctx, messages) })
+	return g.Wait()
+}
+
+// open learns where the partition stands. It waits for a stream or a bucket that is not there yet.
+func (w *Writer) open(ctx context.Context) error {
+	w.block.reset(w.Contents)
+	w.ledger = ledger{bus: w.Bus, partition: w.Name}
+	return w.persist(ctx, "open", func(ctx context.Context) error {
+		stream, err := w.Bus.State(ctx, w.Stream)
+		if err != nil {
+			return err
+		}
+		if err := w.ledger.read(ctx); err != nil {
+			return err
+		}
+		w.incarnation = stream.Incarnation
+		if i := w.ledger.intent; i.Incarnation != "" && i.Incarnation != stream.Incarnation {
+			w.Log.Warn().Str("recorded", i.Incarnation).Str("incarnation", stream.Incarnation).Msg("stream made anew since it was recorded")
+			w.ledger.intent = schemas.InsertIntent{}
+		}
+		w.landed = w.ledger.intent.Last
+		return nil
+	})
+}
+
+// replay inserts the block again of which nobody knows whether it is in.
+func (w *Writer) replay(ctx context.Context) error {
+	intent := w.ledger.intent
+	w.Log.Info().Uint64("first", intent.First).Uint64("last", intent.Last).Msg("block replayed")
+	if err := w.read(ctx, intent.First, intent.Last); err != nil {
+		return err
+	}
+	if w.block.rows != intent.Rows {
+		// Nothing else can be done: what the stream no longer holds is in ClickHouse already or nowhere.
+		w.Log.Warn().Int("rows", w.block.rows).Int("want", intent.Rows).Msg("block shrunk in the stream")
+	}
+	return w.insert(ctx, intent)
+}
+
+// errWhole ends the reading of a block.
+var errWhole = errors.New("the block is whole")
+
+// read collects every message that the stream holds in [first, last].
+func (w *Writer) read(ctx context.Context, first, last uint64) error {
+	var stream bus.StreamState
+	err := w.persist(ctx, "look", func(ctx context.Context) (err error) {
+		stream, err = w.look(ctx)
+		return err
+	})
+	if err != nil || stream.Messages == 0 || stream.First > last {
+		return err
+	}
+	err = w.Bus.Tail(ctx, w.Stream, first, w.Subjects, func(m bus.Message) error {
+		if m.Sequence <= last {
+			w.add(m)
+		}
+		if m.Sequence >= last {
+			return errWhole
+		}
+		return nil
+	})
+	if errors.Is(err, errWhole) {
+		return nil
+	}
+	return err
+}
+
+// land cuts the messages into blocks and inserts them. What was read when ctx ends and is in no intent is read again next time.
+func (w *Writer) land(ctx context.Context, messages <-chan bus.Message) error {
+	looks := time.NewTicker(lookEvery)
+	defer looks.Stop()
+	due := time.NewTimer(w.FlushInterval)
+	defer due.Stop()
+	due.Stop()
+	for {
+		full := false
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-looks.C:
+			if err := w.glance(ctx); err != nil {
+				return err
+			}
+		case <-due.C:
+			full = true
+		case m := <-messages:
+			if w.block.endsBefore(m) {
+				if err := w.flush(ctx); err != nil {
+					return err
+				}
+			}
+			if w.block.empty() {
+				due.Reset(w.FlushInterval)
+			}
+			w.add(m)
+			full = w.block.rows >= w.FlushRows || w.block.bytes >= maxBytes
+		}
+		if full {
+			due.Stop()
+			if err := w.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (w *Writer) add(m bus.Message) {
+	rows, err := w.Contents.Add(m)
+	w.block.add(m, rows, err)
+}
+
+// flush makes the block an intent and inserts it.
+func (w *Writer) flush(ctx context.Context) error {
+	intent := schemas.InsertIntent{
+		Partition: w.Name, Incarnation: w.incarnation, First: w.block.first, Last: w.block.last, Rows: w.block.rows,
+		State: before, Owner: w.Owner, At: time.Now().UTC(),
+	}
+	err := w.persist(ctx, "write intent", func(ctx context.Context) error {
+		// A block of another stream than the token says must never get as far as ClickHouse.
+		if _, err := w.look(ctx); err != nil {
+			return err
+		}
+		return w.ledger.write(ctx, intent)
+	})
+	if err != nil {
+		return err
+	}
+	return w.insert(ctx, intent)
+}
+
+// insert lands the block under the intent's token and marks the intent as done.
+func (w *Writer) insert(ctx context.Context, intent schemas.InsertIntent) error {
+	tried := false
+	err := w.persist(ctx, "insert", func(ctx context.Context) error {
+		if tried {
+			// Time has passed, and with it maybe the partition to another recorder.
+			if err := w.ledger.held(ctx); err != nil {
+				return err
+			}
+		}
+		tried = true
+		return w.send(ctx, intent.Token())
+	})
+	if err != nil {
+		return err
+	}
+	w.Metrics.landed(w.Name, &w.block, w.Contents.Tables())
+	w.landed = intent.Last
+	w.block.reset(w.Contents)
+	intent.State, intent.Owner, intent.At = after, w.Owner, time.Now().UTC()
+	return w.persist(ctx, "write intent", func(ctx context.Context) error { return w.ledger.write(ctx, intent) })
+}
+
+// send sends what could not be read to the dead letters and the rows to their tables. All of it can be sent again.
+func (w *Writer) send(ctx context.Context, token string) error {
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
+	for _, r := range w.block.refused {
+		w.Log.Warn().Err(r.reason).Uint64("sequence", r.message.Sequence).Str("subject", r.message.Subject).Msg("message rejected")
+		if err := w.Bus.Reject(ctx, r.message, r.reason); err != nil {
+			return err
+		}
+	}
+	for _, t := range w.Contents.Tables() {
+		begin := time.Now()
+		if err := w.Insert(ctx, clickhouse.Block{Table: t.Table, Token: token, Columns: t.Columns}); err != nil {
+			return err
+		}
+		if t.Count > 0 {
+			w.Metrics.insertSeconds.WithLabelValues(t.Table).Observe(time.Since(begin).Seconds())
+		}
+	}
+	return nil
+}
+
+// look makes sure that the stream is the one being recorded, and measures how far behind ClickHouse is.
+func (w *Writer) look(ctx context.Context) (bus.StreamState, error) {
+	stream, err := w.Bus.State(ctx, w.Stream)
+	if err != nil {
+		return stream, err
+	}
+	if stream.Incarnation != w.incarnation {
+		return stream, errOtherStream
+	}
+	w.Metrics.lag.WithLabelValues(w.Name).Set(float64(stream.Last - min(stream.Last, max(w.landed, stream.First-1))))
+	return stream, nil
+}
+
+// glance is a look of a quiet partition: it changes what readiness says, and ends the reading of a stream that is another one by now.
+func (w *Writer) glance(ctx context.Context) error {
+	_, err := w.look(ctx)
+	switch {
+	case err == nil:
+		w.trouble.clear(w.Log)
+	case errors.Is(err, errOtherStream), ctx.Err() != nil:
+		return err
+	default:
+		w.trouble.set(w.Log, err)
+	}
+	return nil
+}
+
+// persist tries until it works, ctx ends, or trying has no sense any more. A try that is under way when ctx ends has the grace to end well.
+// Every error is tried again, known or not: the only other way would be to lose the block.
+func (w *Writer) persist(ctx context.Context, what string, try func(context.Context) error) error {
+	lingering, cancel := linger(ctx)
+	defer cancel()
+	backoff := retry.WithCappedDuration(2*time.Second, retry.WithJitterPercent(20, retry.NewExponential(50*time.Millisecond)))
+	return retry.Do(context.WithoutCancel(ctx), backoff, func(context.Context) error {
+		err := try(lingering)
+		switch {
+		case err == nil:
+			w.trouble.clear(w.Log)
+			return nil
+		case errors.Is(err, ErrOvertaken), errors.Is(err, errOtherStream):
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		w.trouble.set(w.Log, fmt.Errorf("%s: %w", what, err))
+		w.Metrics.retries.WithLabelValues(w.Name).Inc()
+		return retry.RetryableError(err)
+	})
+}
+
+// linger returns a context that ends a grace after ctx.
+func linger(ctx context.Context) (context.Context, context.CancelFunc) {
+	lingering, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(grace):
+			cancel()
+		case <-lingering.Done():
+		}
+	})
+	return lingering, func() { stop(); cancel() }
+}

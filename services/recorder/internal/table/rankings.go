@@ -1,0 +1,70 @@
+package table
+
+import (
+	"time"
+
+	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/clickhouse"
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+// Rankings collects the table rankings, a row per candidate and possible active region.
+type Rankings struct{ rows []rankingRow }
+
+type rankingRow struct {
+	*schemas.Ranking
+	schemas.RankedCandidate
+	active   string
+	inputs   string
+	sequence uint64
+}
+
+// Add decodes a ranking and adds its candidates, or nothing when it can not be read.
+func (t *Rankings) Add(m bus.Message) (rows int, err error) {
+	r, err := schemas.DecodeEvaluation(m.Subject, m.Data)
+	if err != nil {
+		return 0, err
+	}
+	if err := plausible("the ranking's time", r.At, m.Stored); err != nil {
+		return 0, err
+	}
+	inputs := string(r.Inputs)
+	for _, o := range r.Orders {
+		for _, c := range o.Candidates {
+			t.rows = append(t.rows, rankingRow{Ranking: &r, RankedCandidate: c, active: o.Active, inputs: inputs, sequence: m.Sequence})
+			inputs = "" // they belong to the ranking, and its first row carries them
+			rows++
+		}
+	}
+	return rows, nil
+}
+
+// Tables returns what the block adds.
+func (t *Rankings) Tables() []Rows {
+	rows := t.rows
+	return []Rows{{Table: "rankings", Count: len(rows), Columns: append([]clickhouse.Column{
+		column("at", rows, func(r rankingRow) time.Time { return r.At }),
+		column("app", rows, func(r rankingRow) string { return r.App }),
+		column("active", rows, func(r rankingRow) string { return r.active }),
+		column("rank", rows, func(r rankingRow) uint16 { return uint16(r.Rank) }),
+		column("region", rows, func(r rankingRow) string { return r.Region }),
+		column("variant", rows, func(r rankingRow) string { return r.Variant }),
+		column("running", rows, func(r rankingRow) bool { return r.Running }),
+		column("eligible", rows, func(r rankingRow) bool { return r.Eligible }),
+		column("enough", rows, func(r rankingRow) bool { return r.Enough }),
+		column("censored", rows, func(r rankingRow) bool { return r.Censored }),
+		column("cost_ms", rows, func(r rankingRow) float64 { return r.CostMS }),
+		column("low_ms", rows, func(r rankingRow) float64 { return r.LowMS }),
+		column("high_ms", rows, func(r rankingRow) float64 { return r.HighMS }),
+		column("samples", rows, func(r rankingRow) uint64 { return r.Samples }),
+		column("failures", rows, func(r rankingRow) uint64 { return r.Failures }),
+		column("quantile", rows, func(r rankingRow) float64 { return r.Quantile }),
+		column("window_seconds", rows, func(r rankingRow) uint32 { return uint32(r.WindowSeconds) }),
+		column("topology", rows, func(r rankingRow) string { return r.Topology }),
+		column("inputs", rows, func(r rankingRow) string { return r.inputs }),
+		column("stream_sequence", rows, func(r rankingRow) uint64 { return r.sequence }),
+	}, gateColumns(rows, func(r rankingRow) []schemas.Gate { return r.Gates })...)}}
+}
+
+// Reset empties the table.
+func (t *Rankings) Reset() { t.rows = nil }
