@@ -124,9 +124,12 @@ func TestInsertThatBreaksOffLandsNothing(t *testing.T) {
 	e := chembedtest.StartEngine(t)
 	run(t, e, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
 	head := "POST /?password=" + chembedtest.Token + "&query=INSERT+INTO+t+FORMAT+CSV HTTP/1.1\r\nHost: x\r\n"
+	many := strings.Repeat("1234567\n", 300_000) // breaks off after the insert has begun
 	for name, request := range map[string]string{
-		"length":  head + "Content-Length: 1000\r\n\r\n1\n2\n3\n",
-		"chunked": head + "Transfer-Encoding: chunked\r\n\r\n6\r\n1\n2\n3\n\r\n",
+		"length, long":  head + "Content-Length: 9000000\r\n\r\n" + many,
+		"chunked, long": head + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n", len(many), many),
+		"length":        head + "Content-Length: 1000\r\n\r\n1\n2\n3\n",
+		"chunked":       head + "Transfer-Encoding: chunked\r\n\r\n6\r\n1\n2\n3\n\r\n",
 	} {
 		conn, err := net.Dial("tcp", e.Addr())
 		if err != nil {
