@@ -34,8 +34,11 @@ func (s Server) topology(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "get-topology", Method: http.MethodGet, Path: "/v1/topology", Summary: "The accepted leeward.yaml",
 	}, func(context.Context, *struct{}) (*topologyOutput, error) {
-		t, err := bus.CurrentTopology(s.State.Topology)
+		t, err := s.State.CurrentTopology()
 		if err != nil {
+			return nil, huma.Error503ServiceUnavailable(err.Error())
+		}
+		if t.Version == 0 {
 			return nil, huma.Error404NotFound("no topology has been applied yet: leeward apply leeward.yaml")
 		}
 		return topologyAnswer(t, false), nil

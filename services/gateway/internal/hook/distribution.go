@@ -37,7 +37,10 @@ func (h Hooks) distribution(ctx context.Context, c call) error {
 	if err := decode(c.body, &n); err != nil {
 		return err
 	}
-	topology := h.Topology()
+	topology, err := h.Topology()
+	if err != nil {
+		return err
+	}
 	for _, e := range n.Events {
 		host := e.Request.Host
 		if u, err := url.Parse(e.Target.URL); err == nil && u.Host != "" {
