@@ -65,7 +65,7 @@ func KeyOf(tokens ...string) string { return joinTokens(tokens) }
 // The buckets. A value's freshness is the reader's business: values that age carry their own time.
 var (
 	TopologyBucket = Bucket[TopologyPart]{BucketContract{Name: "topology", Writer: Gateway, Readers: []Service{Builder, Prober, Recorder, Ranker, Actuator, Runtime},
-		Doc: "The accepted leeward.yaml: a key per region, vantage and app, then `current`, the content hash services switch at."}}
+		Doc: "The accepted leeward.yaml: a key per region, vantage and app of it, then `current`, the content hash services switch at."}}
 	BuildBucket = Bucket[BuildState]{BucketContract{Name: "builds", Writer: Builder,
 		Doc: "Per app and variant: the newest build, and the image every region is to hold."}}
 	ImageBucket = Bucket[ImageState]{BucketContract{Name: "images", Writer: Builder, Readers: []Service{Ranker, Actuator, Runtime},

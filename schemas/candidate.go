@@ -4,7 +4,9 @@ import "cmp"
 
 // Candidate is a region and a variant of an app: what a ranking orders and a failover moves to.
 type Candidate struct {
-	Region  string `json:"region" yaml:"region"`
+	// Region is the candidate's region.
+	Region string `json:"region" yaml:"region"`
+	// Variant is the variant that runs there.
 	Variant string `json:"variant" yaml:"variant"`
 }
 

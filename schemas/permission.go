@@ -24,7 +24,7 @@ func Permit(s Service, vantage string) Permissions {
 	user := UserName(s, vantage)
 	p := &Permissions{Subscribe: []string{InboxPrefix(user) + ".>"}}
 	if s == Setup {
-		p.Publish = []string{"$JS.API.>", "$KV.topology.>"}
+		p.Publish = []string{"$JS.API.>"}
 		return *p
 	}
 	for _, c := range Catalog() {

@@ -14,15 +14,20 @@ import (
 // Topology is the content of leeward.yaml: what runs where, how it is measured, judged and moved. Secrets are references (env:NAME, file:PATH), never values.
 type Topology struct {
 	// Version is the version of the file's format: 1.
-	Version  int       `json:"version" yaml:"version"`
-	Regions  []Region  `json:"regions" yaml:"regions"`
+	Version int `json:"version" yaml:"version"`
+	// Regions are the failure domains an app can run in, two or more.
+	Regions []Region `json:"regions" yaml:"regions"`
+	// Vantages are the places measurements are taken from, one prober each.
 	Vantages []Vantage `json:"vantages" yaml:"vantages"`
-	Apps     []App     `json:"apps" yaml:"apps"`
+	// Apps are the workloads that are measured and moved.
+	Apps []App `json:"apps" yaml:"apps"`
 }
 
 // Region is a failure domain with its own registry, endpoints, location and jurisdiction.
 type Region struct {
-	Name     string   `json:"name" yaml:"name"`
+	// Name is lower-case letters, digits and inner hyphens.
+	Name string `json:"name" yaml:"name"`
+	// Location is where the region is; distances between regions come from it.
 	Location Location `json:"location" yaml:"location"`
 	// Jurisdiction is the law the region's data is under, as the user names it (DE, EU, US).
 	Jurisdiction string `json:"jurisdiction" yaml:"jurisdiction"`
@@ -32,13 +37,17 @@ type Region struct {
 
 // Location is a point on the globe, in degrees.
 type Location struct {
-	Latitude  float64 `json:"latitude" yaml:"latitude"`
+	// Latitude is from -90 to 90, north positive.
+	Latitude float64 `json:"latitude" yaml:"latitude"`
+	// Longitude is from -180 to 180, east positive.
 	Longitude float64 `json:"longitude" yaml:"longitude"`
 }
 
 // Vantage is a place measurements are taken from; it belongs to at most one region.
 type Vantage struct {
-	Name   string `json:"name" yaml:"name"`
+	// Name is also the prober's name on the bus.
+	Name string `json:"name" yaml:"name"`
+	// Region is the region the vantage is in; leave it out for a vantage outside all of them.
 	Region string `json:"region,omitempty" yaml:"region,omitempty"`
 	// Anchors are host:port addresses outside every app; a vantage that reaches fewer than half of them is blind.
 	Anchors []string `json:"anchors" yaml:"anchors"`
@@ -48,21 +57,32 @@ type Vantage struct {
 
 // App is a workload that runs in several regions.
 type App struct {
+	// Name is lower-case letters, digits and inner hyphens.
 	Name string `json:"name" yaml:"name"`
+	// Team is who owns the app: a label.
 	Team string `json:"team,omitempty" yaml:"team,omitempty"`
 	// Mode is observe (decide and record, move nothing) or auto (move).
 	Mode string `json:"mode" yaml:"mode"`
 	// Start is where traffic is when Leeward first sees the app.
-	Start     Candidate  `json:"start" yaml:"start"`
-	Source    Source     `json:"source" yaml:"source"`
-	Images    Images     `json:"images" yaml:"images"`
-	Variants  []Variant  `json:"variants" yaml:"variants"`
+	Start Candidate `json:"start" yaml:"start"`
+	// Source is what the app is built from; leave it out for an app that Leeward does not build.
+	Source Source `json:"source" yaml:"source"`
+	// Images is where built images are pushed first.
+	Images Images `json:"images" yaml:"images"`
+	// Variants are the ways to build the app, one or more.
+	Variants []Variant `json:"variants" yaml:"variants"`
+	// Endpoints are where the app can be reached.
 	Endpoints []Endpoint `json:"endpoints" yaml:"endpoints"`
-	Probe     Probe      `json:"probe" yaml:"probe"`
-	Objective Objective  `json:"objective" yaml:"objective"`
-	Gates     Gates      `json:"gates" yaml:"gates"`
-	Failover  Failover   `json:"failover" yaml:"failover"`
-	Targets   []Target   `json:"targets" yaml:"targets"`
+	// Probe is how often the app is measured.
+	Probe Probe `json:"probe" yaml:"probe"`
+	// Objective is what the ranking minimises.
+	Objective Objective `json:"objective" yaml:"objective"`
+	// Gates are the conditions a candidate must pass.
+	Gates Gates `json:"gates" yaml:"gates"`
+	// Failover is when and how traffic is moved.
+	Failover Failover `json:"failover" yaml:"failover"`
+	// Targets are what sends traffic to the app.
+	Targets []Target `json:"targets" yaml:"targets"`
 	// Alerts maps alerts to the app's regions.
 	Alerts []AlertRule `json:"alerts,omitempty" yaml:"alerts,omitempty"`
 }
@@ -72,38 +92,52 @@ type Source struct {
 	// Watch are the repositories whose pushes start a build.
 	Watch []Watch `json:"watch" yaml:"watch"`
 	// Context is the build context, a folder below the builder's build root.
-	Context    string            `json:"context" yaml:"context"`
-	Dockerfile string            `json:"dockerfile,omitempty" yaml:"dockerfile,omitempty"`
-	Args       map[string]string `json:"args,omitempty" yaml:"args,omitempty"`
+	Context string `json:"context" yaml:"context"`
+	// Dockerfile is its path, below the build root like the context.
+	Dockerfile string `json:"dockerfile,omitempty" yaml:"dockerfile,omitempty"`
+	// Args are the build arguments of every variant.
+	Args map[string]string `json:"args,omitempty" yaml:"args,omitempty"`
 }
 
 // Watch is a repository and the tags of it that matter.
 type Watch struct {
-	Registry   string   `json:"registry" yaml:"registry"`
-	Repository string   `json:"repository" yaml:"repository"`
-	Tags       []string `json:"tags" yaml:"tags"`
+	// Registry is the base URL of the registry.
+	Registry string `json:"registry" yaml:"registry"`
+	// Repository is the name of the image without the registry.
+	Repository string `json:"repository" yaml:"repository"`
+	// Tags are the tags whose pushes start a build; others are ignored.
+	Tags []string `json:"tags" yaml:"tags"`
 }
 
 // Images is where built images are pushed first, and the name they have in every registry.
 type Images struct {
-	Registry   string `json:"registry" yaml:"registry"`
+	// Registry is the base URL of the app's home registry.
+	Registry string `json:"registry" yaml:"registry"`
+	// Repository is the name of the app's images in every registry.
 	Repository string `json:"repository" yaml:"repository"`
 }
 
 // Variant is one way to build the app.
 type Variant struct {
-	Name   string            `json:"name" yaml:"name"`
-	Target string            `json:"target" yaml:"target"`
-	Args   map[string]string `json:"args,omitempty" yaml:"args,omitempty"`
+	// Name is lower-case letters, digits and inner hyphens.
+	Name string `json:"name" yaml:"name"`
+	// Target is the stage of the Dockerfile to build.
+	Target string `json:"target" yaml:"target"`
+	// Args are build arguments on top of the source's.
+	Args map[string]string `json:"args,omitempty" yaml:"args,omitempty"`
 }
 
 // Endpoint is where a candidate of the app can be reached, by kind of probe. Kinds left out are not measured.
 type Endpoint struct {
-	Region  string `json:"region" yaml:"region"`
+	// Region is the region the endpoint is in.
+	Region string `json:"region" yaml:"region"`
+	// Variant is the variant that runs there.
 	Variant string `json:"variant" yaml:"variant"`
-	// ICMP is a host, TCP a host:port, HTTP a URL.
+	// ICMP is a host to ping.
 	ICMP string `json:"icmp,omitempty" yaml:"icmp,omitempty"`
-	TCP  string `json:"tcp,omitempty" yaml:"tcp,omitempty"`
+	// TCP is a host:port to connect to.
+	TCP string `json:"tcp,omitempty" yaml:"tcp,omitempty"`
+	// HTTP is a URL to get; a status from 200 to 399 is success.
 	HTTP string `json:"http,omitempty" yaml:"http,omitempty"`
 	// Database is a reference (env: or file:) to a PostgreSQL URL, as the region's app reaches its database.
 	Database string `json:"database,omitempty" yaml:"database,omitempty"`
@@ -111,29 +145,38 @@ type Endpoint struct {
 
 // Probe is how often an app is measured and when its health changes.
 type Probe struct {
+	// Interval is the time between two rounds, 100ms or more.
 	Interval Duration `json:"interval" yaml:"interval"`
-	Timeout  Duration `json:"timeout" yaml:"timeout"`
-	// DownAfter and UpAfter are rounds in a row.
+	// Timeout is when a measurement is given up; it is then a sample that says so.
+	Timeout Duration `json:"timeout" yaml:"timeout"`
+	// DownAfter is how many rounds in a row must fail until the vantage judges a region down.
 	DownAfter int `json:"down_after" yaml:"down_after"`
-	UpAfter   int `json:"up_after" yaml:"up_after"`
+	// UpAfter is how many rounds in a row must succeed until the vantage judges it up again.
+	UpAfter int `json:"up_after" yaml:"up_after"`
 }
 
 // Objective is what the ranking minimises.
 type Objective struct {
 	// Kind is the kind of sample that stands for a request: icmp, tcp or http.
-	Kind     string   `json:"kind" yaml:"kind"`
-	Quantile float64  `json:"quantile" yaml:"quantile"`
-	Window   Duration `json:"window" yaml:"window"`
+	Kind string `json:"kind" yaml:"kind"`
+	// Quantile is the quantile of the latency that counts, between 0 and 1.
+	Quantile float64 `json:"quantile" yaml:"quantile"`
+	// Window is how far back samples count.
+	Window Duration `json:"window" yaml:"window"`
 	// WritesPerRequest is how many database writes a request costs; their quantile is added that many times.
 	WritesPerRequest float64 `json:"writes_per_request" yaml:"writes_per_request"`
 }
 
 // Gates are the conditions a candidate must pass; zero leaves a gate out.
 type Gates struct {
-	MinDistanceKM float64  `json:"min_distance_km,omitempty" yaml:"min_distance_km,omitempty"`
-	MaxRTT        Duration `json:"max_rtt,omitempty" yaml:"max_rtt,omitempty"`
+	// MinDistanceKM is how far a candidate must be from the active region.
+	MinDistanceKM float64 `json:"min_distance_km,omitempty" yaml:"min_distance_km,omitempty"`
+	// MaxRTT is the longest round trip from the active region's vantages to a candidate.
+	MaxRTT Duration `json:"max_rtt,omitempty" yaml:"max_rtt,omitempty"`
+	// Jurisdictions are the ones a candidate's region may be under.
 	Jurisdictions []string `json:"jurisdictions,omitempty" yaml:"jurisdictions,omitempty"`
-	MinSamples    int      `json:"min_samples,omitempty" yaml:"min_samples,omitempty"`
+	// MinSamples is how many samples of a candidate the window must hold.
+	MinSamples int `json:"min_samples,omitempty" yaml:"min_samples,omitempty"`
 	// MaxAge is how old the newest sample may be.
 	MaxAge Duration `json:"max_age,omitempty" yaml:"max_age,omitempty"`
 }
@@ -151,44 +194,58 @@ type Failover struct {
 	// CoolDown is the time after a successful automatic failover in which no other starts by itself.
 	CoolDown Duration `json:"cool_down" yaml:"cool_down"`
 	// Shift are the shares of traffic, in percent, through which a move from a region that still answers goes; a dead region is left at once.
-	Shift  []int    `json:"shift,omitempty" yaml:"shift,omitempty"`
-	Bake   Duration `json:"bake,omitempty" yaml:"bake,omitempty"`
-	Verify Verify   `json:"verify" yaml:"verify"`
+	Shift []int `json:"shift,omitempty" yaml:"shift,omitempty"`
+	// Bake is how long each share is watched before the next.
+	Bake Duration `json:"bake,omitempty" yaml:"bake,omitempty"`
+	// Verify is the outside request that proves a move.
+	Verify Verify `json:"verify" yaml:"verify"`
 }
 
 // Verify is the outside request that proves a move: its answer carries the instance that served it in a header, region/variant/id.
 type Verify struct {
-	URL     string   `json:"url" yaml:"url"`
-	Header  string   `json:"header" yaml:"header"`
+	// URL is requested through the entry point.
+	URL string `json:"url" yaml:"url"`
+	// Header is the name of the header that carries the instance.
+	Header string `json:"header" yaml:"header"`
+	// Timeout is how long the new instance may take to show; then the move is rolled back.
 	Timeout Duration `json:"timeout" yaml:"timeout"`
 }
 
 // Target is something that sends traffic to candidates.
 type Target struct {
-	Name    string         `json:"name" yaml:"name"`
+	// Name tells the app's targets apart.
+	Name string `json:"name" yaml:"name"`
+	// HAProxy makes the target a backend of an HAProxy.
 	HAProxy *HAProxyTarget `json:"haproxy,omitempty" yaml:"haproxy,omitempty"`
 }
 
 // HAProxyTarget is a backend of an HAProxy, changed through its runtime socket.
 type HAProxyTarget struct {
 	// Socket is the path of the runtime socket, as the actuator sees it.
-	Socket  string          `json:"socket" yaml:"socket"`
-	Backend string          `json:"backend" yaml:"backend"`
+	Socket string `json:"socket" yaml:"socket"`
+	// Backend is the name of the backend.
+	Backend string `json:"backend" yaml:"backend"`
+	// Servers names a server of the backend for every endpoint.
 	Servers []HAProxyServer `json:"servers" yaml:"servers"`
 }
 
 // HAProxyServer is the server of the backend that stands for a candidate.
 type HAProxyServer struct {
-	Region  string `json:"region" yaml:"region"`
+	// Region is the candidate's region.
+	Region string `json:"region" yaml:"region"`
+	// Variant is the candidate's variant.
 	Variant string `json:"variant" yaml:"variant"`
-	Server  string `json:"server" yaml:"server"`
+	// Server is the server's name in the backend.
+	Server string `json:"server" yaml:"server"`
 }
 
 // AlertRule maps alerts whose labels match to one of the app's regions.
 type AlertRule struct {
+	// Match are labels and the values an alert must have for the rule to apply, all of them.
 	Match map[string]string `json:"match" yaml:"match"`
-	// Region names the region; RegionLabel takes it from a label instead.
-	Region      string `json:"region,omitempty" yaml:"region,omitempty"`
+	// Region is the region the alert is about.
+	Region string `json:"region,omitempty" yaml:"region,omitempty"`
+	// RegionLabel takes the region from this label instead.
 	RegionLabel string `json:"region_label,omitempty" yaml:"region_label,omitempty"`
 }
 
@@ -295,10 +352,13 @@ func (l Location) DistanceKM(o Location) float64 {
 
 // TopologyPart is what one key of the topology bucket holds: a region, a vantage, an app, or the index that names them all.
 type TopologyPart struct {
-	Region  *Region        `json:"region,omitempty"`
-	Vantage *Vantage       `json:"vantage,omitempty"`
-	App     *App           `json:"app,omitempty"`
-	Current *TopologyIndex `json:"current,omitempty"`
+	// Topology is the hash of the topology that a region, vantage or app is part of. It is part of the key too, so that a topology is never
+	// written over the parts of another: whoever reads while one is being applied, or after an apply that was cut short, reads the old one.
+	Topology string         `json:"topology,omitempty"`
+	Region   *Region        `json:"region,omitempty"`
+	Vantage  *Vantage       `json:"vantage,omitempty"`
+	App      *App           `json:"app,omitempty"`
+	Current  *TopologyIndex `json:"current,omitempty"`
 }
 
 // TopologyIndex is the key "current": the hash services switch at and the parts it is made of, in order.
@@ -326,18 +386,21 @@ func (p TopologyPart) Validate() error {
 	if n != 1 {
 		return errors.New("a part of the topology is one region, vantage, app or index")
 	}
+	if (p.Topology == "") != (p.Current != nil) {
+		return errors.New("a part of the topology names the topology it belongs to, and the index none")
+	}
 	return nil
 }
 
-// Key is the kind and name of the part.
+// Key is the kind, the name and the topology of the part.
 func (p TopologyPart) Key() []string {
 	switch {
 	case p.Region != nil:
-		return []string{"region", p.Region.Name}
+		return []string{"region", p.Region.Name, p.Topology}
 	case p.Vantage != nil:
-		return []string{"vantage", p.Vantage.Name}
+		return []string{"vantage", p.Vantage.Name, p.Topology}
 	case p.App != nil:
-		return []string{"app", p.App.Name}
+		return []string{"app", p.App.Name, p.Topology}
 	default:
 		return []string{CurrentKey}
 	}
@@ -349,20 +412,20 @@ func (t Topology) Parts(actor string, at time.Time) []TopologyPart {
 	var parts []TopologyPart
 	for _, r := range t.Regions {
 		index.Regions = append(index.Regions, r.Name)
-		parts = append(parts, TopologyPart{Region: &r})
+		parts = append(parts, TopologyPart{Topology: index.Hash, Region: &r})
 	}
 	for _, v := range t.Vantages {
 		index.Vantages = append(index.Vantages, v.Name)
-		parts = append(parts, TopologyPart{Vantage: &v})
+		parts = append(parts, TopologyPart{Topology: index.Hash, Vantage: &v})
 	}
 	for _, a := range t.Apps {
 		index.Apps = append(index.Apps, a.Name)
-		parts = append(parts, TopologyPart{App: &a})
+		parts = append(parts, TopologyPart{Topology: index.Hash, App: &a})
 	}
 	return append(parts, TopologyPart{Current: &index})
 }
 
-// Assemble puts a topology together from the parts its index names; ErrTorn when they are not yet, or no longer, the ones the index was written for.
+// Assemble puts a topology together from the parts its index names; ErrTorn when there is no index, or the parts are not the ones it was written for.
 func Assemble(parts map[string]TopologyPart) (Topology, error) {
 	current, ok := parts[CurrentKey]
 	if !ok || current.Current == nil {
@@ -371,17 +434,17 @@ func Assemble(parts map[string]TopologyPart) (Topology, error) {
 	index := current.Current
 	t := Topology{Version: index.Version}
 	for _, name := range index.Regions {
-		if p := parts[KeyOf("region", name)]; p.Region != nil {
+		if p := parts[KeyOf("region", name, index.Hash)]; p.Region != nil {
 			t.Regions = append(t.Regions, *p.Region)
 		}
 	}
 	for _, name := range index.Vantages {
-		if p := parts[KeyOf("vantage", name)]; p.Vantage != nil {
+		if p := parts[KeyOf("vantage", name, index.Hash)]; p.Vantage != nil {
 			t.Vantages = append(t.Vantages, *p.Vantage)
 		}
 	}
 	for _, name := range index.Apps {
-		if p := parts[KeyOf("app", name)]; p.App != nil {
+		if p := parts[KeyOf("app", name, index.Hash)]; p.App != nil {
 			t.Apps = append(t.Apps, *p.App)
 		}
 	}
@@ -391,5 +454,5 @@ func Assemble(parts map[string]TopologyPart) (Topology, error) {
 	return t, nil
 }
 
-// ErrTorn says that the parts of a topology do not add up to the hash its index names; the next write of the index heals it.
+// ErrTorn says that there is no topology, or that its parts do not add up to the hash its index names; applying one heals it.
 var ErrTorn = errors.New("the topology's parts do not match its index")

@@ -2,7 +2,6 @@
 package api
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/pkg/daemon"
+	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/gateway/internal/hook"
 	"github.com/leeward-failover/leeward/services/gateway/internal/state"
 )
@@ -72,10 +72,15 @@ func (s Server) authorise(api huma.API) func(huma.Context, func(huma.Context)) {
 	}
 }
 
-// app refuses a name that is no app of the topology.
-func (s Server) app(_ context.Context, name string) error {
-	if _, ok := s.State.CurrentTopology().App(name); !ok {
-		return huma.Error404NotFound("there is no app named " + name + " in the topology")
+// app finds an app of the topology by name.
+func (s Server) app(name string) (schemas.App, error) {
+	topology, err := s.State.CurrentTopology()
+	if err != nil {
+		return schemas.App{}, huma.Error503ServiceUnavailable(err.Error())
 	}
-	return nil
+	app, ok := topology.App(name)
+	if !ok {
+		return schemas.App{}, huma.Error404NotFound("there is no app named " + name + " in the topology")
+	}
+	return app, nil
 }

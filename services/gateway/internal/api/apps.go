@@ -38,8 +38,12 @@ func (s Server) apps(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "list-apps", Method: http.MethodGet, Path: "/v1/apps", Summary: "Every app, where its traffic goes and how its regions look",
 	}, func(context.Context, *struct{}) (*answer[[]AppSummary], error) {
+		topology, err := s.State.CurrentTopology()
+		if err != nil {
+			return nil, huma.Error503ServiceUnavailable(err.Error())
+		}
 		apps := []AppSummary{}
-		for _, a := range s.State.CurrentTopology().Apps {
+		for _, a := range topology.Apps {
 			apps = append(apps, s.summary(a))
 		}
 		return &answer[[]AppSummary]{apps}, nil
@@ -49,13 +53,13 @@ func (s Server) apps(api huma.API) {
 	}, s.ranking)
 	huma.Register(api, huma.Operation{
 		OperationID: "get-route", Method: http.MethodGet, Path: "/v1/apps/{app}/route", Summary: "Where the app's traffic is sent",
-	}, func(ctx context.Context, in *appInput) (*answer[schemas.Route], error) {
-		return one(ctx, s, in.App, s.State.Routes, "the actuator has not set a route yet")
+	}, func(_ context.Context, in *appInput) (*answer[schemas.Route], error) {
+		return one(s, in.App, s.State.Routes, "the actuator has not set a route yet")
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "list-images", Method: http.MethodGet, Path: "/v1/apps/{app}/images", Summary: "Which digest each region should run, and whether its registry holds it",
-	}, func(ctx context.Context, in *appInput) (*answer[[]schemas.ImageState], error) {
-		if err := s.app(ctx, in.App); err != nil {
+	}, func(_ context.Context, in *appInput) (*answer[[]schemas.ImageState], error) {
+		if _, err := s.app(in.App); err != nil {
 			return nil, err
 		}
 		return &answer[[]schemas.ImageState]{ofApp(s.State.Images, func(i schemas.ImageState) string { return i.App }, in.App)}, nil
@@ -70,8 +74,8 @@ func (s Server) summary(a schemas.App) AppSummary {
 	return sum
 }
 
-func (s Server) ranking(ctx context.Context, in *rankingInput) (*answer[schemas.Ranking], error) {
-	out, err := one(ctx, s, in.App, s.State.Rankings, "the ranker has not ranked the app yet")
+func (s Server) ranking(_ context.Context, in *rankingInput) (*answer[schemas.Ranking], error) {
+	out, err := one(s, in.App, s.State.Rankings, "the ranker has not ranked the app yet")
 	if err != nil {
 		return nil, err
 	}
@@ -88,8 +92,8 @@ func (s Server) ranking(ctx context.Context, in *rankingInput) (*answer[schemas.
 }
 
 // one answers with the value a mirror holds for an app.
-func one[V schemas.Value](ctx context.Context, s Server, app string, m *bus.Mirror[V], absent string) (*answer[V], error) {
-	if err := s.app(ctx, app); err != nil {
+func one[V schemas.Value](s Server, app string, m *bus.Mirror[V], absent string) (*answer[V], error) {
+	if _, err := s.app(app); err != nil {
 		return nil, err
 	}
 	entry, ok := m.Get(app)

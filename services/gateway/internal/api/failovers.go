@@ -55,9 +55,9 @@ func (s Server) failovers(api huma.API) {
 }
 
 func (s Server) requestFailover(ctx context.Context, in *failoverRequest) (*failoverAccepted, error) {
-	app, ok := s.State.CurrentTopology().App(in.Body.App)
-	if !ok {
-		return nil, huma.Error404NotFound("there is no app named " + in.Body.App + " in the topology")
+	app, err := s.app(in.Body.App)
+	if err != nil {
+		return nil, err
 	}
 	if in.Body.Region != "" && !slices.Contains(app.Regions(), in.Body.Region) {
 		return nil, huma.Error422UnprocessableEntity(app.Name + " has no endpoint in a region named " + in.Body.Region)

@@ -34,8 +34,11 @@ func (s Server) topology(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "get-topology", Method: http.MethodGet, Path: "/v1/topology", Summary: "The accepted leeward.yaml",
 	}, func(context.Context, *struct{}) (*topologyOutput, error) {
-		t, err := bus.CurrentTopology(s.State.Topology)
+		t, err := s.State.CurrentTopology()
 		if err != nil {
+			return nil, huma.Error503ServiceUnavailable(err.Error())
+		}
+		if t.Version == 0 {
 			return nil, huma.Error404NotFound("no topology has been applied yet: leeward apply leeward.yaml")
 		}
 		return topologyAnswer(t, false), nil
@@ -90,9 +93,10 @@ func (s Server) putTopology(ctx context.Context, in *topologyInput) (*topologyOu
 	return topologyAnswer(next, true), nil
 }
 
-// store writes the parts, the index last and only if nobody else wrote it since it was read.
+// store writes the parts, the index last and only if nobody else wrote it since it was read, and then removes the parts of the topology before.
 func (s Server) store(ctx context.Context, t schemas.Topology, previous string, revision uint64) error {
 	at := time.Now().UTC()
+	replaced := s.State.Topology.All()
 	for _, part := range t.Parts("api", at) {
 		condition := bus.Condition{}
 		if part.Current != nil {
@@ -110,5 +114,18 @@ func (s Server) store(ctx context.Context, t schemas.Topology, previous string, 
 	if err := bus.Publish(ctx, s.Bus, schemas.TopologyChangedTopic, event); err != nil {
 		return huma.Error503ServiceUnavailable("the topology was applied, but its event could not be stored", err)
 	}
+	s.forget(ctx, previous, replaced)
 	return nil
+}
+
+// forget removes the parts of a topology that was replaced. A part's revision guards it against someone who applies that topology again right now; what stays behind is in nobody's way.
+func (s Server) forget(ctx context.Context, hash string, parts map[string]bus.Entry[schemas.TopologyPart]) {
+	for _, part := range parts {
+		if part.Value.Current != nil || part.Value.Topology != hash {
+			continue
+		}
+		if err := bus.Delete(ctx, s.Bus, schemas.TopologyBucket, part.Revision, part.Value.Key()...); err != nil {
+			s.Log.Warn().Err(err).Str("topology", hash).Msg("replaced part not removed")
+		}
+	}
 }

@@ -30,7 +30,10 @@ func (h Hooks) alertmanager(ctx context.Context, c call) error {
 	if len(g.Alerts) == 0 {
 		return malformed{errNoAlerts}
 	}
-	topology := h.Topology()
+	topology, err := h.Topology()
+	if err != nil {
+		return err
+	}
 	for _, a := range g.Alerts {
 		event := schemas.AlertReceived{
 			Source: c.source, Fingerprint: a.Fingerprint, Status: a.Status, Name: a.Labels["alertname"], Labels: a.Labels, Annotations: a.Annotations,

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/leeward-failover/leeward/pkg/oci"
 	"github.com/leeward-failover/leeward/schemas"
 )
 
@@ -37,7 +38,10 @@ func (h Hooks) distribution(ctx context.Context, c call) error {
 	if err := decode(c.body, &n); err != nil {
 		return err
 	}
-	topology := h.Topology()
+	topology, err := h.Topology()
+	if err != nil {
+		return err
+	}
 	for _, e := range n.Events {
 		host := e.Request.Host
 		if u, err := url.Parse(e.Target.URL); err == nil && u.Host != "" {
@@ -50,6 +54,11 @@ func (h Hooks) distribution(ctx context.Context, c call) error {
 		}
 		// The body is a hint: what counts is what the registry itself answers for the tag.
 		digest, _, err := h.Resolve(ctx, registry, e.Target.Repository, e.Target.Tag)
+		if errors.Is(err, oci.ErrNotFound) {
+			// The tag was deleted since: there is nothing to build, and the registry must not offer the event for ever.
+			h.Count.WithLabelValues(c.source, "ignored").Inc()
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("ask the registry for %s:%s: %w", e.Target.Repository, e.Target.Tag, err)
 		}

@@ -27,7 +27,8 @@ const storeWithin = 5 * time.Second
 
 // Hooks are the webhooks with what they need.
 type Hooks struct {
-	Topology func() schemas.Topology
+	// Topology returns the accepted topology, an empty one before the first, or why it is not known yet.
+	Topology func() (schemas.Topology, error)
 	// Resolve asks a registry which digest a tag has.
 	Resolve func(ctx context.Context, registry, repository, tag string) (digest, mediaType string, err error)
 	Pushed  func(context.Context, schemas.ImagePushed) error

@@ -50,11 +50,14 @@ func (s *State) Ready() error {
 	return nil
 }
 
-// CurrentTopology returns the accepted topology, an empty one before the first.
-func (s *State) CurrentTopology() schemas.Topology {
+// CurrentTopology returns the accepted topology, an empty one before the first. It fails until the bucket has been read: what is not known yet is not the same as nothing.
+func (s *State) CurrentTopology() (schemas.Topology, error) {
+	if !s.Topology.Synced() {
+		return schemas.Topology{}, errors.New("the topology has not been read from the bus yet")
+	}
 	t, err := bus.CurrentTopology(s.Topology)
 	if err != nil {
-		return schemas.Topology{}
+		return schemas.Topology{}, nil
 	}
-	return t
+	return t, nil
 }
