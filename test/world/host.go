@@ -2,6 +2,7 @@ package world
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,13 +58,13 @@ func Launch(ctx context.Context, state State, detach bool, progress io.Writer, a
 	if err != nil {
 		return nil, err
 	}
-	defer reader.Close()
-	defer writer.Close()
+	defer func() { _ = reader.Close() }()
+	defer func() { _ = writer.Close() }()
 	log, err := os.OpenFile(filepath.Join(state.Logs(), "world.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{writer}
@@ -74,11 +75,11 @@ func Launch(ctx context.Context, state State, detach bool, progress io.Writer, a
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the supervisor: %w", err)
 	}
-	writer.Close()
+	_ = writer.Close()
 	if err := writeRecord(state, cmd.Process.Pid); err != nil {
 		return nil, errors.Join(err, cmd.Process.Kill(), cmd.Wait())
 	}
-	defer context.AfterFunc(ctx, func() { cmd.Process.Signal(syscall.SIGTERM) })()
+	defer context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })()
 	lines := bufio.NewScanner(reader)
 	for lines.Scan() {
 		if lines.Text() == Ready {
@@ -86,10 +87,10 @@ func Launch(ctx context.Context, state State, detach bool, progress io.Writer, a
 		}
 		fmt.Fprintln(progress, lines.Text())
 	}
-	err = cmd.Wait()
+	err = cmp.Or(cmd.Wait(), errors.New("too early"))
 	text, _ := os.ReadFile(log.Name())
 	said := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return nil, fmt.Errorf("the supervisor ended (%v), its last words: %s (all: %s)", err, said[len(said)-1], log.Name())
+	return nil, fmt.Errorf("the supervisor ended: %w; its last words: %s (all: %s)", err, said[len(said)-1], log.Name())
 }
 
 // Ready is the supervisor's last progress line.
@@ -151,7 +152,7 @@ func stop(ctx context.Context, pid int) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	if err := unix.PidfdSendSignal(fd, unix.SIGTERM, nil, 0); err != nil {
 		return err
 	}

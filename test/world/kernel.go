@@ -80,7 +80,7 @@ func cgroups() []string {
 	for _, pattern := range []string{"/sys/fs/cgroup/" + Cgroup, "/sys/fs/cgroup/*/" + Cgroup} {
 		roots, _ := filepath.Glob(pattern)
 		for _, root := range roots {
-			filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
+			_ = filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
 				if err == nil && entry.IsDir() {
 					found = append(found, path)
 				}

@@ -40,6 +40,7 @@ import (
 // them to every region's registry, tells the runtimes over the bus and asks through HAProxy.
 func TestShopRunsInEveryRegion(t *testing.T) {
 	p := build(t)
+	before := traces(t)
 	pushes := newHook(t)
 	p.up(t, "--hook", pushes.server.URL)
 	pushes.want(t, "base/debian", "base/node", "base/node")
@@ -114,6 +115,12 @@ func TestShopRunsInEveryRegion(t *testing.T) {
 		p.run(t, "heal", "frankfurt")
 		answered(t, site.Regions[0], "single", "")
 	})
+	t.Run("down leaves nothing behind", func(t *testing.T) {
+		record, _ := world.Up()
+		family := processes(t, record.Process)
+		p.downLeaves(t, before)
+		family.gone(t)
+	})
 }
 
 // containerStatus is the kernel's word on the first process of a container.
@@ -140,6 +147,7 @@ type hook struct {
 }
 
 func newHook(t *testing.T) *hook {
+	t.Helper()
 	h := &hook{}
 	h.server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var body struct {
@@ -382,7 +390,7 @@ func try(url string) (string, error) {
 	}
 	defer resp.Body.Close()
 	if body, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s: %s %s %v", url, resp.Status, body, err)
+		return "", fmt.Errorf("%s: %s %s", url, resp.Status, body)
 	}
 	return resp.Header.Get("X-Leeward-Instance"), nil
 }

@@ -77,7 +77,7 @@ func statusCommand() *cobra.Command {
 				return err
 			}
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			defer table.Flush()
+			defer func() { _ = table.Flush() }()
 			fmt.Fprintf(table, "PROCESS\tRUNNING\tFOR\tRESTARTS\n")
 			for _, p := range processes {
 				fmt.Fprintf(table, "%s\t%t\t%s\t%d\n", p.Name, p.Running, time.Since(p.Since).Round(time.Second), p.Restarts)

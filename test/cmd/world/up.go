@@ -57,7 +57,7 @@ func upCommand() *cobra.Command {
 		if *detach {
 			return nil
 		}
-		defer context.AfterFunc(ctx, func() { supervisor.Process.Signal(syscall.SIGTERM) })()
+		defer context.AfterFunc(ctx, func() { _ = supervisor.Process.Signal(syscall.SIGTERM) })()
 		err = supervisor.Wait()
 		if ctx.Err() != nil {
 			err = nil // it was told to end
@@ -93,7 +93,7 @@ func superviseCommand() *cobra.Command {
 		}
 		return supervisor.Run(cmd.Context(), func() {
 			fmt.Fprintln(progress, world.Ready)
-			progress.Close()
+			_ = progress.Close()
 		})
 	}
 	return cmd

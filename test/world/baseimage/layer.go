@@ -90,7 +90,7 @@ func (t tree) writeFile(path string) error {
 	if err != nil {
 		return err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	if err := t.compress(out); err != nil {
 		return err
 	}

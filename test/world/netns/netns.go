@@ -127,7 +127,7 @@ func within(name string, f func() error) error {
 	if err != nil {
 		return fmt.Errorf("open namespace %s: %w", name, err)
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("enter namespace %s: %w", name, err)
 	}

@@ -27,7 +27,7 @@ func Fill(ctx context.Context, folder string, passwords Passwords) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(ctx) }()
 	if _, err := conn.Exec(ctx, shop); err != nil {
 		return fmt.Errorf("make the tables of the shop: %w", err)
 	}
@@ -39,7 +39,7 @@ func fillServer(ctx context.Context, folder string, passwords Passwords) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(ctx) }()
 	var there bool
 	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'shop')`).Scan(&there); err != nil {
 		return err

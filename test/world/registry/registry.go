@@ -105,7 +105,7 @@ func answers(ctx context.Context, host string) error {
 	if err != nil {
 		return err
 	}
-	resp.Body.Close()
+	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("registry %s answered %s", host, resp.Status)
 	}

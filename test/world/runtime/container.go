@@ -56,7 +56,7 @@ func (r Runtime) launch(ctx context.Context, id string, image image) (*container
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	// The container ends by its own cancel, so that it gets its time also when ctx ends.
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	cmd := exec.CommandContext(running, "runc", "--root", r.runcRoot(), "run", "--bundle", r.bundle(id), id)

@@ -94,12 +94,12 @@ func numericUser(user, rootfs string) (uid, gid uint32, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	file, err := root.Open("etc/passwd")
 	if err != nil {
 		return 0, 0, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		fields := strings.Split(lines.Text(), ":")
 		if len(fields) < 4 || fields[0] != name {

@@ -85,7 +85,7 @@ func (s *store) unpack(layer v1.Layer) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("fetch layer %s: %w", digest, err)
 	}
-	defer content.Close()
+	defer func() { _ = content.Close() }()
 	if err := untar(content, doing); err != nil {
 		return "", fmt.Errorf("unpack layer %s: %w", digest, err)
 	}

@@ -52,9 +52,9 @@ type unpacker struct {
 
 func (u *unpacker) close() {
 	if u.folder != nil {
-		u.folder.Close()
+		_ = u.folder.Close()
 	}
-	u.root.Close()
+	_ = u.root.Close()
 }
 
 // enter opens a folder, made if it is missing.
@@ -70,7 +70,7 @@ func (u *unpacker) enter(name string) (*os.Root, error) {
 		return nil, err
 	}
 	if u.folder != nil {
-		u.folder.Close()
+		_ = u.folder.Close()
 	}
 	u.name, u.folder = name, folder
 	return folder, nil
@@ -154,6 +154,6 @@ func with(folder *os.Root, do func(fd int) error) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	return do(int(file.Fd()))
 }

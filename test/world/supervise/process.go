@@ -3,7 +3,9 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -60,6 +62,8 @@ const (
 	backoffMax  = 5 * time.Second
 )
 
+var errEnded = errors.New("exit status 0")
+
 // Start starts a process, keeps it running until ctx ends and returns when it is ready. A process that dies before it
 // was ready is an error, with the end of what it printed.
 func (s *Supervisor) Start(ctx context.Context, p Process) error {
@@ -84,7 +88,7 @@ func (s *Supervisor) Start(ctx context.Context, p Process) error {
 		}
 		select {
 		case died := <-exited:
-			return fmt.Errorf("%s ended before it was ready: %v%s", p.Name, died, s.tail(p.Name))
+			return fmt.Errorf("%s ended before it was ready: %w%s", p.Name, cmp.Or(died, errEnded), s.tail(p.Name))
 		case <-waiting.Done():
 			return fmt.Errorf("%s is not ready: %w%s", p.Name, err, s.tail(p.Name))
 		case <-time.After(5 * time.Millisecond):
@@ -94,7 +98,7 @@ func (s *Supervisor) Start(ctx context.Context, p Process) error {
 
 // Wait returns when every process has stopped, which they do once the context they were started with ends.
 func (s *Supervisor) Wait() {
-	s.group.Wait()
+	_ = s.group.Wait()
 }
 
 // keep starts a process that died again, ever slower, until ctx ends.
@@ -127,7 +131,7 @@ func (s *Supervisor) launch(ctx context.Context, p Process) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	stop := syscall.SIGTERM
 	if p.Stop != 0 {
 		stop = p.Stop

@@ -24,7 +24,7 @@ func (w *WAN) Serve(ctx context.Context, socket string) error {
 	if err := os.Chmod(socket, 0o600); err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, func() { listener.Close() })()
+	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
 	for {
 		conn, err := listener.Accept()
 		if ctx.Err() != nil {
@@ -35,7 +35,7 @@ func (w *WAN) Serve(ctx context.Context, socket string) error {
 		}
 		line, _ := bufio.NewReader(conn).ReadString('\n')
 		fmt.Fprintln(conn, w.answer(strings.Fields(line)))
-		conn.Close()
+		_ = conn.Close()
 	}
 }
 
@@ -67,8 +67,8 @@ func Send(ctx context.Context, socket, command string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reach the network (is the world up?): %w", err)
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	defer func() { _ = conn.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	if _, err := fmt.Fprintln(conn, command); err != nil {
 		return "", fmt.Errorf("send %q: %w", command, err)
 	}

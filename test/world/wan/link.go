@@ -131,7 +131,7 @@ func (w *WAN) read(from int) error {
 	for {
 		n, err := unix.Read(w.tuns[from], *buffer)
 		if err == unix.EAGAIN {
-			unix.Ppoll(poll, nil, nil)
+			_, _ = unix.Ppoll(poll, nil, nil)
 			if poll[1].Revents != 0 {
 				return nil
 			}

@@ -95,7 +95,7 @@ func (q *queue) run() {
 		p, from, wait, ok := q.pop()
 		if ok {
 			if !q.lost(from) {
-				unix.Write(q.out, p.data) // a packet the kernel refuses is a lost packet
+				_, _ = unix.Write(q.out, p.data) // a packet the kernel refuses is a lost packet
 			}
 			p.free()
 			continue
@@ -105,7 +105,7 @@ func (q *queue) run() {
 			ts := unix.NsecToTimespec(wait.Nanoseconds())
 			timeout = &ts
 		}
-		unix.Ppoll(poll, timeout, nil)
+		_, _ = unix.Ppoll(poll, timeout, nil)
 		q.wake.clear()
 	}
 }

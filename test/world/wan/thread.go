@@ -11,10 +11,10 @@ import (
 // without the slack that the kernel adds to timers. The returned function gives the thread back.
 func ownThread() func() {
 	runtime.LockOSThread()
-	unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), -20)
-	unix.Prctl(unix.PR_SET_TIMERSLACK, 1000, 0, 0, 0)
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), -20)
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1000, 0, 0, 0)
 	return func() {
-		unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 0)
+		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 0)
 		runtime.UnlockOSThread()
 	}
 }
@@ -32,14 +32,14 @@ func newEvent() (event, error) {
 
 func (e event) ring() {
 	one := [8]byte{1}
-	unix.Write(int(e), one[:])
+	_, _ = unix.Write(int(e), one[:])
 }
 
 func (e event) clear() {
 	var count [8]byte
-	unix.Read(int(e), count[:])
+	_, _ = unix.Read(int(e), count[:])
 }
 
 func (e event) close() {
-	unix.Close(int(e))
+	_ = unix.Close(int(e))
 }

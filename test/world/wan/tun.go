@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/leeward-failover/leeward/test/world/netns"
 )
 
-// headerSize is the length of struct virtio_net_hdr, which goes before each packet.
+// headerSize is the length of struct virtio_net_hdr, which goes before each packet unless a longer one is asked for.
 const headerSize = 10
 
 // The kernel leaves checksums and the cutting of large TCP segments to us; we hand both on to the receiving kernel
@@ -40,10 +39,6 @@ func openTUN(namespace, device string, addr netip.Prefix) (int, error) {
 		if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, offloads); err != nil {
 			return fmt.Errorf("set offloads of %s: %w", device, err)
 		}
-		size := int32(headerSize)
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.TUNSETVNETHDRSZ, uintptr(unsafe.Pointer(&size))); errno != 0 {
-			return fmt.Errorf("set header size of %s: %w", device, errno)
-		}
 		return nil
 	})
 	if err == nil {
@@ -51,7 +46,7 @@ func openTUN(namespace, device string, addr netip.Prefix) (int, error) {
 	}
 	if err != nil {
 		if fd >= 0 {
-			unix.Close(fd)
+			_ = unix.Close(fd)
 		}
 		return -1, err
 	}

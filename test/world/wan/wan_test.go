@@ -60,16 +60,21 @@ func TestRoundTripsAreThoseOfTheTable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			// Both ends of the measurement share two processors with other tests, so some tries come late; that three
+			// are on time, and none is early, shows the delay itself.
 			var rtts []time.Duration
-			for range 9 {
-				rtts = append(rtts, connect(t, a, listener.Addr().String()))
+			for onTime := 0; onTime < 3 && len(rtts) < 40; {
+				rtt := connect(t, a, listener.Addr().String())
+				rtts = append(rtts, rtt)
+				if rtt <= want+time.Millisecond {
+					onTime++
+				}
 			}
-			// The lower quartile, because both ends of the measurement share two busy processors with other tests.
 			slices.Sort(rtts)
-			if got := rtts[2]; rtts[0] < want || got > want+time.Millisecond {
-				t.Errorf("%s to %s: round trip %v, want %v to %v (all: %v)", a.Name, b.Name, got, want, want+time.Millisecond, rtts)
+			if rtts[0] < want || rtts[2] > want+time.Millisecond {
+				t.Errorf("%s to %s: three fastest round trips %v of %d, want %v to %v", a.Name, b.Name, rtts[:3], len(rtts), want, want+time.Millisecond)
 			}
-			t.Logf("%s to %s: table %v, lower quartile %v, median %v", a.Name, b.Name, want, rtts[2], rtts[4])
+			t.Logf("%s to %s: table %v, three fastest %v of %d", a.Name, b.Name, want, rtts[:3], len(rtts))
 		}
 	}
 }
@@ -166,7 +171,7 @@ func start(t *testing.T) (wan.Table, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder, err := os.MkdirTemp("", "lw") // t.TempDir may be too long for a socket
+	folder, err := os.MkdirTemp("", "lw") //nolint:usetesting // t.TempDir may be too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,6 +218,7 @@ func connect(t *testing.T, from wan.Site, address string) time.Duration {
 			return err
 		}
 		defer unix.Close(fd)
+		unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), -20) // the thread ends with this function
 		// A blocking system call rather than package net, whose scheduling would be measured too.
 		began := time.Now()
 		err = unix.Connect(fd, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()})
