@@ -107,6 +107,10 @@ func TestSamplesInClickHouseBecomeARanking(t *testing.T) {
 	service.await(ctx, t, http.StatusOK, "ok")
 	awaitRanking(ctx, t, mirror, func(r schemas.Ranking) bool { return r.At.After(last.Value.At) })
 	service.stop(t)
+	// Ranked without samples, then with: one event each for four active regions, however often the ranking was refreshed.
+	if state, err := recorder.State(ctx, schemas.Events); err != nil || state.Messages != 8 {
+		t.Errorf("%d events, want 8: %v", state.Messages, err)
+	}
 	// Away at the start and once more: two changes for the worse, however often it was tried.
 	if n := strings.Count(service.log.String(), "ranking not refreshed"); n != 2 {
 		t.Errorf("%d lines say that the ranking is not refreshed, want 2:\n%s", n, service.log.String())
@@ -115,6 +119,7 @@ func TestSamplesInClickHouseBecomeARanking(t *testing.T) {
 
 func TestHealthyRegionsBecomeEligibleAndTheChangeIsTold(t *testing.T) {
 	topology := example(t)
+	topology.Apps[0].Probe.Interval = schemas.Duration(20 * time.Second) // so that the verdicts outlive the test
 	dsn := chembedtest.Start(t)
 	db := migrated(t, dsn)
 	var vantages []string
@@ -136,6 +141,7 @@ func TestHealthyRegionsBecomeEligibleAndTheChangeIsTold(t *testing.T) {
 	if diff := cmp.Diff(want, changed(ctx, t, recorder, "frankfurt", schemas.Candidate{Region: "frankfurt"}).Eligible); diff != "" {
 		t.Errorf("eligible when frankfurt is active: %s", diff)
 	}
+	service.await(ctx, t, http.StatusOK, "ok")
 	metrics := service.get(t, "/metrics")
 	for _, line := range []string{`leeward_ranker_candidates_eligible{active="frankfurt",app="shop"} 6`, `leeward_ranker_last_good_timestamp_seconds{app="shop"}`, "leeward_ranker_refresh_seconds_count"} {
 		if !strings.Contains(metrics, line) {
@@ -189,8 +195,7 @@ func apply(ctx context.Context, t *testing.T, server *bustest.Server, topology s
 // see makes every vantage say that everything is up, and the builder that every region holds its images.
 func see(ctx context.Context, t *testing.T, server *bustest.Server, topology schemas.Topology) {
 	t.Helper()
-	// The verdicts must outlive the test, so they are dated as far ahead as is believed.
-	now := time.Now().Add(3 * time.Second)
+	now := time.Now()
 	put := func(_ uint64, err error) {
 		t.Helper()
 		if err != nil {

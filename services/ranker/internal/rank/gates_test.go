@@ -80,6 +80,14 @@ func TestEveryGatePassesFailsAndIsUnknown(t *testing.T) {
 				c.Blocks = []rank.Histogram{{Failures: 7, First: 300, Counts: []uint64{5}}}
 			}
 		}), schemas.Gate{Name: "rtt", Result: schemas.Fail, Evidence: "7 of 12 round trips by icmp from frankfurt failed", EvidenceAt: end.Add(-time.Second)}},
+		{"lost, however much is allowed", "frankfurt", "london/slim", func(w *schemas.Topology, in *rank.Inputs, _ *rank.State) {
+			w.Apps[0].Gates.MaxRTT = schemas.Duration(time.Second) // more than the time-out
+			for i, c := range in.Cells {
+				if c.Kind == "icmp" {
+					in.Cells[i].Blocks = []rank.Histogram{{Failures: 7}}
+				}
+			}
+		}, schemas.Gate{Name: "rtt", Result: schemas.Fail, Evidence: "7 of 7 round trips by icmp from frankfurt failed", EvidenceAt: end.Add(-time.Second)}},
 		{"not pinged", "tokyo", "london/slim", nil, schemas.Gate{Name: "rtt", Result: schemas.Unknown, Evidence: "no round trip measured from tokyo"}},
 		{"itself", "london", "london/slim", nil, schemas.Gate{Name: "rtt", Result: schemas.Pass, Evidence: "is the active region"}},
 		{"allowed law", "frankfurt", "london/slim", nil, schemas.Gate{Name: "jurisdiction", Result: schemas.Pass, Evidence: "GB; allowed: DE, GB"}},
