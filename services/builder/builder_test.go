@@ -55,11 +55,13 @@ func TestPushBuildsEveryVariantOnceAndEveryRegionHoldsIt(t *testing.T) {
 		// The third push is handled after the others, so its build proves that they were handled.
 		w.announce(w.pushBase("foul wind", "1"))
 		w.waitBuilds("shop", 2, "single", "slim")
+		w.wantTotal("succeeded", 4)
 	})
 	t.Run("an old event does not bring back an old image", func(t *testing.T) {
 		w.announce(base)
 		w.announce(w.pushBase("no wind", "1"))
 		newest := w.waitBuilds("shop", 3, "single", "slim")
+		w.wantTotal("succeeded", 6)
 		w.waitImage("shop", "single", "london", newest["single"].Digest, "verified")
 	})
 	t.Run("the digest that was pushed is the base also when the tag is gone", func(t *testing.T) {
