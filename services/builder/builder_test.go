@@ -162,7 +162,7 @@ func TestWhatCanNotBeBuiltFailsOnceWithItsReason(t *testing.T) {
 	}
 }
 
-func TestKilledBuilderAndKilledDaemonLoseNoPush(t *testing.T) {
+func TestKilledBuilderDaemonAndRegistryLoseNoPush(t *testing.T) {
 	w := newWorld(t)
 	gate := newGate(t)
 	w.write("shop/Dockerfile", fmt.Sprintf("FROM scratch AS single\nADD %s/file /file\nFROM scratch AS slim\nCOPY Dockerfile /\n", gate.url))
@@ -182,8 +182,18 @@ func TestKilledBuilderAndKilledDaemonLoseNoPush(t *testing.T) {
 		}
 		return nil
 	})
-	gate.open()
+	gate.forget()
 	w.daemon.start()
+	gate.wait()
+	w.home.stop(syscall.SIGKILL)
+	gate.open()
+	eventually(t, "the push home comes to nothing", func(context.Context) error {
+		if !strings.Contains(w.builder.out.String(), "reach registry "+w.home.url) {
+			return errors.New("nothing was said of it")
+		}
+		return nil
+	})
+	w.home.start()
 	built := w.waitBuilds("shop", 1, "single", "slim")
 	for variant, b := range built {
 		if b.Outcome != "succeeded" {
