@@ -55,11 +55,13 @@ func TestPushBuildsEveryVariantOnceAndEveryRegionHoldsIt(t *testing.T) {
 		// The third push is handled after the others, so its build proves that they were handled.
 		w.announce(w.pushBase("foul wind", "1"))
 		w.waitBuilds("shop", 2, "single", "slim")
+		w.wantTotal("succeeded", 4)
 	})
 	t.Run("an old event does not bring back an old image", func(t *testing.T) {
 		w.announce(base)
 		w.announce(w.pushBase("no wind", "1"))
 		newest := w.waitBuilds("shop", 3, "single", "slim")
+		w.wantTotal("succeeded", 6)
 		w.waitImage("shop", "single", "london", newest["single"].Digest, "verified")
 	})
 	t.Run("the digest that was pushed is the base also when the tag is gone", func(t *testing.T) {
@@ -160,7 +162,7 @@ func TestWhatCanNotBeBuiltFailsOnceWithItsReason(t *testing.T) {
 	}
 }
 
-func TestKilledBuilderAndKilledDaemonLoseNoPush(t *testing.T) {
+func TestKilledBuilderDaemonAndRegistryLoseNoPush(t *testing.T) {
 	w := newWorld(t)
 	gate := newGate(t)
 	w.write("shop/Dockerfile", fmt.Sprintf("FROM scratch AS single\nADD %s/file /file\nFROM scratch AS slim\nCOPY Dockerfile /\n", gate.url))
@@ -180,8 +182,18 @@ func TestKilledBuilderAndKilledDaemonLoseNoPush(t *testing.T) {
 		}
 		return nil
 	})
-	gate.open()
+	gate.forget()
 	w.daemon.start()
+	gate.wait()
+	w.home.stop(syscall.SIGKILL)
+	gate.open()
+	eventually(t, "the push home comes to nothing", func(context.Context) error {
+		if !strings.Contains(w.builder.out.String(), "reach registry "+w.home.url) {
+			return errors.New("nothing was said of it")
+		}
+		return nil
+	})
+	w.home.start()
 	built := w.waitBuilds("shop", 1, "single", "slim")
 	for variant, b := range built {
 		if b.Outcome != "succeeded" {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -43,12 +44,30 @@ type process struct {
 	argv []string
 	env  []string
 	cmd  *exec.Cmd
-	out  *bytes.Buffer
+	out  *output
+}
+
+// output is what a process said so far; it may be read while the process goes on.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 func start(t *testing.T, env []string, argv ...string) *process {
 	t.Helper()
-	p := &process{t: t, argv: argv, env: env, out: &bytes.Buffer{}}
+	p := &process{t: t, argv: argv, env: env, out: &output{}}
 	p.start()
 	t.Cleanup(func() {
 		p.stop(syscall.SIGTERM)

@@ -6,10 +6,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -257,6 +259,25 @@ func (w *world) outcomes(digest, region string) []string {
 		}
 	}
 	return slices.Clip(all)
+}
+
+// wantTotal compares how many builds the builder counts: an event that is published twice would not be seen, since the bus keeps one.
+func (w *world) wantTotal(outcome string, want int) {
+	w.t.Helper()
+	response, err := http.Get(w.health + "/metrics")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	line := fmt.Sprintf("leeward_builder_builds_total{outcome=%q} %d\n", outcome, want)
+	if !strings.Contains(string(text), line) {
+		_, got, _ := strings.Cut(string(text), "leeward_builder_builds_total{")
+		w.t.Errorf("builds: got %.40q, want %q", got, line)
+	}
 }
 
 func must[T any](v T, err error) T {
