@@ -2,6 +2,7 @@ package prober_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,11 +34,12 @@ func TestRegionIsJudgedUpDegradedDownAndUpAgain(t *testing.T) {
 	single.silent.Store(true)
 	cut := time.Now()
 	down := await(t, verdicts, "down", health(schemas.Down), key...)
-	if down.FailedRounds != 3 || down.Since.Before(cut) {
+	if down.FailedRounds < 3 || down.Since.Before(cut) {
 		t.Errorf("down after %d failed rounds since %s, want 3 after %s", down.FailedRounds, down.Since, cut)
 	}
-	if took := time.Since(cut); took > 5*beat {
-		t.Errorf("down took %s, want at most three rounds and a timeout", took)
+	// Four beats and the time-out of a round; the rest is for a busy machine.
+	if took := time.Since(cut); took > 5*beat+500*time.Millisecond {
+		t.Errorf("down took %s, want three rounds and a timeout", took)
 	}
 	slim.status.Store(204)
 	single.silent.Store(false)
@@ -47,8 +49,12 @@ func TestRegionIsJudgedUpDegradedDownAndUpAgain(t *testing.T) {
 	for _, e := range changes(t, s) {
 		path = append(path, e.To)
 	}
-	if len(path) < 3 || path[0] != schemas.Up || path[1] != schemas.Degraded || path[2] != schemas.Down {
-		t.Errorf("health changed %v, want up, degraded, down first", path)
+	for _, want := range []schemas.Health{schemas.Up, schemas.Degraded, schemas.Down, schemas.Up} {
+		i := slices.Index(path, want)
+		if i < 0 {
+			t.Fatalf("%s is missing, in its place, from the changes of health", want)
+		}
+		path = path[i+1:]
 	}
 }
 

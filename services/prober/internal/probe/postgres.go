@@ -17,68 +17,68 @@ type Postgres struct {
 	Resolve func(ref string) (string, error)
 
 	mu   sync.Mutex
-	idle map[string][]*pgx.Conn
+	idle map[session][]*pgx.Conn
 }
 
-// The statements; they are prepared when a connection is made.
+// session is what a connection is for: one statement, prepared when the connection is made, so that no sample pays for it later.
+type session struct{ url, sql string }
+
+// statement is the name a session's statement is prepared under.
+const statement = "leeward"
+
 const (
-	readStatement  = "leeward_read"
-	writeStatement = "leeward_write"
-	readSQL        = "SELECT 1"
-	writeSQL       = "INSERT INTO leeward_heartbeat (vantage, at, token) VALUES ($1, $2, $3) ON CONFLICT (vantage) DO UPDATE SET at = excluded.at, token = excluded.token"
+	readSQL  = "SELECT 1"
+	writeSQL = "INSERT INTO leeward_heartbeat (vantage, at, token) VALUES ($1, $2, $3) ON CONFLICT (vantage) DO UPDATE SET at = excluded.at, token = excluded.token"
 )
 
 // Read asks the database behind a reference for a constant.
-func (p *Postgres) Read(ctx context.Context, ref string) Result {
-	return p.measure(ctx, ref, readStatement)
-}
+func (p *Postgres) Read(ctx context.Context, ref string) Result { return p.measure(ctx, ref, readSQL) }
 
 // Write commits the vantage's row of leeward_heartbeat in the database behind a reference.
 func (p *Postgres) Write(ctx context.Context, ref string) Result {
-	return p.measure(ctx, ref, writeStatement, p.Vantage, time.Now(), rand.Int64())
+	return p.measure(ctx, ref, writeSQL, p.Vantage, time.Now(), rand.Int64())
 }
 
-func (p *Postgres) measure(ctx context.Context, ref, statement string, args ...any) Result {
+func (p *Postgres) measure(ctx context.Context, ref, sql string, args ...any) Result {
 	// A reference is resolved every time, so that a secret that changed is seen.
 	url, err := p.Resolve(ref)
 	if err != nil {
 		return Result{Err: err}
 	}
+	s := session{url, sql}
 	for {
 		var r Result
-		conn, kept := p.take(url)
+		conn := p.take(s)
+		kept := conn != nil
 		if !kept {
 			started := time.Now()
-			conn, err = connect(ctx, url)
+			conn, err = s.connect(ctx)
 			if r.Connect = time.Since(started); err != nil {
 				r.Err = plain(err)
 				return r
 			}
 		}
 		started := time.Now()
-		_, err := conn.Exec(ctx, statement, args...)
-		r.Ended, r.Err = time.Now(), err
+		_, r.Err = conn.Exec(ctx, statement, args...)
+		r.Ended = time.Now()
 		r.FirstByte = r.Ended.Sub(started)
-		if conn.IsClosed() && kept && ctx.Err() == nil {
+		if kept && conn.IsClosed() && ctx.Err() == nil {
 			// The connection broke while nobody used it, which says nothing of the database now.
 			continue
 		}
-		p.give(url, conn)
+		p.give(s, conn)
 		return r
 	}
 }
 
-// connect opens a connection on which both statements are ready.
-func connect(ctx context.Context, url string) (*pgx.Conn, error) {
-	conn, err := pgx.Connect(ctx, url)
+func (s session) connect(ctx context.Context) (*pgx.Conn, error) {
+	conn, err := pgx.Connect(ctx, s.url)
 	if err != nil {
 		return nil, err
 	}
-	for name, sql := range map[string]string{readStatement: readSQL, writeStatement: writeSQL} {
-		if _, err := conn.Prepare(ctx, name, sql); err != nil {
-			closeNow(conn)
-			return nil, err
-		}
+	if _, err := conn.Prepare(ctx, statement, s.sql); err != nil {
+		closeNow(conn)
+		return nil, err
 	}
 	return conn, nil
 }
@@ -92,28 +92,29 @@ func plain(err error) error {
 	return err
 }
 
-func (p *Postgres) take(url string) (*pgx.Conn, bool) {
+// take returns an idle connection, or nil.
+func (p *Postgres) take(s session) *pgx.Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	conns := p.idle[url]
+	conns := p.idle[s]
 	if len(conns) == 0 {
-		return nil, false
+		return nil
 	}
 	conn := conns[len(conns)-1]
-	p.idle[url] = conns[:len(conns)-1]
-	return conn, true
+	p.idle[s] = conns[:len(conns)-1]
+	return conn
 }
 
-func (p *Postgres) give(url string, conn *pgx.Conn) {
+func (p *Postgres) give(s session, conn *pgx.Conn) {
 	if conn.IsClosed() {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.idle == nil {
-		p.idle = map[string][]*pgx.Conn{}
+		p.idle = map[session][]*pgx.Conn{}
 	}
-	p.idle[url] = append(p.idle[url], conn)
+	p.idle[s] = append(p.idle[s], conn)
 }
 
 // Close closes the idle connections.

@@ -3,6 +3,7 @@ package probe
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"math"
 	"time"
@@ -33,6 +34,8 @@ type Kit struct {
 
 // NewKit makes a kit for a vantage; resolve turns a database's reference into its URL.
 func NewKit(vantage string, resolve func(ref string) (string, error)) *Kit {
+	// Reading the machine's certificates takes a while, which the first HTTPS sample would pay for.
+	_, _ = x509.SystemCertPool()
 	k := &Kit{postgres: Postgres{Vantage: vantage, Resolve: resolve}}
 	k.probes = map[schemas.Kind]Func{
 		schemas.KindICMP: k.echo.Probe, schemas.KindTCP: TCP, schemas.KindHTTP: HTTP,

@@ -34,13 +34,16 @@ func (b Beat) After(t time.Time) time.Time {
 	return time.Unix(0, (k+1)*int64(b.Interval)+int64(b.Phase))
 }
 
+// patience is how late a round may be and still be run.
+const patience = time.Second
+
 // Run calls each at every due time after the given one until ctx ends, and returns the last. each must not block.
-// Due times that a stopped process or a clock that was set passed over are not made up for: missed gets their number.
+// A round is run late rather than left out, but what a stopped process or a clock that was set passed over by a second, or by an interval if that is longer, is not made up for: missed gets the number.
 func (b Beat) Run(ctx context.Context, after time.Time, each func(due time.Time), missed func(rounds int)) (last time.Time) {
 	for last = after; ; {
 		due := b.After(last)
 		now := time.Now()
-		if behind := now.Sub(due); behind >= b.Interval {
+		if behind := now.Sub(due); behind >= max(b.Interval, patience) {
 			missed(int(behind / b.Interval))
 			due = b.After(now.Add(-b.Interval))
 		} else if behind < -2*b.Interval {

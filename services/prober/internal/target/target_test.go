@@ -1,0 +1,45 @@
+package target_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/prober/internal/target"
+)
+
+func TestFullestProbeDecidesAndTheObjectiveIsShown(t *testing.T) {
+	for name, c := range map[string]struct {
+		endpoint  schemas.Endpoint
+		objective string
+		want      string
+	}{
+		"everything":               {schemas.Endpoint{ICMP: "i", TCP: "t", HTTP: "h", Database: "d"}, "http", "http:DS tcp: icmp: db_read: db_write:"},
+		"another objective":        {schemas.Endpoint{ICMP: "i", TCP: "t", HTTP: "h"}, "icmp", "http:D tcp: icmp:S"},
+		"no HTTP":                  {schemas.Endpoint{ICMP: "i", TCP: "t"}, "http", "tcp:DS icmp:"},
+		"ICMP only":                {schemas.Endpoint{ICMP: "i"}, "http", "icmp:DS"},
+		"a database decides never": {schemas.Endpoint{Database: "d"}, "http", "db_read: db_write:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.endpoint.Region, c.endpoint.Variant = "tokyo", "slim"
+			probe := schemas.Probe{Interval: schemas.Duration(time.Second), Timeout: schemas.Duration(time.Second)}
+			cells := target.Cells(schemas.Topology{Apps: []schemas.App{{Name: "shop", Probe: probe, Objective: schemas.Objective{Kind: c.objective}, Endpoints: []schemas.Endpoint{c.endpoint}}}})
+			got := ""
+			for _, target := range cells[0].Targets {
+				got += fmt.Sprintf(" %s:", target.Kind)
+				if target.Decides {
+					got += "D"
+				}
+				if target.Shown {
+					got += "S"
+				}
+			}
+			if diff := cmp.Diff(c.want, got[1:]); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
