@@ -179,6 +179,26 @@ func (w *world) untilReady() {
 	})
 }
 
+// untilDone waits until a partition's last block ends where its stream ends and is marked as inserted.
+func (w *world) untilDone(partition, stream string) {
+	w.Helper()
+	b := w.bus.Connect(schemas.Recorder, "")
+	w.until(func() error {
+		state, err := b.State(w.Context(), stream)
+		if err != nil {
+			return err
+		}
+		e, err := bus.Get(w.Context(), b, schemas.IntentBucket, partition)
+		if err != nil {
+			return err
+		}
+		if e.Value.State != "after" || e.Value.Last != state.Last {
+			return fmt.Errorf("intent of %s: %s up to %d, want after up to %d", partition, e.Value.State, e.Value.Last, state.Last)
+		}
+		return nil
+	})
+}
+
 // batch makes batch number counter of a vantage: rows samples, every fourth a time-out.
 func batch(vantage string, counter uint64, rows int, now time.Time) *schemas.SampleBatch {
 	b := &schemas.SampleBatch{Vantage: vantage, VantageRegion: vantage, Boot: 1_790_000_000_000_000, Counter: counter, Topology: "t1"}

@@ -1,6 +1,7 @@
 package recorder_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -76,24 +77,11 @@ func TestStreamMadeAnewIsRecordedFromItsStart(t *testing.T) {
 	stop, ended := w.run(nil)
 	w.wantOnce(100)
 
-	// And told to stop, a recorder ends well with everything marked as done.
-	w.until(func() error { return w.intent("samples-0", "after", 1) })
+	// And told to stop, a recorder ends well.
 	stop()
-	if err := <-ended; !errors.Is(err, t.Context().Err()) && err.Error() != "context canceled" {
+	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("ended with %v, want context canceled", err)
 	}
-}
-
-// intent checks what the bucket says of a partition.
-func (w *world) intent(name, state string, last uint64) error {
-	e, err := bus.Get(w.Context(), w.bus.Connect(schemas.Recorder, ""), schemas.IntentBucket, name)
-	if err != nil {
-		return err
-	}
-	if e.Value.State != state || e.Value.Last != last {
-		return fmt.Errorf("intent of %s: %s up to %d, want %s up to %d", name, e.Value.State, e.Value.Last, state, last)
-	}
-	return nil
 }
 
 func TestWhatCanNotBeReadBecomesALetterAndTheRestFlows(t *testing.T) {
