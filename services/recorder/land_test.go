@@ -11,9 +11,22 @@ import (
 	"github.com/leeward-failover/leeward/schemas"
 )
 
-func TestSamplesLandWithTheirValues(t *testing.T) {
+func TestTablesHoldWhatWasPublished(t *testing.T) {
 	w := newWorld(t)
 	w.run(nil)
+	for name, check := range map[string]func(*world){
+		"samples with their values": samplesLandWithTheirValues, "a ranking's row per candidate": rankingsLandARowPerCandidate, "events with their detail": eventsLandWithTheirDetail,
+	} {
+		t.Run(name, func(t *testing.T) {
+			sub := *w
+			sub.T = t
+			check(&sub)
+		})
+	}
+}
+
+func samplesLandWithTheirValues(w *world) {
+	t := w.T
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	prober := w.bus.Connect(schemas.Prober, "tokyo")
 	for counter := range uint64(2) {
@@ -21,7 +34,7 @@ func TestSamplesLandWithTheirValues(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.eventually(8, "SELECT count() FROM samples")
+	w.eventually(8, "SELECT toUInt64(sum(samples)) FROM samples_1m")
 
 	type row struct {
 		Due                                                          time.Time `ch:"due"`
@@ -66,9 +79,8 @@ func TestSamplesLandWithTheirValues(t *testing.T) {
 	}
 }
 
-func TestRankingsLandARowPerCandidate(t *testing.T) {
-	w := newWorld(t)
-	w.run(nil)
+func rankingsLandARowPerCandidate(w *world) {
+	t := w.T
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	gates := []schemas.Gate{{Name: "healthy", Result: schemas.Pass, Evidence: "2 of 2 vantages"}, {Name: "distance", Result: schemas.Unknown, Evidence: "no location"}}
 	ranking := schemas.Ranking{App: "shop", At: now, Topology: "t1", Quantile: 0.95, WindowSeconds: 600, Inputs: json.RawMessage(`{"seed":7}`), Orders: []schemas.Order{
@@ -119,9 +131,8 @@ func TestRankingsLandARowPerCandidate(t *testing.T) {
 	}
 }
 
-func TestEventsLandWithTheirDetail(t *testing.T) {
-	w := newWorld(t)
-	w.run(nil)
+func eventsLandWithTheirDetail(w *world) {
+	t := w.T
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	const trace = "0af7651916cd43dd8448eb211c80319c"
 	ctx := bus.WithTrace(t.Context(), "00-"+trace+"-b7ad6b7169203331-01")

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // world is a real bus and a real ClickHouse with a recorder between them.
 type world struct {
@@ -49,6 +49,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	t.Parallel() // each world is its own, and most of a test is waiting
 	w := &world{T: t, engine: chembedtest.StartEngine(t), bus: bustest.Start(t, "frankfurt", "tokyo")}
 	db, err := clickhouse.Open(w.engine.DSN())
 	if err != nil {
@@ -165,6 +166,37 @@ func (w *world) ready() (status int, body string) {
 	defer answer.Body.Close()
 	text, _ := io.ReadAll(answer.Body)
 	return answer.StatusCode, string(text)
+}
+
+// untilReady waits until a recorder is ready.
+func (w *world) untilReady() {
+	w.Helper()
+	w.until(func() error {
+		if status, body := w.ready(); status != http.StatusOK {
+			return fmt.Errorf("/readyz: %d %s, want 200", status, body)
+		}
+		return nil
+	})
+}
+
+// untilDone waits until a partition's last block ends where its stream ends and is marked as inserted.
+func (w *world) untilDone(partition, stream string) {
+	w.Helper()
+	b := w.bus.Connect(schemas.Recorder, "")
+	w.until(func() error {
+		state, err := b.State(w.Context(), stream)
+		if err != nil {
+			return err
+		}
+		e, err := bus.Get(w.Context(), b, schemas.IntentBucket, partition)
+		if err != nil {
+			return err
+		}
+		if e.Value.State != "after" || e.Value.Last != state.Last {
+			return fmt.Errorf("intent of %s: %s up to %d, want after up to %d", partition, e.Value.State, e.Value.Last, state.Last)
+		}
+		return nil
+	})
 }
 
 // batch makes batch number counter of a vantage: rows samples, every fourth a time-out.
