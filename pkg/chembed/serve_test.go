@@ -209,7 +209,7 @@ func TestSlowQueriesDoNotHoldUpInserts(t *testing.T) {
 	hangUp()
 	g.Wait()
 	t.Logf("slowest insert beside 8 endless queries: %s", worst.Round(time.Millisecond))
-	if worst > 2*time.Second {
+	if worst > 5*time.Second { // with the queries before it, it would wait for ever
 		t.Errorf("an insert took %s", worst)
 	}
 }
