@@ -3,6 +3,7 @@ package schemas
 import (
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"time"
 )
@@ -48,6 +49,22 @@ func (c *check) digest(field, value string) {
 func (c *check) time(field string, value time.Time) {
 	if value.IsZero() {
 		c.failf("%s is missing", field)
+	}
+	c.optionalTime(field, value)
+}
+
+// optionalTime refuses what JSON or ClickHouse could not hold.
+func (c *check) optionalTime(field string, value time.Time) {
+	if !value.IsZero() && (value.Year() < 1970 || value.Year() > 2200) {
+		c.failf("%s is in the year %d", field, value.Year())
+	}
+}
+
+func (c *check) finite(field string, values ...float64) {
+	for _, v := range values {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			c.failf("%s is %g, not a number", field, v)
+		}
 	}
 }
 

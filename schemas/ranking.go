@@ -79,10 +79,16 @@ func (r Ranking) Validate() error {
 	var c check
 	c.name("app", r.App)
 	c.time("at", r.At)
+	c.finite("quantile", r.Quantile)
+	c.that(len(r.Inputs) == 0 || json.Valid(r.Inputs), "inputs are not JSON")
 	for _, o := range r.Orders {
 		c.name("active", o.Active)
 		for _, k := range o.Candidates {
 			c.candidate("candidate", k.Candidate)
+			c.finite("cost", k.CostMS, k.LowMS, k.HighMS)
+			for _, g := range k.Gates {
+				c.optionalTime("evidence_at", g.EvidenceAt)
+			}
 		}
 	}
 	return c.err()

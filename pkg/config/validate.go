@@ -80,6 +80,9 @@ func (v validator) topology(t schemas.Topology) {
 		if r.Location.Latitude < -90 || r.Location.Latitude > 90 || r.Location.Longitude < -180 || r.Location.Longitude > 180 {
 			v.failf(path+".location", "latitude is -90 to 90, longitude -180 to 180", "is not a place on earth")
 		}
+		if r.Location == (schemas.Location{}) {
+			v.failf(path+".location", "as {latitude: 50.11, longitude: 8.68}: distances come from it", "is missing")
+		}
 		if r.Jurisdiction == "" {
 			v.failf(path+".jurisdiction", "name the law the region is under, as DE or US", "is missing")
 		}

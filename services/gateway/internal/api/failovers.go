@@ -18,7 +18,7 @@ type failoversInput struct {
 }
 
 type failoverRequest struct {
-	Key  string `header:"Idempotency-Key" doc:"The same key twice is one request"`
+	Key  string `header:"Idempotency-Key" maxLength:"200" doc:"The same key twice is one request"`
 	Body struct {
 		App     string `json:"app"`
 		Region  string `json:"region,omitempty" doc:"Where to; empty leaves it to the ranking"`

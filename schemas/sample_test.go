@@ -1,0 +1,215 @@
+package schemas_test
+
+import (
+	"bytes"
+	"math"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+func TestSamplesComeBackAsTheyWere(t *testing.T) {
+	b := samples()
+	data, err := b.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := schemas.DecodeSampleBatch(schemas.SampleSubject("london"), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Len() != b.Len() || got.MessageID() != "london:1795305431000000:17" {
+		t.Fatalf("%d samples of batch %s", got.Len(), got.MessageID())
+	}
+	for i := range b.Len() {
+		if got.At(i) != b.At(i) {
+			t.Errorf("sample %d: %+v, want %+v", i, got.At(i), b.At(i))
+		}
+	}
+}
+
+func TestBatchThatIsNotWellFormedIsNotSent(t *testing.T) {
+	for name, spoil := range map[string]func(*schemas.SampleBatch){
+		"no samples":           func(b *schemas.SampleBatch) { *b = schemas.SampleBatch{Vantage: "london", Boot: 1, Counter: 1} },
+		"no vantage":           func(b *schemas.SampleBatch) { b.Vantage = "" },
+		"hostile vantage":      func(b *schemas.SampleBatch) { b.Vantage = "a.b" },
+		"no boot":              func(b *schemas.SampleBatch) { b.Boot = 0 },
+		"no counter":           func(b *schemas.SampleBatch) { b.Counter = 0 },
+		"short column":         func(b *schemas.SampleBatch) { b.LateUS = b.LateUS[:1] },
+		"long column":          func(b *schemas.SampleBatch) { b.Status = append(b.Status, 200) },
+		"missing column":       func(b *schemas.SampleBatch) { b.Kind = nil },
+		"index beyond":         func(b *schemas.SampleBatch) { b.App[0] = uint32(len(b.Dict)) },
+		"largest index":        func(b *schemas.SampleBatch) { b.Region[1] = 1<<32 - 1 },
+		"no dictionary":        func(b *schemas.SampleBatch) { b.Dict = nil },
+		"hostile name":         func(b *schemas.SampleBatch) { b.Dict[0] = "a b" },
+		"unknown kind":         func(b *schemas.SampleBatch) { b.Kind[0] = 99 },
+		"unknown outcome":      func(b *schemas.SampleBatch) { b.Outcome[0] = 0 },
+		"before 1970":          func(b *schemas.SampleBatch) { b.DueUS[0] = -1 },
+		"beyond ClickHouse":    func(b *schemas.SampleBatch) { b.DueUS[0] = 1 << 62 },
+		"more than 10,000":     func(b *schemas.SampleBatch) { fill(b, schemas.MaxBatch+1) },
+		"vantage region wrong": func(b *schemas.SampleBatch) { b.VantageRegion = "Frankfurt" },
+	} {
+		b := samples()
+		spoil(b)
+		if _, err := b.Encode(); err == nil {
+			t.Errorf("%s: was encoded", name)
+		}
+	}
+	b := samples()
+	fill(b, schemas.MaxBatch)
+	if _, err := b.Encode(); err != nil {
+		t.Errorf("the largest batch: %v", err)
+	}
+}
+
+func fill(b *schemas.SampleBatch, n int) {
+	for s := b.At(0); b.Len() < n; {
+		b.Append(s)
+	}
+}
+
+// field appends a field of bytes to a batch's wire form; of a field that stands twice the last one counts.
+func field(data []byte, number protowire.Number, value []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(bytes.Clone(data), number, protowire.BytesType), value)
+}
+
+func TestBatchThatIsNotWellFormedIsNotRead(t *testing.T) {
+	good, err := samples().Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const due, app, region, kind, late = 10, 11, 12, 14, 17
+	ones := func(n int) []byte { return bytes.Repeat([]byte{1}, n) }
+	subject := schemas.SampleSubject("london")
+	for name, c := range map[string]struct {
+		subject string
+		data    []byte
+	}{
+		"nothing":                   {subject, nil},
+		"text":                      {subject, []byte("{}")},
+		"half":                      {subject, good[:len(good)/2]},
+		"one byte short":            {subject, good[:len(good)-1]},
+		"another vantage's subject": {schemas.SampleSubject("tokyo"), good},
+		"another partition":         {"leeward.samples.measured.v1.1.london", good},
+		"column too short":          {subject, field(good, late, ones(1))},
+		"column too long":           {subject, field(good, late, ones(3))},
+		"index outside dictionary":  {subject, field(good, app, []byte{0, 120})},
+		"index beyond 32 bits":      {subject, field(good, region, append(protowire.AppendVarint(nil, 1<<40), 0))},
+		"kind beyond 8 bits":        {subject, field(good, kind, append(protowire.AppendVarint(nil, 258), 1))},
+		"more than 10,000":          {subject, field(good, due, ones(schemas.MaxBatch+1))},
+		"endless number":            {subject, field(good, due, bytes.Repeat([]byte{0xff}, 11))},
+	} {
+		if b, err := schemas.DecodeSampleBatch(c.subject, c.data); err == nil {
+			t.Errorf("%s: was read as %+v", name, b)
+		}
+	}
+	if _, err := schemas.DecodeSampleBatch(subject, field(good, 99, ones(5))); err != nil {
+		t.Errorf("a field from the future: %v", err)
+	}
+}
+
+func FuzzDecodeSampleBatchNeverPanics(f *testing.F) {
+	good, err := samples().Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(good[:40])
+	f.Add(field(good, 11, []byte{0, 120}))
+	f.Add([]byte{0x52, 0x01, 0x80})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b, err := schemas.DecodeSampleBatch(schemas.SampleSubject("london"), data)
+		if err != nil {
+			return
+		}
+		for i := range b.Len() {
+			_ = b.At(i)
+		}
+		again, err := b.Encode()
+		if err != nil {
+			t.Fatalf("was read and can not be sent: %v", err)
+		}
+		if second, err := schemas.DecodeSampleBatch(schemas.SampleSubject("london"), again); err != nil || !reflect.DeepEqual(b, second) {
+			t.Errorf("read %+v, then %+v: %v", b, second, err)
+		}
+	})
+}
+
+func TestRankingThatCouldNotBeKeptIsRefused(t *testing.T) {
+	for name, spoil := range map[string]func(*schemas.Ranking){
+		"inputs that are no JSON": func(r *schemas.Ranking) { r.Inputs = []byte("0 0") },
+		"endless cost":            func(r *schemas.Ranking) { r.Orders[0].Candidates[0].HighMS = math.Inf(1) },
+		"quantile of nothing":     func(r *schemas.Ranking) { r.Quantile = math.NaN() },
+		"far future":              func(r *schemas.Ranking) { r.At = time.Unix(1<<50, 0) },
+		"evidence from nowhen":    func(r *schemas.Ranking) { r.Orders[0].Candidates[0].Gates[0].EvidenceAt = time.Unix(-1<<50, 0) },
+		"hostile region":          func(r *schemas.Ranking) { r.Orders[0].Active = "a.b" },
+	} {
+		r := ranking()
+		spoil(&r)
+		if _, _, err := schemas.EncodeEvaluation(r); err == nil {
+			t.Errorf("%s: was encoded", name)
+		}
+	}
+}
+
+func FuzzDecodeEvaluationNeverPanics(f *testing.F) {
+	subject, good, err := schemas.EncodeEvaluation(ranking())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(good[:60])
+	f.Add(field(good, 7, []byte{0x0a, 0x01, 'x'}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := schemas.DecodeEvaluation(subject, data)
+		if err != nil {
+			return
+		}
+		if _, _, err := schemas.EncodeEvaluation(r); err != nil {
+			t.Fatalf("was read and can not be sent: %v", err)
+		}
+		if _, _, err := schemas.RankingBucket.Encode(r); err != nil {
+			t.Fatalf("was read and can not be kept: %v", err)
+		}
+	})
+}
+
+// TestTableHasAColumnForEveryFieldOfASample reads the schema as text: every field of a batch has its column, under the same name.
+func TestTableHasAColumnForEveryFieldOfASample(t *testing.T) {
+	ddl, err := schemas.Migrations.ReadFile("clickhouse/0001_spine.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, _, ok := strings.Cut(string(ddl), "ENGINE")
+	if !ok || !strings.Contains(table, "CREATE TABLE samples\n") {
+		t.Fatal("the first table is not samples")
+	}
+	columns := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^    ([a-z_]+) [A-Z]`).FindAllStringSubmatch(table, -1) {
+		columns[m[1]] = true
+	}
+	// The dictionary is resolved, and the table's type of time says what the unit in the name says.
+	columns["dict"], columns["due_us"] = true, columns["due"]
+	batch := reflect.TypeFor[schemas.SampleBatch]()
+	for i := range batch.NumField() {
+		if name := snake(batch.Field(i).Name); !columns[name] {
+			t.Errorf("samples has no column %s for SampleBatch.%s", name, batch.Field(i).Name)
+		}
+	}
+}
+
+// snake writes a Go name as ClickHouse has it: FirstByteUS is first_byte_us, DNSUS is dns_us.
+func snake(name string) string {
+	name, micro := strings.CutSuffix(name, "US")
+	name = strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(name, "${1}_${2}"))
+	if micro {
+		name += "_us"
+	}
+	return name
+}

@@ -1,0 +1,162 @@
+package schemas_test
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+// at is n seconds after the moment the golden values begin.
+func at(n int) time.Time {
+	return time.Date(2026, 11, 20, 23, 57, n, 266267341, time.UTC)
+}
+
+const (
+	digest      = "sha256:5bc0f2188458b610386f1b1956ba714fc9b8e0947549c83096e6f64b00bcec7f"
+	otherDigest = "sha256:61b2bef9103a17053f683e170bd705c1a6e47b563a8a67947a5cd17bded087c0"
+)
+
+var (
+	frankfurt = schemas.Candidate{Region: "frankfurt", Variant: "slim"}
+	london    = schemas.Candidate{Region: "london", Variant: "single"}
+)
+
+// goldens are the values whose wire forms testdata keeps.
+func goldens() []golden {
+	return append(append(events(), entries()...), batches()...)
+}
+
+func events() []golden {
+	return []golden{
+		event(schemas.ImagePushedTopic, schemas.ImagePushed{
+			Source: "distribution", Delivery: "32cf1666-68c2-457d-9c37-34d8c9c87e2c", Registry: "10.88.0.1:5000", Repository: "base/node", Tag: "20.20.2-bookworm",
+			Digest: digest, Verified: "bearer", BodySHA256: digest[7:], At: at(0)}),
+		event(schemas.AlertReceivedTopic, schemas.AlertReceived{
+			Source: "alertmanager", Fingerprint: "89d0919c20edb05c", Status: "resolved", Name: "RegionDown", Labels: map[string]string{"region": "frankfurt", "app": "shop"},
+			Annotations: map[string]string{"summary": "no answer for <30s> & counting"}, StartsAt: at(0), EndsAt: at(5), App: "shop", Region: "frankfurt", Verified: "bearer", At: at(6)}),
+		event(schemas.TopologyChangedTopic, schemas.TopologyChanged{Hash: "0011223344556677", Previous: "8899aabbccddeeff", Actor: "api", At: at(0)}),
+		event(schemas.FailoverRequestedTopic, schemas.FailoverRequested{Request: "back-1", App: "shop", To: frankfurt, Actor: "ada", Reason: "the region is back", At: at(0)}),
+		event(schemas.BuildFinishedTopic, schemas.BuildFinished{
+			Build: "b1", App: "shop", Variant: "slim", Trigger: digest, Outcome: "succeeded", Error: "kept from an earlier try", Digest: otherDigest, Reference: "10.88.0.1:5000/shop@" + otherDigest,
+			SizeBytes: 9_118_955, Layers: []schemas.BuildLayer{{Digest: digest, SizeBytes: 9_118_170}},
+			Stages: []schemas.BuildStage{{Name: "slim", Seconds: 4.25, Steps: 3, CachedSteps: 1}}, Seconds: 12.5, StartedAt: at(0), At: at(12)}),
+		event(schemas.ImageReplicatedTopic, schemas.ImageReplicated{
+			App: "shop", Variant: "slim", Region: "tokyo", Build: "b1", Digest: digest, Outcome: "failed", Error: "no route to host", Attempt: 2, Seconds: 3.5, At: at(0)}),
+		event(schemas.HealthChangedTopic, schemas.HealthChanged{
+			Vantage: "london", App: "shop", Region: "frankfurt", From: schemas.Up, To: schemas.Down, Round: 812, Reason: "3 rounds without an answer", Topology: "0011223344556677", At: at(0)}),
+		event(schemas.RankingChangedTopic, schemas.RankingChanged{
+			App: "shop", Active: "frankfurt", Order: []schemas.Candidate{frankfurt, london}, Eligible: []schemas.Candidate{london}, Topology: "0011223344556677", At: at(0)}),
+		event(schemas.ProbeRequestedTopic, schemas.ProbeRequested{Incident: "i1", App: "shop", Region: "frankfurt", Reason: "alert RegionDown", At: at(0)}),
+		event(schemas.FailoverPlannedTopic, schemas.FailoverPlanned{Plan: plan(), At: at(3)}),
+		event(schemas.FailoverSteppedTopic, schemas.FailoverStepped{App: "shop", Plan: "p1", Step: plan().Journal[0], Number: 1, Epoch: schemas.Epoch{Term: 1, N: 7}, At: at(4)}),
+		event(schemas.FailoverFinishedTopic, schemas.FailoverFinished{
+			App: "shop", Plan: "p1", Epoch: schemas.Epoch{Term: 1, N: 7}, Trigger: schemas.TriggerAlert, From: frankfurt, To: london,
+			State: schemas.PlanRolledBack, Reason: "the new region did not answer", Times: plan().Times, At: at(9)}),
+	}
+}
+
+func entries() []golden {
+	t := topology()
+	hash := t.Hash()
+	return []golden{
+		entry(schemas.TopologyBucket, ".region", schemas.TopologyPart{Topology: hash, Region: &t.Regions[0]}),
+		entry(schemas.TopologyBucket, ".vantage", schemas.TopologyPart{Topology: hash, Vantage: &t.Vantages[0]}),
+		entry(schemas.TopologyBucket, ".app", schemas.TopologyPart{Topology: hash, App: &t.Apps[0]}),
+		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
+			Hash: hash, Version: 1, Regions: []string{"frankfurt", "london"}, Vantages: []string{"london"}, Apps: []string{"shop"}, Actor: "api", At: at(0)}}),
+		entry(schemas.ImageBucket, "", schemas.ImageState{
+			App: "shop", Variant: "slim", Region: "tokyo", Build: "b1", Digest: digest, Reference: "10.88.4.1:5000/shop@" + digest, Parity: "failed", Error: "no route to host", Since: at(0)}),
+		entry(schemas.VerdictBucket, "", schemas.Verdict{
+			Vantage: "london", App: "shop", Region: "frankfurt", Health: schemas.Degraded, Since: at(0), At: at(1), Round: 812, Incident: "i1", FailedRounds: 2,
+			Variants: []schemas.VariantHealth{{Variant: "slim", OK: true, LatencyUS: 18_400, Error: "none"}}, LatencyUS: 18_400, Reason: "single does not answer", Topology: hash}),
+		entry(schemas.VantageBucket, "", schemas.Presence{
+			Vantage: "london", Region: "london", Boot: 1_795_305_431_000_000, Sighted: true, AnchorsReachable: 2, Anchors: 3, Round: 812, At: at(0), Topology: hash}),
+		entry(schemas.RankingBucket, "", ranking()),
+		entry(schemas.RouteBucket, "", schemas.Route{App: "shop", Active: frankfurt, Epoch: schemas.Epoch{Term: 1, N: 6}, Plan: "p0", Since: at(0)}),
+		entry(schemas.PlanBucket, "", plan()),
+		entry(schemas.LeaseBucket, "", schemas.Lease{App: "shop", Holder: "actuator-1", At: at(0)}),
+		entry(schemas.IntentBucket, "", schemas.InsertIntent{
+			Partition: "samples-0", Incarnation: "b251808f-8da6-4235-877c-e51cad70070f", First: 1, Last: 40, Rows: 4_000, State: "before", Owner: "recorder-1", At: at(0)}),
+	}
+}
+
+func batches() []golden {
+	b := samples()
+	r := ranking()
+	// The wire form of an evaluation counts in microseconds.
+	r.At = r.At.Truncate(time.Microsecond)
+	gate := &r.Orders[0].Candidates[0].Gates[0]
+	gate.EvidenceAt = gate.EvidenceAt.Truncate(time.Microsecond)
+	return []golden{
+		batch("samples_measured.v1.hex", b,
+			func() (string, []byte, error) {
+				data, err := b.Encode()
+				return schemas.SampleSubject(b.Vantage), data, err
+			},
+			func(subject string, data []byte) (any, error) { return schemas.DecodeSampleBatch(subject, data) }),
+		batch("rankings_evaluated.v1.hex", r,
+			func() (string, []byte, error) { return schemas.EncodeEvaluation(r) },
+			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
+	}
+}
+
+func samples() *schemas.SampleBatch {
+	b := &schemas.SampleBatch{Vantage: "london", VantageRegion: "london", Boot: 1_795_305_431_000_000, Counter: 17, Topology: "0011223344556677"}
+	b.Append(schemas.Sample{
+		App: "shop", Region: "frankfurt", Variant: "slim", Kind: schemas.KindHTTP, Outcome: schemas.OK, DueUS: 1_795_305_432_000_000, LatencyUS: 18_400, LateUS: 120,
+		DNSUS: 1, ConnectUS: 9_000, TLSUS: 3_000, WriteUS: 30, FirstByteUS: 6_200, TransferUS: 50, Status: 200})
+	// Samples come in the order they end in: the differences of the due times can be negative.
+	b.Append(schemas.Sample{
+		App: "shop", Region: "tokyo", Variant: "slim", Kind: schemas.KindTCP, Outcome: schemas.TimedOut, DueUS: 1_795_305_431_200_000, LatencyUS: 800_000, LateUS: 90})
+	return b
+}
+
+func ranking() schemas.Ranking {
+	return schemas.Ranking{
+		App: "shop", At: at(2), Topology: "0011223344556677", Quantile: 0.95, WindowSeconds: 120, Inputs: json.RawMessage(`{"seed":7}`),
+		Orders: []schemas.Order{{Active: "frankfurt", Candidates: []schemas.RankedCandidate{
+			{Candidate: london, Rank: 1, Running: true, CostMS: 21.5, LowMS: 20.25, HighMS: 23, Censored: true, Enough: true, Samples: 480, Failures: 3, Eligible: true,
+				Gates: []schemas.Gate{{Name: "fresh", Result: schemas.Pass, Evidence: "newest sample 1s old", EvidenceAt: at(1)}, {Name: "jurisdiction", Result: schemas.Pass, Evidence: "GB"}}},
+			{Candidate: schemas.Candidate{Region: "tokyo", Variant: "slim"}, Rank: 2, CostMS: 230, LowMS: 229, HighMS: 231, Gates: []schemas.Gate{{Name: "distance", Result: schemas.Unknown, Evidence: "no location"}}},
+		}}},
+	}
+}
+
+func plan() schemas.Plan {
+	return schemas.Plan{
+		ID: "p1", App: "shop", Incident: "i1", Trigger: schemas.TriggerAlert, Reason: "3 of 4 vantages say down", Actor: "ada", From: frankfurt, To: london,
+		Epoch: schemas.Epoch{Term: 1, N: 7}, State: schemas.PlanRunning, Topology: "0011223344556677", RankingAt: at(2),
+		Candidates: []schemas.PlanCandidate{{RankedCandidate: ranking().Orders[0].Candidates[0], Chosen: true}},
+		Quorum:     []schemas.QuorumVote{{Vantage: "london", Health: schemas.Down, At: at(2), Reason: "no answer"}, {Vantage: "tokyo", Health: schemas.Blind}},
+		Journal:    []schemas.JournalStep{{Name: "shift", Target: "entry", Detail: "100 %", Result: "applied", Error: "second try", StartedAt: at(3), EndedAt: at(4)}, {Name: "verify"}},
+		Times:      schemas.PlanTimes{AlertAt: at(0), FirstDownAt: at(1), QuorumAt: at(2), PlannedAt: at(3), ShiftedAt: at(4), VerifiedAt: at(5), EndedAt: at(6)},
+		At:         at(3),
+	}
+}
+
+func topology() schemas.Topology {
+	ms := func(n int) schemas.Duration { return schemas.Duration(time.Duration(n) * time.Millisecond) }
+	return schemas.Topology{
+		Version: 1,
+		Regions: []schemas.Region{
+			{Name: "frankfurt", Location: schemas.Location{Latitude: 50.11, Longitude: 8.68}, Jurisdiction: "DE", Registry: "http://10.88.1.1:5000"},
+			{Name: "london", Location: schemas.Location{Latitude: 51.51, Longitude: -0.13}, Jurisdiction: "GB", Registry: "http://10.88.2.1:5000"},
+		},
+		Vantages: []schemas.Vantage{{Name: "london", Region: "london", Anchors: []string{"10.88.0.1:5000"}, Weight: 0.5}},
+		Apps: []schemas.App{{
+			Name: "shop", Team: "storefront", Mode: "auto", Start: frankfurt,
+			Source: schemas.Source{Watch: []schemas.Watch{{Registry: "http://10.88.0.1:5000", Repository: "base/node", Tags: []string{"20"}}}, Context: "examples/shop", Dockerfile: "Dockerfile", Args: map[string]string{"A": "1"}},
+			Images: schemas.Images{Registry: "http://10.88.0.1:5000", Repository: "shop"}, Variants: []schemas.Variant{{Name: "slim", Target: "slim", Args: map[string]string{"B": "2"}}},
+			Endpoints: []schemas.Endpoint{{Region: "frankfurt", Variant: "slim", ICMP: "10.88.1.1", TCP: "10.88.1.1:8082", HTTP: "http://10.88.1.1:8082/healthz", Database: "env:SHOP_DATABASE_URL"}},
+			Probe:     schemas.Probe{Interval: ms(1000), Timeout: ms(800), DownAfter: 3, UpAfter: 3},
+			Objective: schemas.Objective{Kind: "http", Quantile: 0.95, Window: ms(120_000), WritesPerRequest: 0.1},
+			Gates:     schemas.Gates{MinDistanceKM: 300, MaxRTT: ms(150), Jurisdictions: []string{"DE", "GB"}, MinSamples: 20, MaxAge: ms(15_000)},
+			Failover: schemas.Failover{Verdicts: true, Quorum: 0.5, MinVantages: 3, MaxRankingAge: ms(60_000), CoolDown: ms(30_000), Shift: []int{5, 50, 100}, Bake: ms(1000),
+				Verify: schemas.Verify{URL: "http://10.88.0.1:8000/healthz", Header: "X-Leeward-Instance", Timeout: ms(10_000)}},
+			Targets: []schemas.Target{{Name: "entry", HAProxy: &schemas.HAProxyTarget{Socket: "/run/leeward/haproxy.sock", Backend: "shop",
+				Servers: []schemas.HAProxyServer{{Region: "frankfurt", Variant: "slim", Server: "frankfurt-slim"}}}}},
+			Alerts: []schemas.AlertRule{{Match: map[string]string{"alertname": "RegionDown"}, Region: "frankfurt", RegionLabel: "region"}},
+		}},
+	}
+}
