@@ -40,7 +40,7 @@ func Streams() []StreamContract {
 	return []StreamContract{
 		{Name: Samples, Subjects: []string{SamplesSubject + ".*.*"}, MaxAge: 72 * time.Hour, MaxBytes: 8 << 30, Duplicates: 10 * time.Minute,
 			Doc: "Latency samples in columnar batches; the last tokens are the partition and the vantage."},
-		{Name: Evaluations, Subjects: []string{EvaluationsSubject + ".*"}, MaxAge: 72 * time.Hour, MaxBytes: 2 << 30, Duplicates: 10 * time.Minute,
+		{Name: Evaluations, Subjects: []string{EvaluationsSubject + ".*"}, MaxAge: 72 * time.Hour, MaxBytes: 16 << 30, Duplicates: 10 * time.Minute,
 			Doc: "Rankings at every refresh; the last token is the app."},
 		{Name: Events, Subjects: events, MaxAge: 90 * 24 * time.Hour, MaxBytes: 4 << 30, Duplicates: 10 * time.Minute,
 			Doc: "Every event of the catalogue."},

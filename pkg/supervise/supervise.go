@@ -3,7 +3,9 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -63,6 +65,8 @@ const (
 	backoffMax  = 5 * time.Second
 )
 
+var errEnded = errors.New("exit status 0")
+
 // Start starts a process, keeps it running until ctx ends and returns when it is ready. A process that dies before it
 // was ready is an error, with the end of what it printed.
 func (s *Supervisor) Start(ctx context.Context, p Process) error {
@@ -88,7 +92,7 @@ func (s *Supervisor) Start(ctx context.Context, p Process) error {
 		}
 		select {
 		case died := <-exited:
-			return fmt.Errorf("%s ended before it was ready: %v%s", p.Name, died, s.tail(p.Name))
+			return fmt.Errorf("%s ended before it was ready: %w%s", p.Name, cmp.Or(died, errEnded), s.tail(p.Name))
 		case <-waiting.Done():
 			return fmt.Errorf("%s is not ready: %w%s", p.Name, err, s.tail(p.Name))
 		case <-time.After(5 * time.Millisecond):

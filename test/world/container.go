@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/leeward-failover/leeward/pkg/supervise"
 	"github.com/leeward-failover/leeward/test/world/runtime"
-	"github.com/leeward-failover/leeward/test/world/supervise"
 )
 
 // AppCgroup is the parent of the app's containers.

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"github.com/leeward-failover/leeward/pkg/supervise"
 	"github.com/leeward-failover/leeward/test/world/baseimage"
 	"github.com/leeward-failover/leeward/test/world/buildkit"
 	"github.com/leeward-failover/leeward/test/world/haproxy"
@@ -24,7 +25,6 @@ import (
 	"github.com/leeward-failover/leeward/test/world/postgres"
 	"github.com/leeward-failover/leeward/test/world/registry"
 	"github.com/leeward-failover/leeward/test/world/site"
-	"github.com/leeward-failover/leeward/test/world/supervise"
 	"github.com/leeward-failover/leeward/test/world/wan"
 )
 

@@ -13,6 +13,9 @@ const variant = process.env.LEEWARD_VARIANT ?? "source";
 // Told in every answer, so that whoever asks knows who answered.
 const instance = `${region}/${variant}/${randomBytes(6).toString("hex")}`;
 
+// The digest of the image this runs from, where the platform says so.
+const image = process.env.LEEWARD_IMAGE ?? "";
+
 const database = openDatabase(process.env.DATABASE_URL);
 
 const routes = {
@@ -31,6 +34,7 @@ const routes = {
 
 const server = createServer(async (request, response) => {
   response.setHeader("X-Leeward-Instance", instance);
+  if (image) response.setHeader("X-Leeward-Image", image);
   const method = request.method === "HEAD" ? "GET" : request.method;
   const path = request.url.split("?", 1)[0];
   try {

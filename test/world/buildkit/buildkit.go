@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"text/template"
 
+	"github.com/leeward-failover/leeward/pkg/supervise"
 	"github.com/leeward-failover/leeward/test/world/site"
-	"github.com/leeward-failover/leeward/test/world/supervise"
 )
 
 // Config describes a build daemon.

@@ -14,8 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/leeward-failover/leeward/pkg/supervise"
 	"github.com/leeward-failover/leeward/test/world/site"
-	"github.com/leeward-failover/leeward/test/world/supervise"
 )
 
 // Active is the server that has all the traffic when HAProxy starts: weights set through the socket do not outlive it.

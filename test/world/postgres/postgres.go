@@ -14,8 +14,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/leeward-failover/leeward/pkg/supervise"
+	"github.com/leeward-failover/leeward/test/world/confine"
 	"github.com/leeward-failover/leeward/test/world/site"
-	"github.com/leeward-failover/leeward/test/world/supervise"
 )
 
 const (
@@ -40,12 +41,12 @@ func Prepare(ctx context.Context, folder string) (supervise.Process, error) {
 	if err != nil {
 		return supervise.Process{}, err
 	}
-	if err := supervise.Folder(username, folder); err != nil {
+	if err := confine.Folder(username, folder); err != nil {
 		return supervise.Process{}, err
 	}
 	data := filepath.Join(folder, "data")
 	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); errors.Is(err, os.ErrNotExist) {
-		argv := supervise.Confined(username, folder, home, filepath.Join(bin, "initdb"), "--pgdata="+home+"/data", "--no-sync",
+		argv := confine.Confined(username, folder, home, filepath.Join(bin, "initdb"), "--pgdata="+home+"/data", "--no-sync",
 			"--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--auth-local=peer", "--auth-host=scram-sha-256")
 		if out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput(); err != nil {
 			return supervise.Process{}, fmt.Errorf("make the database cluster: %w: %s", err, out)
@@ -56,7 +57,7 @@ func Prepare(ctx context.Context, folder string) (supervise.Process, error) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			return supervise.Process{}, err
 		}
-		if err := supervise.Own(username, path); err != nil {
+		if err := confine.Own(username, path); err != nil {
 			return supervise.Process{}, err
 		}
 	}
@@ -66,7 +67,7 @@ func Prepare(ctx context.Context, folder string) (supervise.Process, error) {
 	}
 	return supervise.Process{
 		Name: "postgres",
-		Argv: supervise.Confined(username, folder, home, filepath.Join(bin, "postgres"), "-D", home+"/data",
+		Argv: confine.Confined(username, folder, home, filepath.Join(bin, "postgres"), "-D", home+"/data",
 			"-c", "listen_addresses="+site.Entry.Addr().String(), "-c", "unix_socket_directories="+home),
 		Stop: syscall.SIGINT, // PostgreSQL's fast shutdown,
 		Ready: func(ctx context.Context) error {

@@ -10,9 +10,10 @@ import (
 	"path/filepath"
 	"text/template"
 
+	"github.com/leeward-failover/leeward/pkg/supervise"
+	"github.com/leeward-failover/leeward/test/world/confine"
 	"github.com/leeward-failover/leeward/test/world/netns"
 	"github.com/leeward-failover/leeward/test/world/site"
-	"github.com/leeward-failover/leeward/test/world/supervise"
 )
 
 const (
@@ -72,7 +73,7 @@ notifications:
 // Prepare writes the registry's files and returns its process.
 func Prepare(c Config) (supervise.Process, error) {
 	for _, folder := range []string{c.Folder, filepath.Join(c.Folder, "data")} {
-		if err := supervise.Folder(username, folder); err != nil {
+		if err := confine.Folder(username, folder); err != nil {
 			return supervise.Process{}, err
 		}
 	}
@@ -84,10 +85,10 @@ func Prepare(c Config) (supervise.Process, error) {
 	if err := os.WriteFile(path, text.Bytes(), 0o600); err != nil {
 		return supervise.Process{}, err
 	}
-	if err := supervise.Own(username, path); err != nil {
+	if err := confine.Own(username, path); err != nil {
 		return supervise.Process{}, err
 	}
-	argv := supervise.Confined(username, c.Folder, home, "docker-registry", "serve", filepath.Join(home, "config.yml"))
+	argv := confine.Confined(username, c.Folder, home, "docker-registry", "serve", filepath.Join(home, "config.yml"))
 	return supervise.Process{
 		Name: "registry-" + c.Site.Name,
 		Argv: netns.Command(c.Site.Namespace, argv...).Args,

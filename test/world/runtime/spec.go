@@ -43,7 +43,7 @@ func (r Runtime) spec(id string, image image) (*specs.Spec, error) {
 			User:            specs.User{UID: uid, GID: gid},
 			Args:            args,
 			Cwd:             cwd,
-			Env:             append(append([]string(nil), image.config.Env...), r.env(image.variant)...),
+			Env:             append(append([]string(nil), image.config.Env...), r.env(image)...),
 			Capabilities:    &specs.LinuxCapabilities{},
 			NoNewPrivileges: true,
 		},
@@ -66,12 +66,14 @@ func (r Runtime) spec(id string, image image) (*specs.Spec, error) {
 	}, nil
 }
 
-func (r Runtime) env(variant string) []string {
+// env is what the app is told of where it runs.
+func (r Runtime) env(i image) []string {
 	return []string{
 		"HOST=" + r.Region.Addr().String(),
-		"PORT=" + strconv.Itoa(site.Ports[variant]),
+		"PORT=" + strconv.Itoa(site.Ports[i.variant]),
 		"LEEWARD_REGION=" + r.Region.Name,
-		"LEEWARD_VARIANT=" + variant,
+		"LEEWARD_VARIANT=" + i.variant,
+		"LEEWARD_IMAGE=" + i.digest,
 		"DATABASE_URL=" + r.DatabaseURL,
 	}
 }

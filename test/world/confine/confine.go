@@ -1,4 +1,5 @@
-package supervise
+// Package confine runs programs as the system users that Debian made for them.
+package confine
 
 import (
 	"fmt"
