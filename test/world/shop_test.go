@@ -40,7 +40,7 @@ import (
 // them to every region's registry, tells the runtimes over the bus and asks through HAProxy.
 func TestShopRunsInEveryRegion(t *testing.T) {
 	p := build(t)
-	before := traces(t)
+	before := p.traces(t)
 	pushes := newHook(t)
 	p.up(t, "--hook", pushes.server.URL)
 	pushes.want(t, "base/debian", "base/node", "base/node")

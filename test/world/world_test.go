@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -113,7 +114,7 @@ func (p program) seed() string {
 
 func TestDownAfterSupervisorWasKilled(t *testing.T) {
 	p := build(t)
-	before := traces(t)
+	before := p.traces(t)
 	p.up(t)
 	record, _ := world.Up()
 	family := processes(t, record.Process)
@@ -130,7 +131,7 @@ func TestDownAfterSupervisorWasKilled(t *testing.T) {
 
 func TestDownAfterHalfAnUp(t *testing.T) {
 	p := build(t)
-	before := traces(t)
+	before := p.traces(t)
 	t.Cleanup(func() { p.run(t, "down") })
 	cmd := exec.Command(p.path, "up", "--state", string(p.state), "--nkey", p.seed())
 	out, err := cmd.StdoutPipe()
@@ -160,25 +161,27 @@ func TestDownAfterHalfAnUp(t *testing.T) {
 // downLeaves takes a world down and compares what is left with what was there before it.
 func (p program) downLeaves(t *testing.T, before []string) {
 	t.Helper()
-	if len(traces(t)) <= len(before) {
+	if len(p.traces(t)) <= len(before) {
 		t.Error("a world that is up leaves no traces: the test looks in the wrong places")
 	}
 	p.run(t, "down")
-	if diff := cmp.Diff(before, traces(t)); diff != "" {
+	if diff := cmp.Diff(before, p.traces(t)); diff != "" {
 		t.Errorf("after down (- before, + after):\n%s", diff)
 	}
 }
 
 // traces lists what a world leaves on a machine: mounts, namespaces, devices, control groups and kernel settings.
-func traces(t *testing.T) []string {
+func (p program) traces(t *testing.T) []string {
 	t.Helper()
 	var found []string
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Other tests mount things meanwhile; the world's mounts are below its state and the folder of namespaces.
+	ours := regexp.MustCompile(`^(/run/netns(/lw-.*)?|/run/leeward.*|` + regexp.QuoteMeta(string(p.state)) + `.*)$`)
 	for line := range strings.Lines(string(mounts)) {
-		if fields := strings.Fields(line); len(fields) > 4 {
+		if fields := strings.Fields(line); len(fields) > 4 && ours.MatchString(fields[4]) {
 			found = append(found, "mount "+fields[4])
 		}
 	}
