@@ -45,6 +45,7 @@ func number(t *testing.T, db *clickhouse.DB, query string, args ...any) (n uint6
 
 // samples is a source table and a rollup behind it, both with a deduplication window.
 func samples(tb testing.TB, db *clickhouse.DB) {
+	tb.Helper()
 	exec(tb, db,
 		`CREATE TABLE samples (ts DateTime64(3, 'UTC'), region LowCardinality(String), rtt_us UInt32)
 			ENGINE = MergeTree PARTITION BY toYYYYMMDD(ts) ORDER BY (region, ts)
