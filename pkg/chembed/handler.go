@@ -32,7 +32,7 @@ type handler struct {
 func newHandler(e *engine, token string, log zerolog.Logger) http.Handler {
 	h := &handler{e, token, log, make(places, queryPlaces), make(places, insertPlaces)}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "Ok.\n") })
+	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "Ok.\n") })
 	mux.HandleFunc("/{$}", h.serve)
 	return mux
 }
@@ -157,7 +157,7 @@ func insertRows(rep *reply, c *conn, req *request) error {
 				return err
 			}
 		}
-		if err == io.EOF { // and nothing less: a body that broke off gives another error
+		if errors.Is(err, io.EOF) { // and nothing less: a body that broke off gives io.ErrUnexpectedEOF
 			break
 		}
 		if err != nil {

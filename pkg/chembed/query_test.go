@@ -3,6 +3,7 @@ package chembed_test
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -253,7 +254,7 @@ func TestResultThatBreaksOffIsNeverWhole(t *testing.T) {
 		if a.status != http.StatusOK || len(a.body) < 1_500_000 {
 			t.Errorf("%s: status %d, %d bytes: it was to break off in the middle", f, a.status, len(a.body))
 		}
-		if a.err != io.ErrUnexpectedEOF {
+		if !errors.Is(a.err, io.ErrUnexpectedEOF) {
 			t.Errorf("%s: reading ended with %v, want an unexpected end", f, a.err)
 		}
 		tail := a.body[max(0, len(a.body)-1000):]

@@ -94,8 +94,8 @@ func (rep *reply) fail(err error) {
 	}
 	text := strings.TrimRight(e.text, "\n")
 	if rep.sent {
-		fmt.Fprintf(rep.w, "\r\n__exception__\r\n%s\r\n%s\n%d %s\r\n__exception__\r\n", rep.tag, text, len(text)+1, rep.tag)
-		http.NewResponseController(rep.w).Flush()
+		_, _ = fmt.Fprintf(rep.w, "\r\n__exception__\r\n%s\r\n%s\n%d %s\r\n__exception__\r\n", rep.tag, text, len(text)+1, rep.tag)
+		_ = http.NewResponseController(rep.w).Flush()
 		panic(http.ErrAbortHandler)
 	}
 	header := rep.w.Header()
@@ -106,5 +106,5 @@ func (rep *reply) fail(err error) {
 		header.Set("WWW-Authenticate", `Basic realm="ClickHouse"`)
 	}
 	rep.w.WriteHeader(e.status())
-	fmt.Fprintln(rep.w, text)
+	_, _ = fmt.Fprintln(rep.w, text)
 }

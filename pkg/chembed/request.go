@@ -3,6 +3,7 @@ package chembed
 import (
 	"bytes"
 	"crypto/subtle"
+	"errors"
 	"io"
 	"net/http"
 	"regexp"
@@ -115,7 +116,7 @@ func (req *request) readStatement(query string, body io.Reader) error {
 	}
 	head := make([]byte, headSize)
 	n, err := fill(text, head)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return refuse(codeIncomplete, "CANNOT_READ_ALL_DATA", "Reading the request: %v", err)
 	}
 	head = head[:n]

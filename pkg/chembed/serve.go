@@ -37,7 +37,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("embedded ClickHouse: %w", err)
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return err

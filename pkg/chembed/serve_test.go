@@ -228,8 +228,8 @@ func TestKilledEngineKeepsEveryAcknowledgedRow(t *testing.T) {
 			g.Go(func() error {
 				for n := acknowledged[w] + 1; ; n++ {
 					body := fmt.Sprintf("INSERT INTO t FORMAT CSV\n%d,%d\n", w, n)
-					if a, err := ask(t.Context(), e, nil, strings.NewReader(body)); err != nil || a.status != http.StatusOK {
-						return nil // killed
+					if !lands(t.Context(), e, body) { // killed
+						return nil
 					}
 					acknowledged[w] = n
 					if inserts.Add(1) == 100 {
@@ -250,6 +250,11 @@ func TestKilledEngineKeepsEveryAcknowledgedRow(t *testing.T) {
 			}
 		}
 	}
+}
+
+func lands(ctx context.Context, e *chembedtest.Engine, insert string) bool {
+	a, err := ask(ctx, e, nil, strings.NewReader(insert))
+	return err == nil && a.status == http.StatusOK
 }
 
 func TestLocateNamesTheWaysOut(t *testing.T) {

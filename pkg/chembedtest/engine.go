@@ -75,7 +75,7 @@ func (e *Engine) Kill() {
 }
 
 // Interrupt asks the process to end, as a supervisor does.
-func (e *Engine) Interrupt() { e.stdin.Close() }
+func (e *Engine) Interrupt() { _ = e.stdin.Close() }
 
 // Wait waits until the process has ended.
 func (e *Engine) Wait() { <-e.exited }
@@ -113,8 +113,8 @@ func (e *Engine) start() {
 	listening := ready.Scan()
 	go func() {
 		defer close(e.exited)
-		io.Copy(io.Discard, stdout)
-		cmd.Wait()
+		_, _ = io.Copy(io.Discard, stdout)
+		_ = cmd.Wait()
 	}()
 	if !listening {
 		<-e.exited
@@ -124,12 +124,12 @@ func (e *Engine) start() {
 }
 
 func (e *Engine) stop() {
-	e.stdin.Close()
+	_ = e.stdin.Close()
 	select {
 	case <-e.exited:
 	case <-time.After(20 * time.Second):
 		e.tb.Errorf("the embedded ClickHouse did not stop: %s", e.Stderr())
-		e.cmd.Process.Kill()
+		_ = e.cmd.Process.Kill()
 		<-e.exited
 	}
 }

@@ -98,7 +98,7 @@ func (db *DB) QueryFormat(ctx context.Context, w io.Writer, format, query string
 	if err != nil {
 		return mark(err)
 	}
-	defer result.Close()
+	defer func() { _ = result.Close() }()
 	_, err = io.Copy(w, result)
 	return mark(err)
 }

@@ -58,7 +58,7 @@ func (db *DB) send(ctx context.Context, b Block) error {
 	if err != nil {
 		return err
 	}
-	defer batch.Close()
+	defer func() { _ = batch.Close() }()
 	for i, c := range b.Columns {
 		if err := batch.Column(i).Append(c.Values); err != nil {
 			return fmt.Errorf("column %s: %w", c.Name, err)

@@ -26,11 +26,11 @@ func open(t *testing.T) *clickhouse.DB {
 	return db
 }
 
-func exec(t testing.TB, db *clickhouse.DB, statements ...string) {
-	t.Helper()
+func exec(tb testing.TB, db *clickhouse.DB, statements ...string) {
+	tb.Helper()
 	for _, s := range statements {
-		if err := db.Exec(t.Context(), s); err != nil {
-			t.Fatalf("%s: %v", s, err)
+		if err := db.Exec(tb.Context(), s); err != nil {
+			tb.Fatalf("%s: %v", s, err)
 		}
 	}
 }
@@ -44,8 +44,9 @@ func number(t *testing.T, db *clickhouse.DB, query string, args ...any) (n uint6
 }
 
 // samples is a source table and a rollup behind it, both with a deduplication window.
-func samples(t testing.TB, db *clickhouse.DB) {
-	exec(t, db,
+func samples(tb testing.TB, db *clickhouse.DB) {
+	tb.Helper()
+	exec(tb, db,
 		`CREATE TABLE samples (ts DateTime64(3, 'UTC'), region LowCardinality(String), rtt_us UInt32)
 			ENGINE = MergeTree PARTITION BY toYYYYMMDD(ts) ORDER BY (region, ts)
 			SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1`,
