@@ -31,7 +31,7 @@ type Options struct {
 	Log      zerolog.Logger
 }
 
-// Services are the users that are not vantages.
+// services are the users that are not vantages.
 var services = []schemas.Service{schemas.Setup, schemas.Gateway, schemas.Builder, schemas.Recorder, schemas.Ranker, schemas.Actuator, schemas.Runtime}
 
 // Start starts a server and returns when it accepts connections.
@@ -105,6 +105,12 @@ func (o Options) users() ([]*server.NkeyUser, error) {
 		}
 	}
 	return users, nil
+}
+
+// CreateKeys makes the seeds of all users that have none yet, so that clients can start beside the server.
+func CreateKeys(keys string, vantages []string) error {
+	_, err := Options{Keys: keys, Vantages: vantages}.users()
+	return err
 }
 
 // SeedFile is where a user's nkey seed is kept.

@@ -47,6 +47,9 @@ func Run(ctx context.Context, o Options, ready func()) error {
 	if err := o.State.prepare(); err != nil {
 		return err
 	}
+	if err := natsd.CreateKeys(o.State.Keys(), o.Vantages); err != nil {
+		return err
+	}
 	unlock, err := o.State.lock()
 	if err != nil {
 		return err
