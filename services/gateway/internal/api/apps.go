@@ -27,7 +27,7 @@ type appInput struct {
 }
 
 type rankingInput struct {
-	appInput
+	App    string `path:"app" doc:"Name of the app"`
 	Active string `query:"active" doc:"Only the order for this active region; default all"`
 	Inputs bool   `query:"inputs" doc:"Also the integers the ranking was computed from"`
 }
