@@ -73,6 +73,7 @@ func spooled(dir string) []string {
 }
 
 func TestNoSampleIsLostOrStoredTwiceWhenTheBusGoesAndComesBack(t *testing.T) {
+	t.Parallel()
 	s := bustest.Start(t, "london")
 	app := startApp(t)
 	apply(t, s, topology(beat/4, schemas.Endpoint{Variant: "single", HTTP: app.URL, TCP: app.address()}, schemas.Endpoint{Variant: "slim", TCP: app.address()}))
@@ -92,6 +93,7 @@ func TestNoSampleIsLostOrStoredTwiceWhenTheBusGoesAndComesBack(t *testing.T) {
 }
 
 func TestKilledProberLeavesItsSpoolToTheNext(t *testing.T) {
+	t.Parallel()
 	s := bustest.Start(t, "london")
 	app := startApp(t)
 	apply(t, s, topology(beat/4, schemas.Endpoint{Variant: "single", TCP: app.address()}))

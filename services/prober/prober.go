@@ -45,8 +45,10 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	health := daemon.Health{Addr: c.healthAddr, Proc: proc, Ready: func() error { return errors.Join(b.Ready(), v.Ready()) }}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return health.Run(ctx) })
-	g.Go(func() error { return out.Run(ctx) })
-	g.Go(func() error { return v.Run(ctx) })
+	// The outbox outlives the vantage, so that the last samples reach the spool.
+	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error { return out.Run(sending) })
+	g.Go(func() error { defer stop(); return v.Run(ctx) })
 	return g.Wait()
 }
 

@@ -66,7 +66,7 @@ func (o *Outbox) seal() {
 	}
 }
 
-// Run stores and sends until ctx ends, then for a short while more.
+// Run stores and sends until ctx ends, then for a short while more. Who adds samples ends first.
 func (o *Outbox) Run(ctx context.Context) error {
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -91,9 +91,10 @@ func (o *Outbox) store(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
+			o.flush()
 		}
-		o.flush()
 	}
+	o.flush()
 }
 
 func (o *Outbox) flush() {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -143,9 +141,7 @@ func TestHTTP(t *testing.T) {
 }
 
 func TestHTTPSNeedsATrustedCertificate(t *testing.T) {
-	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.StartTLS()
+	server := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
 	if s := expect(t, kit(t), schemas.KindHTTP, server.URL, schemas.TLSError); s.TLSUS == 0 {
 		t.Errorf("no time in the handshake of %+v", s)
