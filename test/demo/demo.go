@@ -38,6 +38,8 @@ type demo struct {
 	yaml     []byte
 	topology schemas.Topology
 	app      schemas.App
+	// hash is the topology that is applied now.
+	hash     string
 	load     *load
 	chaos    *chaos
 	report   Report
@@ -115,7 +117,12 @@ func (d *demo) answers(ctx context.Context) error {
 // apply applies the topology with the vantages' verdicts allowed, or not, to start a failover.
 func (d *demo) apply(ctx context.Context, verdicts bool) error {
 	text := bytes.Replace(d.yaml, []byte("verdicts: true"), fmt.Appendf(nil, "verdicts: %t", verdicts), 1)
-	return d.client.do(ctx, "PUT", "/v1/topology", map[string]string{"Content-Type": "application/yaml", "If-Match": "*"}, text, nil)
+	var applied struct {
+		Hash string `json:"hash"`
+	}
+	err := d.client.do(ctx, "PUT", "/v1/topology", map[string]string{"Content-Type": "application/yaml", "If-Match": "*"}, text, &applied)
+	d.hash = applied.Hash
+	return err
 }
 
 // push pushes a base image that was never seen before and waits until every variant is built and verified in every region, the digests equal.

@@ -59,12 +59,6 @@ func (d *demo) settled(ctx context.Context, trigger string) (schemas.Candidate, 
 	if err := d.apply(ctx, trigger == schemas.TriggerVerdicts); err != nil {
 		return schemas.Candidate{}, err
 	}
-	var topology struct {
-		Hash string `json:"hash"`
-	}
-	if err := d.client.get(ctx, "/v1/topology", &topology); err != nil {
-		return schemas.Candidate{}, err
-	}
 	var active schemas.Candidate
 	err := until(ctx, 2*time.Minute, "calm", func(ctx context.Context) error {
 		route, err := d.route(ctx)
@@ -72,7 +66,7 @@ func (d *demo) settled(ctx context.Context, trigger string) (schemas.Candidate, 
 			return err
 		}
 		active = route.Active
-		if err := d.calm(ctx, topology.Hash); err != nil {
+		if err := d.calm(ctx, d.hash); err != nil {
 			return err
 		}
 		return d.cooledDown(ctx)
@@ -218,7 +212,12 @@ func (d *demo) measure(ctx context.Context, p schemas.Plan, killed time.Time) (F
 // failback asks, as a person, to move back to where the app starts, once that region is healthy again.
 func (d *demo) failback(ctx context.Context) error {
 	home := d.app.Start.Region
-	if err := until(ctx, 90*time.Second, home+" eligible again", func(ctx context.Context) error { return d.eligible(ctx, home) }); err != nil {
+	if err := until(ctx, 90*time.Second, home+" healthy and eligible again", func(ctx context.Context) error {
+		if err := d.calm(ctx, d.hash); err != nil {
+			return err
+		}
+		return d.eligible(ctx, home)
+	}); err != nil {
 		return err
 	}
 	asked := time.Now()

@@ -16,8 +16,17 @@ type Postgres struct {
 	Vantage string
 	Resolve func(ref string) (string, error)
 
-	mu   sync.Mutex
-	idle map[session][]*pgx.Conn
+	mu      sync.Mutex
+	idle    map[session][]connection
+	opening map[session]*opening
+	closed  bool
+	group   sync.WaitGroup
+}
+
+// connection is an open connection; fresh until its first statement.
+type connection struct {
+	*pgx.Conn
+	fresh bool
 }
 
 // session is what a connection is for: one statement, prepared when the connection is made, so that no sample pays for it later.
@@ -46,29 +55,76 @@ func (p *Postgres) measure(ctx context.Context, ref, sql string, args ...any) Re
 		return Result{Err: err}
 	}
 	s := session{url, sql}
+	arrived := time.Now()
 	for {
-		var r Result
 		conn := p.take(s)
-		kept := conn != nil
-		if !kept {
-			started := time.Now()
-			conn, err = s.connect(ctx)
-			if r.Connect = time.Since(started); err != nil {
-				r.Err = plain(err)
-				return r
+		if conn == nil {
+			if err := p.open(ctx, s); err != nil {
+				return Result{Connect: time.Since(arrived), Err: plain(err)}
 			}
+			continue
 		}
+		var r Result
 		started := time.Now()
+		// What passed before is the wait for a connection, when there was one.
+		if r.Connect = started.Sub(arrived); !conn.fresh {
+			r.Connect = 0
+		}
 		_, r.Err = conn.Exec(ctx, statement, args...)
 		r.Ended = time.Now()
 		r.FirstByte = r.Ended.Sub(started)
-		if kept && conn.IsClosed() && ctx.Err() == nil {
+		if !conn.fresh && conn.IsClosed() && ctx.Err() == nil {
 			// The connection broke while nobody used it, which says nothing of the database now.
 			continue
 		}
-		p.give(s, conn)
+		p.give(s, connection{conn.Conn, false})
 		return r
 	}
+}
+
+// connectWithin is how long a connection may take to make. It is no probe's time-out: from far away the handshakes take many round trips,
+// and a sample that gave up waiting must not throw away the connection that the next one needs.
+const connectWithin = 15 * time.Second
+
+// open waits for a connection to be made and put among the idle ones; whoever comes first takes it. It starts making one when nobody is at it.
+func (p *Postgres) open(ctx context.Context, s session) error {
+	p.mu.Lock()
+	o := p.opening[s]
+	if o == nil {
+		o = &opening{done: make(chan struct{})}
+		if p.opening == nil {
+			p.opening = map[session]*opening{}
+		}
+		p.opening[s] = o
+		p.group.Go(func() { p.connect(s, o) })
+	}
+	p.mu.Unlock()
+	select {
+	case <-o.done:
+		return o.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// opening is a connection being made.
+type opening struct {
+	done chan struct{}
+	err  error
+}
+
+func (p *Postgres) connect(s session, o *opening) {
+	ctx, cancel := context.WithTimeout(context.Background(), connectWithin)
+	defer cancel()
+	conn, err := s.connect(ctx)
+	if err == nil {
+		p.give(s, connection{conn, true})
+	}
+	p.mu.Lock()
+	delete(p.opening, s)
+	p.mu.Unlock()
+	o.err = err
+	close(o.done)
 }
 
 func (s session) connect(ctx context.Context) (*pgx.Conn, error) {
@@ -93,7 +149,7 @@ func plain(err error) error {
 }
 
 // take returns an idle connection, or nil.
-func (p *Postgres) take(s session) *pgx.Conn {
+func (p *Postgres) take(s session) *connection {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	conns := p.idle[s]
@@ -102,31 +158,37 @@ func (p *Postgres) take(s session) *pgx.Conn {
 	}
 	conn := conns[len(conns)-1]
 	p.idle[s] = conns[:len(conns)-1]
-	return conn
+	return &conn
 }
 
-func (p *Postgres) give(s session, conn *pgx.Conn) {
+func (p *Postgres) give(s session, conn connection) {
 	if conn.IsClosed() {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed {
+		closeNow(conn.Conn)
+		return
+	}
 	if p.idle == nil {
-		p.idle = map[session][]*pgx.Conn{}
+		p.idle = map[session][]connection{}
 	}
 	p.idle[s] = append(p.idle[s], conn)
 }
 
-// Close closes the idle connections.
+// Close closes the idle connections, and waits for those being made.
 func (p *Postgres) Close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.closed = true
 	for _, conns := range p.idle {
 		for _, conn := range conns {
-			closeNow(conn)
+			closeNow(conn.Conn)
 		}
 	}
 	p.idle = nil
+	p.mu.Unlock()
+	p.group.Wait()
 }
 
 // closeNow says goodbye to the server without waiting for long.
