@@ -41,6 +41,10 @@ func upCommand() *cobra.Command {
 			if o.State, err = stateFolder(state); err != nil {
 				return err
 			}
+			if detach && o.State.Running() {
+				fmt.Fprintf(cmd.OutOrStdout(), "leeward is up already, its API at http://%s\n", o.APIAddr)
+				return nil
+			}
 			if detach {
 				return launch(cmd.Context(), o.State, cmd.OutOrStdout())
 			}

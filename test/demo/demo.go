@@ -39,11 +39,11 @@ type demo struct {
 	topology schemas.Topology
 	app      schemas.App
 	// hash is the topology that is applied now.
-	hash     string
-	load     *load
-	chaos    *chaos
-	report   Report
-	began    time.Time
+	hash   string
+	load   *load
+	chaos  *chaos
+	report Report
+	began  time.Time
 }
 
 // appName is the app of the demo world.

@@ -80,6 +80,15 @@ func Run(ctx context.Context, o Options, ready func()) error {
 	return ctx.Err()
 }
 
+// Running says whether some process has the state folder.
+func (s State) Running() bool {
+	unlock, err := s.lock()
+	if err == nil {
+		unlock()
+	}
+	return errors.Is(err, ErrRunning)
+}
+
 // lock takes the state folder for this process and writes its id there.
 func (s State) lock() (unlock func(), err error) {
 	f, err := os.OpenFile(s.PIDFile(), os.O_CREATE|os.O_RDWR, 0o600)

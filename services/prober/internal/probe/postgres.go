@@ -92,11 +92,13 @@ func (p *Postgres) open(ctx context.Context, s session) error {
 	o := p.opening[s]
 	if o == nil {
 		o = &opening{done: make(chan struct{})}
+		making, cancel := context.WithTimeout(context.Background(), connectWithin)
+		o.cancel = cancel
 		if p.opening == nil {
 			p.opening = map[session]*opening{}
 		}
 		p.opening[s] = o
-		p.group.Go(func() { p.connect(s, o) })
+		p.group.Go(func() { p.connect(making, s, o) })
 	}
 	p.mu.Unlock()
 	select {
@@ -109,13 +111,13 @@ func (p *Postgres) open(ctx context.Context, s session) error {
 
 // opening is a connection being made.
 type opening struct {
-	done chan struct{}
-	err  error
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error
 }
 
-func (p *Postgres) connect(s session, o *opening) {
-	ctx, cancel := context.WithTimeout(context.Background(), connectWithin)
-	defer cancel()
+func (p *Postgres) connect(ctx context.Context, s session, o *opening) {
+	defer o.cancel()
 	conn, err := s.connect(ctx)
 	if err == nil {
 		p.give(s, connection{conn, true})
@@ -177,7 +179,7 @@ func (p *Postgres) give(s session, conn connection) {
 	p.idle[s] = append(p.idle[s], conn)
 }
 
-// Close closes the idle connections, and waits for those being made.
+// Close closes the idle connections and gives up those being made.
 func (p *Postgres) Close() {
 	p.mu.Lock()
 	p.closed = true
@@ -187,6 +189,9 @@ func (p *Postgres) Close() {
 		}
 	}
 	p.idle = nil
+	for _, o := range p.opening {
+		o.cancel()
+	}
 	p.mu.Unlock()
 	p.group.Wait()
 }
