@@ -361,7 +361,9 @@ func (b *SampleBatch) Validate() error {
 	c.that(b.Boot > 0 && b.Counter > 0, "boot and counter are missing")
 	c.that(b.Len() > 0 && b.Len() <= MaxBatch, "%d samples, not 1 to %d", b.Len(), MaxBatch)
 	for _, col := range columns {
-		c.that(col.len(b) == b.Len(), "column %d holds %d values for %d samples", col.number, col.len(b), b.Len())
+		if n := col.len(b); n != b.Len() {
+			c.failf("column %d holds %d values for %d samples", col.number, n, b.Len())
+		}
 	}
 	if err := c.err(); err != nil {
 		return err

@@ -2,6 +2,8 @@ package recorder_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -13,7 +15,11 @@ import (
 
 func TestTablesHoldWhatWasPublished(t *testing.T) {
 	w := newWorld(t)
-	w.run(nil)
+	secret := filepath.Join(t.TempDir(), "dsn")
+	if err := os.WriteFile(secret, []byte(w.engine.DSN()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.run(map[string]string{"LEEWARD_CLICKHOUSE_DSN": "file:" + secret})
 	for name, check := range map[string]func(*world){
 		"samples with their values": samplesLandWithTheirValues, "a ranking's row per candidate": rankingsLandARowPerCandidate, "events with their detail": eventsLandWithTheirDetail,
 	} {

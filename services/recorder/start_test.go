@@ -4,15 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/daemon"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/recorder"
 	"github.com/leeward-failover/leeward/services/recorder/internal/partition"
 )
+
+func TestSettingsAreRefusedAllAtOnce(t *testing.T) {
+	env := map[string]string{"LEEWARD_FLUSH_ROWS": "2000000", "LEEWARD_FLUSH_INTERVAL": "soon", "LEEWARD_CLICKHOUSE_DSN": "file:/none"}
+	err := recorder.Run(t.Context(), daemon.NewProcess("recorder", nil, func(name string) string { return env[name] }, io.Discard, io.Discard))
+	for _, name := range []string{"LEEWARD_NATS_URL", "LEEWARD_NATS_SEED", "LEEWARD_FLUSH_ROWS", "LEEWARD_FLUSH_INTERVAL", "LEEWARD_CLICKHOUSE_DSN"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%v does not name %s", err, name)
+		}
+	}
+}
 
 func TestClickHouseThatComesLateIsWaitedFor(t *testing.T) {
 	w := newWorld(t)
