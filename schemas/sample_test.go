@@ -187,7 +187,7 @@ func TestTableHasAColumnForEveryFieldOfASample(t *testing.T) {
 		t.Fatal(err)
 	}
 	table, _, ok := strings.Cut(string(ddl), "ENGINE")
-	if !ok || !strings.Contains(table, "CREATE TABLE samples\n") {
+	if !ok || !strings.Contains(table, "CREATE TABLE IF NOT EXISTS samples\n") {
 		t.Fatal("the first table is not samples")
 	}
 	columns := map[string]bool{}
