@@ -29,7 +29,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	b, err := bus.Connect(bus.Options{URL: cfg.natsURL, Seed: cfg.natsSeed, Service: schemas.Recorder, Log: proc.Log})
 	if err != nil {
 		return err
