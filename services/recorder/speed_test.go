@@ -46,8 +46,8 @@ func TestSamplesAreVisibleSoon(t *testing.T) {
 	slices.Sort(seen)
 	t.Logf("visible after publish: p50 %v, p99 %v", seen[batches/2], seen[batches-1])
 	// The promise is 1 s on a machine that has time for it; a machine that is busy with other tests gets more.
-	if got := seen[batches-1]; got > 3*time.Second {
-		t.Errorf("the slowest batch was visible after %v, want 3 s at most", got)
+	if got := seen[batches-1]; got > 5*time.Second {
+		t.Errorf("the slowest batch was visible after %v, want 5 s at most", got)
 	}
 }
 
