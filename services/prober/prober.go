@@ -37,7 +37,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	}
 	defer b.Close()
 	kit := probe.NewKit(c.vantage, func(ref string) (string, error) { return env.Resolve(ref, proc.Getenv) })
-	defer kit.Close()
+	defer kit.Close(ctx)
 	boot := uint64(time.Now().UnixMicro())
 	m := meter.New(proc.Metrics, store.State)
 	out := &outbox.Outbox{Vantage: c.vantage, Boot: boot, Spool: store, Publish: b.PublishRaw, Meter: m, Log: log}

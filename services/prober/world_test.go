@@ -38,6 +38,7 @@ type app struct {
 }
 
 func startApp(t *testing.T) *app {
+	t.Helper()
 	a := &app{}
 	a.status.Store(http.StatusOK)
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -55,6 +56,7 @@ func (a *app) address() string { return strings.TrimPrefix(a.URL, "http://") }
 
 // deaf is an address at which nobody listens.
 func deaf(t *testing.T) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +93,7 @@ func apply(t *testing.T, s *bustest.Server, topology schemas.Topology) {
 
 // settings are the environment of a prober.
 func settings(t *testing.T, s *bustest.Server, spool string) map[string]string {
+	t.Helper()
 	return map[string]string{
 		"LEEWARD_NATS_URL": s.URL(), "LEEWARD_NATS_SEED": s.Seed(schemas.Prober, "london"), "LEEWARD_VANTAGE": "london",
 		"LEEWARD_HEALTH_ADDR": deaf(t), "LEEWARD_SPOOL_DIR": spool,
@@ -148,6 +151,7 @@ func stored(ctx context.Context, t *testing.T, recorder *bus.Bus, enough func(ba
 
 // mirror keeps a live copy of a bucket.
 func mirror[V schemas.Value](t *testing.T, b *bus.Bus, bucket schemas.Bucket[V]) *bus.Mirror[V] {
+	t.Helper()
 	m := bus.NewMirror(b, bucket)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

@@ -77,7 +77,7 @@ func (p *Postgres) measure(ctx context.Context, ref, sql string, args ...any) Re
 			// The connection broke while nobody used it, which says nothing of the database now.
 			continue
 		}
-		p.give(s, connection{conn.Conn, false})
+		p.give(ctx, s, connection{conn.Conn, false})
 		return r
 	}
 }
@@ -91,9 +91,8 @@ func (p *Postgres) open(ctx context.Context, s session) error {
 	p.mu.Lock()
 	o := p.opening[s]
 	if o == nil {
-		o = &opening{done: make(chan struct{})}
-		making, cancel := context.WithTimeout(context.Background(), connectWithin)
-		o.cancel = cancel
+		making, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectWithin)
+		o = &opening{done: make(chan struct{}), cancel: cancel}
 		if p.opening == nil {
 			p.opening = map[session]*opening{}
 		}
@@ -111,16 +110,16 @@ func (p *Postgres) open(ctx context.Context, s session) error {
 
 // opening is a connection being made.
 type opening struct {
-	cancel context.CancelFunc
 	done   chan struct{}
 	err    error
+	cancel context.CancelFunc
 }
 
 func (p *Postgres) connect(ctx context.Context, s session, o *opening) {
 	defer o.cancel()
 	conn, err := s.connect(ctx)
 	if err == nil {
-		p.give(s, connection{conn, true})
+		p.give(ctx, s, connection{conn, true})
 	}
 	p.mu.Lock()
 	delete(p.opening, s)
@@ -135,7 +134,7 @@ func (s session) connect(ctx context.Context) (*pgx.Conn, error) {
 		return nil, err
 	}
 	if _, err := conn.Prepare(ctx, statement, s.sql); err != nil {
-		closeNow(conn)
+		closeNow(ctx, conn)
 		return nil, err
 	}
 	return conn, nil
@@ -163,14 +162,14 @@ func (p *Postgres) take(s session) *connection {
 	return &conn
 }
 
-func (p *Postgres) give(s session, conn connection) {
+func (p *Postgres) give(ctx context.Context, s session, conn connection) {
 	if conn.IsClosed() {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		closeNow(conn.Conn)
+		closeNow(ctx, conn.Conn)
 		return
 	}
 	if p.idle == nil {
@@ -179,13 +178,13 @@ func (p *Postgres) give(s session, conn connection) {
 	p.idle[s] = append(p.idle[s], conn)
 }
 
-// Close closes the idle connections and gives up those being made.
-func (p *Postgres) Close() {
+// Close closes the idle connections and gives up those being made, even when ctx is over.
+func (p *Postgres) Close(ctx context.Context) {
 	p.mu.Lock()
 	p.closed = true
 	for _, conns := range p.idle {
 		for _, conn := range conns {
-			closeNow(conn.Conn)
+			closeNow(ctx, conn.Conn)
 		}
 	}
 	p.idle = nil
@@ -196,9 +195,9 @@ func (p *Postgres) Close() {
 	p.group.Wait()
 }
 
-// closeNow says goodbye to the server without waiting for long.
-func closeNow(conn *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+// closeNow says goodbye to the server without waiting for long, though ctx may be over.
+func closeNow(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_ = conn.Close(ctx)
 }

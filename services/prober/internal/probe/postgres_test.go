@@ -191,8 +191,18 @@ func TestPostgres(t *testing.T) {
 
 func TestDatabaseWhoseURLIsUnreadableKeepsItsSecret(t *testing.T) {
 	k := probe.NewKit("london", func(string) (string, error) { return "postgres://u:secret-word@[broken", nil })
-	defer k.Close()
+	defer k.Close(t.Context())
 	if s, err := measure(k, schemas.KindDBRead, "env:URL"); s.Outcome != schemas.OtherError || strings.Contains(err.Error(), "secret") {
 		t.Errorf("ended %s with %v", s.Outcome, err)
+	}
+}
+
+func TestClosingDoesNotWaitForADatabaseThatIsSilent(t *testing.T) {
+	k := probe.NewKit("london", func(ref string) (string, error) { return ref, nil })
+	expect(t, k, schemas.KindDBRead, "postgres://u@"+deafListener(t)+"/d?sslmode=disable", schemas.TimedOut)
+	started := time.Now()
+	k.Close(t.Context())
+	if took := time.Since(started); took > 3*time.Second {
+		t.Errorf("closing took %s while a connection was being made", took)
 	}
 }

@@ -44,10 +44,10 @@ func NewKit(vantage string, resolve func(ref string) (string, error)) *Kit {
 	return k
 }
 
-// Close ends what is open between measurements.
-func (k *Kit) Close() {
+// Close ends what is open between measurements, even when ctx is over.
+func (k *Kit) Close(ctx context.Context) {
 	k.echo.Close()
-	k.postgres.Close()
+	k.postgres.Close(ctx)
 }
 
 // Measure measures a target that is due and returns the sample, with the error behind an outcome that is not ok.

@@ -24,8 +24,9 @@ const timeout = 300 * time.Millisecond
 
 // kit is a kit whose database reference is the URL itself.
 func kit(t *testing.T) *probe.Kit {
+	t.Helper()
 	k := probe.NewKit("london", func(ref string) (string, error) { return ref, nil })
-	t.Cleanup(k.Close)
+	t.Cleanup(func() { k.Close(context.Background()) })
 	return k
 }
 
@@ -70,6 +71,7 @@ func TestTCP(t *testing.T) {
 
 // deafListener is an address whose queue is full: it drops what asks to connect.
 func deafListener(t *testing.T) string {
+	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err == nil {
 		err = errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 0))
@@ -249,7 +251,7 @@ func TestICMPWithoutAnAnswer(t *testing.T) {
 			return
 		}
 		k := probe.NewKit("london", nil)
-		defer k.Close()
+		defer k.Close(context.Background())
 		for _, c := range []struct {
 			address string
 			want    schemas.Outcome

@@ -184,8 +184,9 @@ func (s *Spool) Take(ctx context.Context) (Batch, error) {
 
 // read reads a batch and checks that it is whole and this vantage's.
 func (s *Spool) read(e entry) (Batch, error) {
-	data, err := e.data, error(nil)
+	data := e.data
 	if data == nil {
+		var err error
 		if data, err = os.ReadFile(filepath.Join(s.dir, e.name)); err != nil {
 			return Batch{}, fmt.Errorf("spool: %w", err)
 		}

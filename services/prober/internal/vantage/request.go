@@ -25,7 +25,7 @@ func (v *Vantage) accept(ctx, asked context.Context, e schemas.ProbeRequested) {
 		return
 	}
 	looking := carried{ctx, asked}
-	v.work.Go(func() {
+	v.work.Go(func() { //nolint:contextcheck // looking lasts as long as ctx
 		started := time.Now()
 		l := c.lookNow(looking, *site)
 		if looking.Err() != nil || len(l.Variants) == 0 {

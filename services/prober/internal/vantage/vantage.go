@@ -71,7 +71,7 @@ func (v *Vantage) Run(ctx context.Context) error {
 		})
 	})
 	err := g.Wait()
-	v.halt()
+	v.halt(ctx)
 	v.work.Wait()
 	v.board.Wait()
 	return err
@@ -140,11 +140,11 @@ func (v *Vantage) switchTo(ctx context.Context, wanted []target.Cell) {
 	}
 }
 
-func (v *Vantage) halt() {
+func (v *Vantage) halt(ctx context.Context) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.attend = v.attend.replace(nil)
-	v.switchTo(context.Background(), nil)
+	v.switchTo(ctx, nil)
 }
 
 // post writes a value of this vantage's, if the bus takes it while it is worth something.
