@@ -48,6 +48,37 @@ func TestEventReachesItsReaderOnceThoughSentTwice(t *testing.T) {
 	}
 }
 
+func TestEventsReadTogetherDoNotWaitForEachOther(t *testing.T) {
+	s := bustest.Start(t)
+	ctx := within(t, 10*time.Second)
+	gateway := s.Connect(schemas.Gateway, "")
+	for _, id := range []string{"waits", "comes"} {
+		if err := bus.Publish(ctx, gateway, schemas.FailoverRequestedTopic, request(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	came, reading := make(chan struct{}), within(t, 10*time.Second)
+	reading, stop := context.WithCancel(reading)
+	waited := false
+	_ = bus.ConsumeTogether(reading, s.Connect(schemas.Actuator, ""), schemas.FailoverRequestedTopic, "", func(ctx context.Context, e schemas.FailoverRequested) error {
+		if e.Request == "comes" {
+			close(came)
+			return nil
+		}
+		select {
+		case <-came:
+			waited = true
+			stop()
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+	if !waited {
+		t.Error("the second event was not handled while the first waited")
+	}
+}
+
 func TestUnreadableEventGoesToTheDeadLettersAndTheNextIsRead(t *testing.T) {
 	s := bustest.Start(t)
 	ctx := within(t, 10*time.Second)

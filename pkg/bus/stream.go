@@ -121,19 +121,18 @@ func (b *Bus) tail(ctx context.Context, stream string, from uint64, subjects []s
 		return err
 	}
 	defer messages.Stop()
-	stop := context.AfterFunc(ctx, messages.Stop)
+	// Stopping an ordered reader from outside is lost when it is just making itself anew; a context is not.
+	reading, stop := context.WithCancel(ctx)
 	defer stop()
-	done := make(chan struct{})
-	defer close(done)
 	go func() {
 		select {
 		case <-reconnected:
-			messages.Stop()
-		case <-done:
+			stop()
+		case <-reading.Done():
 		}
 	}()
 	for {
-		m, err := messages.Next()
+		m, err := messages.Next(jetstream.NextContext(reading))
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,9 @@ package actuator_test
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"github.com/leeward-failover/leeward/pkg/bus"
@@ -28,6 +31,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv("LEEWARD_TEST_PROCESS") != "" {
 		daemon.Main("failover-actuator", actuator.Run)
 		return
+	}
+	// Most of these tests wait most of the time: for leases to expire, for events to be offered again.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
@@ -52,7 +60,8 @@ type world struct {
 	leases   *bus.Mirror[schemas.Lease]
 	topology schemas.Topology
 	events   *events
-	log      bytes.Buffer
+	verdicts *bus.Mirror[schemas.Verdict]
+	log      io.Writer
 
 	apps map[string]*httptest.Server
 
@@ -68,7 +77,8 @@ var vantages = []string{"frankfurt", "london", "madrid", "tokyo"}
 func newWorld(t *testing.T, change func(*schemas.App)) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	w := &world{T: t, ctx: ctx, down: map[string]int{}, moved: make(chan struct{}), apps: map[string]*httptest.Server{}}
+	var said bytes.Buffer
+	w := &world{T: t, ctx: ctx, log: zerolog.SyncWriter(&said), down: map[string]int{}, moved: make(chan struct{}), apps: map[string]*httptest.Server{}}
 	w.server = bustest.Start(t, vantages...)
 	w.gateway, w.ranker = w.server.Connect(schemas.Gateway, ""), w.server.Connect(schemas.Ranker, "")
 	var servers []haproxytest.Server
@@ -103,18 +113,20 @@ func newWorld(t *testing.T, change func(*schemas.App)) *world {
 
 	w.plans, w.routes = bus.NewMirror(w.gateway, schemas.PlanBucket), bus.NewMirror(w.gateway, schemas.RouteBucket)
 	w.leases = bus.NewMirror(w.gateway, schemas.LeaseBucket)
+	w.verdicts = bus.NewMirror(w.gateway, schemas.VerdictBucket)
 	w.events = &events{}
 	var running sync.WaitGroup
 	t.Cleanup(func() {
 		cancel()
 		running.Wait()
 		if t.Failed() {
-			t.Log(w.log.String())
+			t.Log(said.String())
 		}
 	})
 	running.Go(func() { _ = w.plans.Run(ctx) })
 	running.Go(func() { _ = w.routes.Run(ctx) })
 	running.Go(func() { _ = w.leases.Run(ctx) })
+	running.Go(func() { _ = w.verdicts.Run(ctx) })
 	running.Go(func() { _ = w.gateway.Tail(ctx, schemas.Events, 1, nil, w.events.add) })
 	for n, vantage := range vantages {
 		prober := w.server.Connect(schemas.Prober, vantage)
@@ -236,7 +248,7 @@ func (w *world) act(instance string) (stop func()) {
 		}
 		return ""
 	}
-	proc := daemon.NewProcess("failover-actuator", nil, getenv, os.Stdout, zerolog.SyncWriter(&w.log))
+	proc := daemon.Process{Getenv: getenv, Metrics: prometheus.NewRegistry(), Log: zerolog.New(w.log).With().Timestamp().Str("instance", instance).Logger()}
 	ended := make(chan error, 1)
 	go func() { ended <- actuator.Run(ctx, proc) }()
 	stop = sync.OnceFunc(func() {
@@ -254,7 +266,7 @@ func (w *world) spawn(instance string) *exec.Cmd {
 	w.Helper()
 	cmd := exec.CommandContext(w.ctx, os.Args[0])
 	cmd.Env = append(append(os.Environ(), "LEEWARD_TEST_PROCESS=1"), w.environment(instance)...)
-	cmd.Stderr = zerolog.SyncWriter(&w.log)
+	cmd.Stderr = w.log
 	if err := cmd.Start(); err != nil {
 		w.Fatal(err)
 	}
@@ -353,4 +365,70 @@ func (e *events) count(prefix string) int {
 		}
 	}
 	return n
+}
+
+// awaitVerdicts waits until so many vantages said that a region is in a state of health.
+func (w *world) awaitVerdicts(region string, health schemas.Health, n int) {
+	w.Helper()
+	for {
+		changed := w.verdicts.Changed()
+		said := 0
+		for _, e := range w.verdicts.All() {
+			if e.Value.Region == region && e.Value.Health == health {
+				said++
+			}
+		}
+		if said >= n {
+			return
+		}
+		select {
+		case <-changed:
+		case <-w.ctx.Done():
+			w.Fatalf("waited for %d vantages to see %s %s", n, region, health)
+		}
+	}
+}
+
+// awaitEvents waits until so many events whose identity begins like this were published.
+func (w *world) awaitEvents(prefix string, n int) {
+	w.Helper()
+	for w.events.count(prefix) < n {
+		w.tick("%d events %s; there are %v", n, prefix, w.events.all())
+	}
+}
+
+// awaitAnswer waits until an instance answers at the entry.
+func (w *world) awaitAnswer(instance string) {
+	w.Helper()
+	for w.answers() != instance {
+		w.tick("%s to answer, not %s", instance, w.answers())
+	}
+}
+
+func (w *world) awaitStep(name, result string) {
+	w.Helper()
+	await(w, w.plans, name+" "+result, func(p schemas.Plan) bool {
+		for _, s := range p.Journal {
+			if s.Name == name && s.Result == result {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// tick paces a wait for something that does not tell of its changes.
+func (w *world) tick(format string, args ...any) {
+	w.Helper()
+	select {
+	case <-time.After(5 * time.Millisecond):
+	case <-w.ctx.Done():
+		w.Fatalf("waited for "+format, args...)
+	}
+}
+
+func (e *events) all() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]string(nil), e.ids...)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/failover-actuator/internal/decide"
+	"github.com/leeward-failover/leeward/services/failover-actuator/internal/fence"
 	"github.com/leeward-failover/leeward/services/failover-actuator/internal/target"
 	"github.com/leeward-failover/leeward/services/failover-actuator/internal/weight"
 )
@@ -22,7 +23,7 @@ type Executor struct {
 	// Save writes the plan with its journal.
 	Save func(context.Context, schemas.Plan) error
 	// Claim makes the plan's epoch the app's, with traffic meant for a candidate. Claiming again what the plan holds does nothing;
-	// ErrSuperseded when a later epoch holds.
+	// fence.ErrSuperseded when a later epoch holds.
 	Claim func(context.Context, schemas.Plan, schemas.Candidate) error
 	// Hold returns why this process may not act now, or nil. It is asked right before every act.
 	Hold func() error
@@ -34,9 +35,6 @@ type Executor struct {
 	Stepped func(schemas.Plan, int)
 	Now     func() time.Time
 }
-
-// ErrSuperseded says that the app's epoch has passed the plan's.
-var ErrSuperseded = errors.New("the app has a later epoch")
 
 // tries is how often a target is asked when the outcome of a change is not known.
 const tries = 3
@@ -64,7 +62,7 @@ func (x Executor) Run(ctx context.Context, p schemas.Plan) (schemas.Plan, error)
 		x.clock(&p, *step)
 		x.Stepped(p, i)
 		if result != decide.ResultApplied && result != decide.ResultPassed {
-			p = x.failed(p, i, errors.Is(err, ErrSuperseded))
+			p = x.failed(p, i, errors.Is(err, fence.ErrSuperseded))
 		}
 	}
 	return x.end(ctx, p)
@@ -113,7 +111,7 @@ func (x Executor) claim(ctx context.Context, p schemas.Plan) (string, error) {
 	switch err := x.Claim(ctx, p, active); {
 	case err == nil:
 		return decide.ResultApplied, nil
-	case errors.Is(err, ErrSuperseded):
+	case errors.Is(err, fence.ErrSuperseded):
 		return decide.ResultConflict, err
 	default:
 		return "", err

@@ -60,7 +60,7 @@ func (p *Pilot) alert(e schemas.AlertReceived, done chan error) {
 	log := p.Log.With().Str("alert", e.Name).Str("region", e.Region).Logger()
 	id := decide.ID("alert", e.App, e.Identity())
 	_, app, err := p.app()
-	switch active := p.route.Value.Active.Region; {
+	switch active := p.book.Route().Active.Region; {
 	case err != nil || p.closed(id):
 		done <- err
 		return
@@ -97,7 +97,7 @@ func (p *Pilot) closed(id string) bool {
 // request decides and carries out a person's wish.
 func (p *Pilot) request(ctx context.Context, e schemas.FailoverRequested) error {
 	i := decide.Incident{
-		ID: "request:" + e.Request, Trigger: schemas.TriggerRequest, Region: p.route.Value.Active.Region,
+		ID: "request:" + e.Request, Trigger: schemas.TriggerRequest, Region: p.book.Route().Active.Region,
 		Reason: e.Actor + ": " + e.Reason, Actor: e.Actor, To: e.To,
 	}
 	for _, plan := range p.plans {

@@ -41,7 +41,7 @@ func (p *Pilot) consider(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	region := p.route.Value.Active.Region
+	region := p.book.Route().Active.Region
 	for other := range p.incidents {
 		if other != region {
 			p.close(other)
@@ -171,7 +171,7 @@ func (p *Pilot) facts() (decide.Facts, error) {
 		return decide.Facts{}, err
 	}
 	f := p.Mirrors.facts(t, app)
-	f.Route = p.route.Value
+	f.Route = p.book.Route()
 	for _, plan := range p.plans {
 		f.Plans = append(f.Plans, plan)
 	}

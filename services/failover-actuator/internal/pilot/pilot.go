@@ -13,6 +13,7 @@ import (
 
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/failover-actuator/internal/fence"
 	"github.com/leeward-failover/leeward/services/failover-actuator/internal/lease"
 	"github.com/leeward-failover/leeward/services/failover-actuator/internal/outbox"
 )
@@ -41,7 +42,7 @@ type Pilot struct {
 
 	// What follows belongs to the goroutine of Run.
 
-	route     bus.Entry[schemas.Route]
+	book      *fence.Book
 	plans     map[string]schemas.Plan
 	incidents map[string]*incident
 	unread    map[string]bool
@@ -109,7 +110,7 @@ func (p *Pilot) watch(ctx context.Context) error {
 	}
 	p.retell()
 	p.fault(nil)
-	p.Log.Info().Str("active", p.route.Value.Active.String()).Uint64("epoch", p.route.Value.Epoch.N).Msg("watch began")
+	p.Log.Info().Str("active", p.book.Route().Active.String()).Uint64("epoch", p.book.Route().Epoch.N).Msg("watch began")
 	settle := time.NewTicker(settleEvery)
 	defer settle.Stop()
 	for planned := true; ; {

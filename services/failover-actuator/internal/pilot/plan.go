@@ -44,7 +44,7 @@ func (p *Pilot) carry(ctx context.Context, plan schemas.Plan, revision uint64) (
 	}
 	news := []func(context.Context) error{p.planned(plan)}
 	plan, err = execute.Executor{
-		App: app, Targets: targets, Hold: p.allowed, Claim: p.claim, Now: time.Now,
+		App: app, Targets: targets, Hold: p.allowed, Claim: p.book.Claim, Now: time.Now,
 		Save: func(ctx context.Context, plan schemas.Plan) error {
 			next, err := bus.Put(ctx, p.Bus, schemas.PlanBucket, plan, bus.Condition{Revision: bus.At(revision)})
 			if err == nil {
@@ -121,7 +121,7 @@ func (p *Pilot) resume(ctx context.Context) error {
 		}
 		plan := e.Value
 		p.Log.Warn().Str("plan", plan.ID).Msg("unfinished plan resumed")
-		if p.route.Value.Plan != plan.ID && time.Since(plan.At) > startWithin {
+		if p.book.Route().Plan != plan.ID && time.Since(plan.At) > startWithin {
 			// Nothing was changed under it, and the world it was made for is gone.
 			plan.Journal = nil
 			plan.Reason += "; it was found too old to start"

@@ -8,7 +8,7 @@ import (
 
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/schemas"
-	"github.com/leeward-failover/leeward/services/failover-actuator/internal/execute"
+	"github.com/leeward-failover/leeward/services/failover-actuator/internal/fence"
 	"github.com/leeward-failover/leeward/services/failover-actuator/internal/target"
 	"github.com/leeward-failover/leeward/services/failover-actuator/internal/weight"
 )
@@ -26,18 +26,17 @@ func (p *Pilot) load(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	var err error
-	p.route, err = bus.Get(ctx, p.Bus, schemas.RouteBucket, p.App)
+	book, err := fence.Open(ctx, p.Bus, p.App)
 	if errors.Is(err, bus.ErrNotFound) {
-		err = p.adopt(ctx, p.route.Revision)
+		err = p.adopt(ctx, book)
 	}
-	p.Meter.epoch(p.App, p.route.Value.Epoch)
+	p.book = book
 	return err
 }
 
 // adopt writes the app's first route: to where all targets send everything now, or else to the app's start. Targets that can not be read are waited for:
 // guessing could move traffic. The epoch is above that of every plan there is.
-func (p *Pilot) adopt(ctx context.Context, revision uint64) error {
+func (p *Pilot) adopt(ctx context.Context, book *fence.Book) error {
 	_, app, err := p.app()
 	if err != nil {
 		return err
@@ -52,17 +51,11 @@ func (p *Pilot) adopt(ctx context.Context, revision uint64) error {
 			highest = plan.Epoch
 		}
 	}
-	route := schemas.Route{App: p.App, Active: active, Epoch: highest.Next(), Since: time.Now()}
 	if err := p.allowed(); err != nil {
 		return err
 	}
-	revision, err = bus.Put(ctx, p.Bus, schemas.RouteBucket, route, bus.Condition{Revision: bus.At(revision)})
-	if err != nil {
-		return err
-	}
-	p.route = bus.Entry[schemas.Route]{Value: route, Revision: revision}
-	p.Log.Info().Str("active", active.String()).Msg("first route written")
-	return nil
+	p.Log.Info().Str("active", active.String()).Msg("first route found")
+	return book.Write(ctx, schemas.Route{App: p.App, Active: active, Epoch: highest.Next(), Since: time.Now()})
 }
 
 func found(ctx context.Context, app schemas.App) (schemas.Candidate, error) {
@@ -87,39 +80,10 @@ func found(ctx context.Context, app schemas.App) (schemas.Candidate, error) {
 
 // follow takes over a route that is newer than the one in memory.
 func (p *Pilot) follow() {
-	if e, ok := p.Mirrors.Routes.Get(p.App); ok && e.Revision > p.route.Revision {
+	if e, ok := p.Mirrors.Routes.Get(p.App); ok && p.book.Follow(e) {
 		p.Log.Warn().Uint64("epoch", e.Value.Epoch.N).Str("active", e.Value.Active.String()).Msg("route written by someone else")
-		p.route = e
 	}
-	p.Meter.epoch(p.App, p.route.Value.Epoch)
-}
-
-// claim makes a plan's epoch the app's. The compare-and-set on the route is what a second actuator loses.
-func (p *Pilot) claim(ctx context.Context, plan schemas.Plan, active schemas.Candidate) error {
-	mine := func(r schemas.Route) bool { return r.Plan == plan.ID && r.Epoch == plan.Epoch }
-	if !mine(p.route.Value) {
-		if p.route.Value.Epoch.Compare(plan.Epoch) >= 0 {
-			return execute.ErrSuperseded
-		}
-		route := schemas.Route{App: p.App, Active: active, Epoch: plan.Epoch, Plan: plan.ID, Since: time.Now()}
-		revision, err := bus.Put(ctx, p.Bus, schemas.RouteBucket, route, bus.Condition{Revision: bus.At(p.route.Revision)})
-		if err == nil {
-			p.route = bus.Entry[schemas.Route]{Value: route, Revision: revision}
-			return nil
-		}
-		if !errors.Is(err, bus.ErrConflict) {
-			return err
-		}
-	}
-	// Someone may have written since: what the bus holds decides.
-	e, err := bus.Get(ctx, p.Bus, schemas.RouteBucket, p.App)
-	if err != nil {
-		return err
-	}
-	if p.route = e; !mine(e.Value) {
-		return execute.ErrSuperseded
-	}
-	return nil
+	p.Meter.epoch(p.App, p.book.Route().Epoch)
 }
 
 // allowed returns why this process may not act, or nil.
@@ -141,7 +105,7 @@ func (p *Pilot) settle(ctx context.Context) {
 		p.Log.Warn().Err(err).Msg("targets unknown")
 		return
 	}
-	want := weight.All(p.route.Value.Active)
+	want := weight.All(p.book.Route().Active)
 	for _, t := range targets {
 		log := p.Log.With().Str("target", t.Name()).Logger()
 		seen, err := t.Read(ctx)
@@ -156,7 +120,7 @@ func (p *Pilot) settle(ctx context.Context) {
 		if seen.Equal(want) || p.allowed() != nil {
 			continue
 		}
-		outcome, err := t.Apply(ctx, target.Change{Epoch: p.route.Value.Epoch, Expected: seen, Next: want})
+		outcome, err := t.Apply(ctx, target.Change{Epoch: p.book.Route().Epoch, Expected: seen, Next: want})
 		p.Meter.drift(p.App, t.Name())
 		log.Warn().Err(err).Str("found", seen.String()).Str("set", want.String()).Str("outcome", string(outcome)).Msg("drift corrected")
 	}

@@ -1,0 +1,100 @@
+package lease_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/bustest"
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/failover-actuator/internal/lease"
+)
+
+func nothing() {}
+
+const ttl = 2 * time.Second
+
+// keep runs a keeper until the returned function or the test ends it.
+func keep(t *testing.T, s *bustest.Server, holder string, turned func()) (*lease.Keeper, func()) {
+	b := s.Connect(schemas.Actuator, "")
+	leases := bus.NewMirror(b, schemas.LeaseBucket)
+	k := lease.New(lease.Options{Bus: b, Leases: leases, App: "shop", Holder: holder, TTL: ttl, Turned: turned, Log: zerolog.Nop()})
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	mirroring, stop := context.WithCancel(context.WithoutCancel(ctx))
+	running.Go(func() { _ = leases.Run(mirroring) })
+	running.Go(func() { _ = k.Run(ctx); stop() })
+	end := func() { cancel(); running.Wait() }
+	t.Cleanup(end)
+	return k, end
+}
+
+// await waits until a keeper holds the lease, and returns how long that took.
+func await(t *testing.T, k *lease.Keeper) time.Duration {
+	t.Helper()
+	since := time.Now()
+	for {
+		changed := k.Changed()
+		if k.Held() {
+			return time.Since(since)
+		}
+		select {
+		case <-changed:
+		case <-time.After(15 * time.Second):
+			t.Fatal("the lease was never won")
+		}
+	}
+}
+
+func TestLeaseGivenBackIsTakenAtOnce(t *testing.T) {
+	s := bustest.Start(t)
+	one, end := keep(t, s, "one", nothing)
+	await(t, one)
+	two, _ := keep(t, s, "two", nothing)
+	select {
+	case <-two.Changed():
+		t.Fatal("the second won while the first holds")
+	case <-time.After(ttl + ttl/2):
+	}
+	if !one.Held() {
+		t.Error("the first does not renew")
+	}
+	end()
+	if took := await(t, two); took > ttl*2/3 {
+		t.Errorf("taken after %s: it expired, and was not given back", took)
+	}
+}
+
+func TestHolderWithoutABusStopsBeforeItsLeaseCanBeAnothers(t *testing.T) {
+	s := bustest.Start(t)
+	k, _ := keep(t, s, "one", nothing)
+	await(t, k)
+	s.Stop()
+	lapse(t, k)
+	s.Restart()
+	await(t, k)
+}
+
+// TestHolderThatIsStuckStopsByTheClock holds up the goroutine that renews, as a pause of the whole process does.
+func TestHolderThatIsStuckStopsByTheClock(t *testing.T) {
+	stuck := make(chan struct{})
+	s := bustest.Start(t)
+	k, _ := keep(t, s, "one", func() { <-stuck })
+	t.Cleanup(func() { close(stuck) })
+	await(t, k)
+	lapse(t, k)
+}
+
+// lapse waits until the lease is no longer held, which must be before it can be another's.
+func lapse(t *testing.T, k *lease.Keeper) {
+	t.Helper()
+	for since := time.Now(); k.Held(); time.Sleep(time.Millisecond) {
+		if time.Since(since) > ttl {
+			t.Fatal("held for as long as the lease lives without being renewed")
+		}
+	}
+}
