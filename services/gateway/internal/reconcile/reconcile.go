@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"time"
 
@@ -64,10 +65,7 @@ func (r Tags) tag(ctx context.Context, w schemas.Watch, tag string) error {
 	if u, err := url.Parse(w.Registry); err == nil {
 		host = u.Host
 	}
-	push := schemas.ImagePushed{
-		Source: "reconcile", Delivery: host + "/" + w.Repository + ":" + tag + "@" + digest + "#" + time.Now().UTC().Format(time.RFC3339),
-		Registry: host, Repository: w.Repository, Tag: tag, Digest: digest, Verified: "own", At: time.Now(),
-	}
+	push := schemas.ImagePushed{Source: "reconcile", Registry: host, Repository: w.Repository, Tag: tag, Digest: digest, Verified: "own", At: time.Now()}
 	last, err := r.Bus.Last(ctx, schemas.Events, schemas.ImagePushedTopic.Subject(push))
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return err
@@ -76,6 +74,8 @@ func (r Tags) tag(ctx context.Context, w schemas.Watch, tag string) error {
 	if err == nil && json.Unmarshal(last.Data, &known) == nil && known.Digest == digest {
 		return nil
 	}
+	// Two gateways that compare at once find the same push after the same last one; a tag that moves back is another push.
+	push.Delivery = fmt.Sprintf("%s/%s:%s@%s after %d", host, w.Repository, tag, digest, last.Sequence)
 	r.Log.Info().Str("repository", w.Repository).Str("tag", tag).Str("digest", digest).Msg("push found")
 	return bus.Publish(ctx, r.Bus, schemas.ImagePushedTopic, push)
 }
