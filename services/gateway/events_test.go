@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/leeward-failover/leeward/pkg/bustest"
 	"github.com/leeward-failover/leeward/schemas"
@@ -24,7 +25,7 @@ type sse struct {
 // open opens the stream after the event with an id, or at its end.
 func (g instance) open(last uint64) sse {
 	g.t.Helper()
-	ctx, drop := context.WithCancel(g.t.Context())
+	ctx, drop := context.WithTimeout(g.t.Context(), 20*time.Second)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+"/v1/events", nil)
 	if err != nil {
 		g.t.Fatal(err)

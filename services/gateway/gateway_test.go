@@ -58,12 +58,7 @@ func start(t *testing.T, s *bustest.Server, over map[string]string) instance {
 func launch(t *testing.T, s *bustest.Server, over map[string]string) instance {
 	t.Helper()
 	// The API's port must be known before the gateway listens.
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	_ = free.Close()
+	address := freeAddress(t)
 	env := settings(s, over)
 	env["LEEWARD_API_ADDR"] = address
 	proc := daemon.NewProcess("gateway", nil, func(name string) string { return env[name] }, io.Discard, testLog{t})
@@ -76,6 +71,17 @@ func launch(t *testing.T, s *bustest.Server, over map[string]string) instance {
 	g := instance{t: t, url: "http://" + address, stop: func() error { cancel(); <-done; return result }}
 	t.Cleanup(func() { _ = g.stop() })
 	return g
+}
+
+// freeAddress is an address that nobody listens on now.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = free.Close() }()
+	return free.Addr().String()
 }
 
 // testLog shows a gateway's log when its test fails.
@@ -200,7 +206,17 @@ func recorded(t *testing.T, name string) []byte {
 // newRegistry starts an empty image registry and returns its base URL.
 func newRegistry(t *testing.T) string {
 	t.Helper()
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	return registryAt(t, "127.0.0.1:0")
+}
+
+func registryAt(t *testing.T, address string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: registry.New(registry.Logger(log.New(io.Discard, "", 0)))}}
+	server.Start()
 	t.Cleanup(server.Close)
 	return server.URL
 }

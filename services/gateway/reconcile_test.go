@@ -37,3 +37,17 @@ func TestPushDuringAnAbsenceIsFoundOnceAtTheStart(t *testing.T) {
 	g = start(t, s, nil)
 	g.await("the new push alone", func() bool { return pushes() == want })
 }
+
+func TestPushIsFoundOnceItsRegistryAnswers(t *testing.T) {
+	t.Parallel()
+	s := bustest.Start(t)
+	g := start(t, s, nil)
+	address := freeAddress(t)
+	g.apply(topology("http://" + address))
+	digest := pushImage(t, registryAt(t, address), "1")
+	l := newLedger(t, s)
+	g.await("the push", func() bool {
+		pushes := all(l, schemas.ImagePushedTopic)
+		return len(pushes) == 1 && pushes[0].Digest == digest
+	})
+}

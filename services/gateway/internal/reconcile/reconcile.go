@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/oci"
 	"github.com/leeward-failover/leeward/schemas"
 )
 
@@ -24,32 +26,44 @@ type Tags struct {
 	Log   zerolog.Logger
 }
 
+// againAfter is the time to the next comparison when a registry did not answer: it may be starting, and what it missed is announced by nobody else.
+const againAfter = 5 * time.Second
+
 // Run compares until ctx ends.
 func (r Tags) Run(ctx context.Context) error {
 	for {
 		changed := r.Topologies.Changed()
-		if t, err := bus.CurrentTopology(r.Topologies); err == nil {
-			r.compare(ctx, t)
+		next := r.Every
+		if t, err := bus.CurrentTopology(r.Topologies); err == nil && !r.compare(ctx, t) {
+			next = min(next, againAfter)
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-changed:
-		case <-time.After(r.Every):
+		case <-time.After(next):
 		}
 	}
 }
 
-func (r Tags) compare(ctx context.Context, t schemas.Topology) {
+// compare says whether every registry answered.
+func (r Tags) compare(ctx context.Context, t schemas.Topology) bool {
+	whole := true
 	for _, app := range t.Apps {
 		for _, w := range app.Source.Watch {
 			for _, tag := range w.Tags {
-				if err := r.tag(ctx, w, tag); err != nil && ctx.Err() == nil {
+				err := r.tag(ctx, w, tag)
+				if errors.Is(err, oci.ErrNotFound) {
+					continue
+				}
+				if err != nil && ctx.Err() == nil {
+					whole = false
 					r.Log.Warn().Err(err).Str("registry", w.Registry).Str("repository", w.Repository).Str("tag", tag).Msg("tag not compared")
 				}
 			}
 		}
 	}
+	return whole
 }
 
 // tag publishes a push when the registry holds another digest than the last push we know of.
@@ -64,10 +78,7 @@ func (r Tags) tag(ctx context.Context, w schemas.Watch, tag string) error {
 	if u, err := url.Parse(w.Registry); err == nil {
 		host = u.Host
 	}
-	push := schemas.ImagePushed{
-		Source: "reconcile", Delivery: host + "/" + w.Repository + ":" + tag + "@" + digest + "#" + time.Now().UTC().Format(time.RFC3339),
-		Registry: host, Repository: w.Repository, Tag: tag, Digest: digest, Verified: "own", At: time.Now(),
-	}
+	push := schemas.ImagePushed{Source: "reconcile", Registry: host, Repository: w.Repository, Tag: tag, Digest: digest, Verified: "own", At: time.Now()}
 	last, err := r.Bus.Last(ctx, schemas.Events, schemas.ImagePushedTopic.Subject(push))
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return err
@@ -76,6 +87,8 @@ func (r Tags) tag(ctx context.Context, w schemas.Watch, tag string) error {
 	if err == nil && json.Unmarshal(last.Data, &known) == nil && known.Digest == digest {
 		return nil
 	}
+	// Two gateways that compare at once find the same push after the same last one; a tag that moves back is another push.
+	push.Delivery = fmt.Sprintf("%s/%s:%s@%s after %d", host, w.Repository, tag, digest, last.Sequence)
 	r.Log.Info().Str("repository", w.Repository).Str("tag", tag).Str("digest", digest).Msg("push found")
 	return bus.Publish(ctx, r.Bus, schemas.ImagePushedTopic, push)
 }
