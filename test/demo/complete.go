@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -83,22 +84,26 @@ func (d *demo) complete(ctx context.Context) error {
 	return holds(ctx, db, events, fmt.Sprintf("SELECT count() FROM events WHERE stream_sequence <= %d", last))
 }
 
+// errCounted ends the reading of a stream.
+var errCounted = errors.New("counted")
+
 // acknowledged counts a stream's rows up to its last message of now.
 func acknowledged(ctx context.Context, b *bus.Bus, stream string, rows func(bus.Message) (uint64, error)) (sum, last uint64, err error) {
 	state, err := b.State(ctx, stream)
 	if err != nil || state.Messages == 0 {
 		return 0, 0, err
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	err = b.Tail(ctx, stream, state.First, nil, func(m bus.Message) error {
+		if m.Sequence > state.Last {
+			return errCounted
+		}
 		n, err := rows(m)
-		if sum += n; m.Sequence >= state.Last {
-			stop()
+		if sum += n; err == nil && m.Sequence == state.Last {
+			return errCounted
 		}
 		return err
 	})
-	if sum > 0 && ctx.Err() != nil {
+	if errors.Is(err, errCounted) {
 		err = nil
 	}
 	return sum, state.Last, err
