@@ -17,7 +17,7 @@ import (
 // declared returns the names in the contracts of every package variable of a generic type, found in the source: what nobody listed is found too.
 func declared(t *testing.T, generic string) []string {
 	t.Helper()
-	packages, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	packages, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0) //nolint:staticcheck // Build tags do not matter here: the package has none.
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -147,7 +147,7 @@ func launch(ctx context.Context, state up.State, out io.Writer) error {
 		}
 	}
 	// Not tied to ctx: it is to outlive this process.
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(program, args...) //nolint:gosec // The program and its arguments are this process's own.
 	cmd.Stdout, cmd.Stderr = child, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

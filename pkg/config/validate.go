@@ -53,17 +53,12 @@ type validator struct{ d *decoder }
 
 // failf reports a problem at a path, or at its nearest parent that stands in the file.
 func (v validator) failf(path, hint, format string, args ...any) {
-	at, ok := position{1, 1}, false
-	for p := path; ; {
-		if at, ok = v.d.positions[p]; ok {
-			break
-		}
-		cut := strings.LastIndexAny(p, ".[")
-		if cut < 0 {
-			at = position{1, 1}
-			break
-		}
-		p = p[:cut]
+	at, ok := v.d.positions[path]
+	for p := path; !ok && p != ""; at, ok = v.d.positions[p] {
+		p = p[:max(strings.LastIndexAny(p, ".["), 0)]
+	}
+	if !ok {
+		at = position{1, 1}
 	}
 	v.d.fail(at, path+": "+fmt.Sprintf(format, args...), hint)
 }

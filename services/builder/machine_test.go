@@ -114,7 +114,6 @@ type registry struct {
 	*process
 	url  string
 	host string
-	repo string
 }
 
 func startRegistry(t *testing.T) *registry {

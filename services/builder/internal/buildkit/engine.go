@@ -56,7 +56,7 @@ func (e *Engine) Close() { _ = e.client.Close() }
 // Watch keeps asking whether the daemon is there, for Ready, until ctx ends.
 func (e *Engine) Watch(ctx context.Context) error {
 	for {
-		e.ask(ctx)
+		_ = e.ask(ctx)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

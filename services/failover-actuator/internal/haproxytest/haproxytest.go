@@ -86,7 +86,11 @@ func (h *HAProxy) start() {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait(); close(ended) }()
-	h.stop = func() { cancel(); <-ended }
+	h.stop = func() {
+		cancel()
+		for range ended { // Closed once the process has ended.
+		}
+	}
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(2 * time.Millisecond) {
 		if conn, err := net.Dial("unix", h.Socket); err == nil {
 			_ = conn.Close()
