@@ -171,6 +171,7 @@ func (s *said) String() string {
 
 // serve is the app in a region.
 func serve(t *testing.T, region string) *httptest.Server {
+	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("X-Leeward-Instance", region+"/"+variant+"/1")
 	}))

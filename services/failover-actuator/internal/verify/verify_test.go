@@ -16,6 +16,7 @@ import (
 var london = schemas.Candidate{Region: "london", Variant: "slim"}
 
 func serve(t *testing.T, answer func(http.ResponseWriter, *http.Request)) schemas.Verify {
+	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(answer))
 	t.Cleanup(s.Close)
 	return schemas.Verify{URL: s.URL, Header: "X-Instance", Timeout: schemas.Duration(300 * time.Millisecond)}
@@ -58,7 +59,7 @@ func TestWrongAnswersDoNotVerify(t *testing.T) {
 		"no name":                  {func(http.ResponseWriter, *http.Request) {}, `"" answered`},
 		"the candidate with errors": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Instance", "london/slim/1")
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 		}, `status 500 from "london/slim/1"`},
 		"a redirect elsewhere": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://example.com", http.StatusFound)
