@@ -1,6 +1,7 @@
 package actuator_test
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"syscall"
@@ -386,11 +387,14 @@ func TestTrafficStaysWhileTheBusIsAway(t *testing.T) {
 	w.awaitRoute("frankfurt", 1)
 	w.request("r", "london")
 	w.awaitPlan(schemas.PlanFinished)
+	w.awaitReady(http.StatusOK)
 	w.server.Stop()
+	w.awaitReady(http.StatusServiceUnavailable)
 	if got := w.answers(); got != "london/slim/1" {
 		t.Errorf("%q answers without the bus", got)
 	}
 	w.server.Restart()
+	w.awaitReady(http.StatusOK)
 	w.kill("london")
 	w.sees("london", 4)
 	w.awaitRoute("tokyo", 3)

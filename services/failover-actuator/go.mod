@@ -3,6 +3,7 @@ module github.com/leeward-failover/leeward/services/failover-actuator
 go 1.26.8
 
 require (
+	github.com/google/go-cmp v0.7.0
 	github.com/google/uuid v1.6.0
 	github.com/leeward-failover/leeward/pkg v0.0.0
 	github.com/leeward-failover/leeward/schemas v0.0.0

@@ -5,11 +5,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -61,7 +61,7 @@ type world struct {
 	topology schemas.Topology
 	events   *events
 	verdicts *bus.Mirror[schemas.Verdict]
-	log      io.Writer
+	log      *said
 
 	apps map[string]*httptest.Server
 
@@ -77,8 +77,7 @@ var vantages = []string{"frankfurt", "london", "madrid", "tokyo"}
 func newWorld(t *testing.T, change func(*schemas.App)) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	var said bytes.Buffer
-	w := &world{T: t, ctx: ctx, log: zerolog.SyncWriter(&said), down: map[string]int{}, moved: make(chan struct{}), apps: map[string]*httptest.Server{}}
+	w := &world{T: t, ctx: ctx, log: &said{}, down: map[string]int{}, moved: make(chan struct{}), apps: map[string]*httptest.Server{}}
 	w.server = bustest.Start(t, vantages...)
 	w.gateway, w.ranker = w.server.Connect(schemas.Gateway, ""), w.server.Connect(schemas.Ranker, "")
 	var servers []haproxytest.Server
@@ -120,7 +119,7 @@ func newWorld(t *testing.T, change func(*schemas.App)) *world {
 		cancel()
 		running.Wait()
 		if t.Failed() {
-			t.Log(said.String())
+			t.Log(w.log.String())
 		}
 	})
 	running.Go(func() { _ = w.plans.Run(ctx) })
@@ -152,8 +151,27 @@ func put[V schemas.Value](w *world, b *bus.Bus, bucket schemas.Bucket[V], value 
 	}
 }
 
+// said is what actuators log.
+type said struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *said) Write(line []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(line)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
 // serve is the app in a region.
 func serve(t *testing.T, region string) *httptest.Server {
+	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("X-Leeward-Instance", region+"/"+variant+"/1")
 	}))
@@ -431,4 +449,22 @@ func (e *events) all() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return append([]string(nil), e.ids...)
+}
+
+var healthAddress = regexp.MustCompile(`"address":"([^"]+)","[^}]*"message":"health served"`)
+
+// awaitReady waits until the one actuator says that it is ready, or that it is not.
+func (w *world) awaitReady(status int) {
+	w.Helper()
+	for got := 0; got != status; {
+		if address := healthAddress.FindStringSubmatch(w.log.String()); address != nil {
+			r, err := http.Get("http://" + address[1] + "/readyz")
+			if err != nil {
+				w.Fatal(err)
+			}
+			_ = r.Body.Close()
+			got = r.StatusCode
+		}
+		w.tick("/readyz to be %d, not %d", status, got)
+	}
 }

@@ -174,20 +174,6 @@ func TestDecide(t *testing.T) {
 			f.Plans = []schemas.Plan{past(schemas.PlanRolledBack, schemas.TriggerVerdicts, time.Minute, failedVerify)}
 		}, slim("london"), "", ""},
 		"nobody passes": {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Images = nil }, schemas.Candidate{}, decide.NoCandidate, "no candidate passes every gate: london/slim fails image"},
-		"never the failed region": {byVerdicts, func(f *decide.Facts) {
-			other := schemas.Candidate{Region: "frankfurt", Variant: "other"}
-			withApp(f, func(a *schemas.App) {
-				a.Failover.Quorum = 0.4 // two of five accuse, three of five acquit
-				a.Endpoints = append(a.Endpoints, schemas.Endpoint{Region: other.Region, Variant: other.Variant})
-				a.Targets[0].HAProxy.Servers = append(a.Targets[0].HAProxy.Servers, schemas.HAProxyServer{Region: other.Region, Variant: other.Variant, Server: "o"})
-			})
-			down(f, "frankfurt", 2)
-			for i := range f.Verdicts {
-				f.Verdicts[i].Variants = append(f.Verdicts[i].Variants, schemas.VariantHealth{Variant: other.Variant, OK: true})
-			}
-			f.Images = append(f.Images, schemas.ImageState{App: "shop", Variant: other.Variant, Region: other.Region, Parity: "verified", Since: now})
-			f.Ranking.Orders[0].Candidates = []schemas.RankedCandidate{{Candidate: other, Running: true, Enough: true}}
-		}, schemas.Candidate{}, decide.NoCandidate, "frankfurt/other fails left (it is in the region that failed)"},
 		"observed": {byVerdicts, func(f *decide.Facts) {
 			down(f, "frankfurt", 5)
 			withApp(f, func(a *schemas.App) { a.Mode = "observe" })
@@ -279,6 +265,25 @@ func TestPlanShowsEveryCandidateWithItsGatesAsTheyAreNow(t *testing.T) {
 	}
 	if g := order(&f)[0].Gates[0]; g.Evidence != "old" {
 		t.Errorf("deciding changed the ranking it was given: %+v", g)
+	}
+}
+
+func TestFailedRegionIsLeftWithAllItsVariants(t *testing.T) {
+	f := facts()
+	down(&f, "frankfurt", 5)
+	f.Ranking.Orders[0].Candidates = append(order(&f), schemas.RankedCandidate{Candidate: schemas.Candidate{Region: "frankfurt", Variant: "other"}, Running: true, Enough: true})
+	p := decide.Decide(f, byVerdicts, f.Confirmed(byVerdicts)).Plan
+	evidence := map[string]string{}
+	for _, c := range p.Candidates {
+		for _, g := range c.Gates {
+			if g.Name == "left" && g.Result == schemas.Fail {
+				evidence[c.Candidate.String()] = g.Evidence
+			}
+		}
+	}
+	want := map[string]string{"frankfurt/slim": "traffic is there now", "frankfurt/other": "it is in the region that failed"}
+	if diff := cmp.Diff(want, evidence); diff != "" {
+		t.Error(diff)
 	}
 }
 

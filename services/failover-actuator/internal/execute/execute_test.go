@@ -44,12 +44,14 @@ var errKilled = errors.New("killed")
 
 // entry runs HAProxy.
 func entry(t *testing.T) *haproxytest.Relay {
+	t.Helper()
 	proxy := haproxytest.Start(t, haproxytest.Server{Name: "fra", Addr: "127.0.0.1:1", Weight: 100}, haproxytest.Server{Name: "tyo", Addr: "127.0.0.1:2"})
 	return haproxytest.NewRelay(t, proxy.Socket)
 }
 
 // newStage is a planned move by shares from frankfurt, which has everything, to tokyo.
 func newStage(t *testing.T, relay *haproxytest.Relay) *stage {
+	t.Helper()
 	s := &stage{relay: relay, epoch: schemas.Epoch{Term: 1, N: 1}}
 	config := schemas.HAProxyTarget{Socket: s.relay.Socket, Backend: haproxytest.Backend, Servers: []schemas.HAProxyServer{
 		{Region: "frankfurt", Variant: "slim", Server: "fra"}, {Region: "tokyo", Variant: "slim", Server: "tyo"}}}

@@ -42,7 +42,7 @@ func Start(tb testing.TB, servers ...Server) *HAProxy {
 		}
 		tb.Skip("haproxy is not installed: apt-get install haproxy")
 	}
-	dir, err := os.MkdirTemp("", "haproxy") // Socket paths are short; those of tb.TempDir may not be.
+	dir, err := os.MkdirTemp("", "haproxy") //nolint:usetesting // the path of a socket is at most 107 bytes, and tb.TempDir's may be longer
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -84,21 +84,17 @@ func (h *HAProxy) start() {
 		cancel()
 		h.tb.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait(); close(ended) }()
-	h.stop = func() {
-		cancel()
-		for range ended { // Closed once the process has ended.
-		}
-	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	h.stop = func() { cancel(); <-ended }
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(2 * time.Millisecond) {
 		if conn, err := net.Dial("unix", h.Socket); err == nil {
 			_ = conn.Close()
 			return
 		}
 		select {
-		case err := <-ended:
-			h.tb.Fatalf("haproxy ended: %v\n%s", err, said.String())
+		case <-ended:
+			h.tb.Fatalf("haproxy ended: %s\n%s", cmd.ProcessState, said.String())
 		default:
 		}
 		if time.Now().After(deadline) {

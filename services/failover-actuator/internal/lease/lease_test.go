@@ -20,6 +20,7 @@ const ttl = 2 * time.Second
 
 // keep runs a keeper until the returned function or the test ends it.
 func keep(t *testing.T, s *bustest.Server, holder string, turned func()) (*lease.Keeper, func()) {
+	t.Helper()
 	b := s.Connect(schemas.Actuator, "")
 	leases := bus.NewMirror(b, schemas.LeaseBucket)
 	k := lease.New(lease.Options{Bus: b, Leases: leases, App: "shop", Holder: holder, TTL: ttl, Turned: turned, Log: zerolog.Nop()})

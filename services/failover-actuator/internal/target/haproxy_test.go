@@ -21,6 +21,7 @@ var (
 
 // start runs HAProxy with everything on frankfurt.
 func start(t *testing.T) (*haproxytest.HAProxy, *haproxytest.Relay, target.Target) {
+	t.Helper()
 	h := haproxytest.Start(t,
 		haproxytest.Server{Name: "fra", Addr: "127.0.0.1:1", Weight: 100},
 		haproxytest.Server{Name: "lon", Addr: "127.0.0.1:2"}, haproxytest.Server{Name: "tyo", Addr: "127.0.0.1:3"})
