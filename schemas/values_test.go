@@ -37,10 +37,7 @@ func events() []golden {
 			Annotations: map[string]string{"summary": "no answer for <30s> & counting"}, StartsAt: at(0), EndsAt: at(5), App: "shop", Region: "frankfurt", Verified: "bearer", At: at(6)}),
 		event(schemas.TopologyChangedTopic, schemas.TopologyChanged{Hash: "0011223344556677", Previous: "8899aabbccddeeff", Actor: "api", At: at(0)}),
 		event(schemas.FailoverRequestedTopic, schemas.FailoverRequested{Request: "back-1", App: "shop", To: frankfurt, Actor: "ada", Reason: "the region is back", At: at(0)}),
-		event(schemas.BuildFinishedTopic, schemas.BuildFinished{
-			Build: "b1", App: "shop", Variant: "slim", Trigger: digest, Outcome: "succeeded", Error: "kept from an earlier try", Digest: otherDigest, Reference: "10.88.0.1:5000/shop@" + otherDigest,
-			SizeBytes: 9_118_955, Layers: []schemas.BuildLayer{{Digest: digest, SizeBytes: 9_118_170}},
-			Stages: []schemas.BuildStage{{Name: "slim", Seconds: 4.25, Steps: 3, CachedSteps: 1}}, Seconds: 12.5, StartedAt: at(0), At: at(12)}),
+		event(schemas.BuildFinishedTopic, build()),
 		event(schemas.ImageReplicatedTopic, schemas.ImageReplicated{
 			App: "shop", Variant: "slim", Region: "tokyo", Build: "b1", Digest: digest, Outcome: "failed", Error: "no route to host", Attempt: 2, Seconds: 3.5, At: at(0)}),
 		event(schemas.HealthChangedTopic, schemas.HealthChanged{
@@ -56,6 +53,13 @@ func events() []golden {
 	}
 }
 
+func build() schemas.BuildFinished {
+	return schemas.BuildFinished{
+		Build: "b1", App: "shop", Variant: "slim", Trigger: digest, Outcome: "succeeded", Error: "kept from an earlier try", Digest: otherDigest, Reference: "10.88.0.1:5000/shop@" + otherDigest,
+		SizeBytes: 9_118_955, Layers: []schemas.BuildLayer{{Digest: digest, SizeBytes: 9_118_170}},
+		Stages: []schemas.BuildStage{{Name: "slim", Seconds: 4.25, Steps: 3, CachedSteps: 1}}, Seconds: 12.5, StartedAt: at(0), At: at(12)}
+}
+
 func entries() []golden {
 	t := topology()
 	hash := t.Hash()
@@ -65,6 +69,7 @@ func entries() []golden {
 		entry(schemas.TopologyBucket, ".app", schemas.TopologyPart{Topology: hash, App: &t.Apps[0]}),
 		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
 			Hash: hash, Version: 1, Regions: []string{"frankfurt", "london"}, Vantages: []string{"london"}, Apps: []string{"shop"}, Actor: "api", At: at(0)}}),
+		entry(schemas.BuildBucket, "", schemas.BuildState{App: "shop", Variant: "slim", Last: build(), Delivery: "push:distribution:32cf1666", Announced: true, Wanted: build()}),
 		entry(schemas.ImageBucket, "", schemas.ImageState{
 			App: "shop", Variant: "slim", Region: "tokyo", Build: "b1", Digest: digest, Reference: "10.88.4.1:5000/shop@" + digest, Parity: "failed", Error: "no route to host", Since: at(0)}),
 		entry(schemas.VerdictBucket, "", schemas.Verdict{

@@ -34,6 +34,8 @@ type Run func(ctx context.Context, proc Process) error
 func Main(name string, run Run) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// The logger's format of time is the process's: tests that run several services leave it alone.
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	proc := NewProcess(name, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	if err := run(ctx, proc); err != nil && !stopped(ctx, err) {
 		for _, line := range strings.Split(err.Error(), "\n") {
@@ -52,7 +54,6 @@ func stopped(ctx context.Context, err error) bool {
 
 // NewProcess makes the process of a named service, its log as JSON lines and its own metrics.
 func NewProcess(name string, args []string, getenv func(string) string, stdout, stderr io.Writer) Process {
-	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	level := zerolog.InfoLevel
 	if l, err := zerolog.ParseLevel(getenv("LEEWARD_LOG_LEVEL")); err == nil && l != zerolog.NoLevel {
 		level = l

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log" //nolint:depguard // the registry of the tests takes no other logger
 	"maps"
 	"net"
 	"net/http"
@@ -249,6 +249,7 @@ type ledger struct {
 }
 
 func newLedger(t *testing.T, s *bustest.Server) ledger {
+	t.Helper()
 	return ledger{t, s.Connect(schemas.Recorder, "")}
 }
 

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -83,7 +84,7 @@ func TestBrokenTopologyIsRefusedWithEveryPlaceAndChangesNothing(t *testing.T) {
 		place string
 	}{
 		"not YAML":       {strings.Replace(good, "vantages: [", "vantages: [[", 1), "my.yaml:"},
-		"unknown field":  {strings.Replace(good, "    start:", "    strat:", 1), "my.yaml:8:5"},
+		"unknown field":  {strings.Replace(good, "    start:", "    begin:", 1), "my.yaml:8:5"},
 		"literal secret": {strings.Replace(good, `tcp: "127.0.0.1:4"`, `tcp: "127.0.0.1:4", database: "postgres://u:hunter2@db/x"`, 1), "my.yaml:15:"},
 		"only a comment": {"# nothing\n", "my.yaml:1:1"},
 		"too large":      {good + "#" + strings.Repeat(" ", 5<<20), ""},
@@ -136,7 +137,7 @@ func TestOvertakenApplyIsRefusedAndHarmless(t *testing.T) {
 	refused := make(chan reply, 1)
 	go func() { refused <- slow.put(large(), before) }()
 	err = watch.Tail(ctx, stream, state.Last+1, nil, func(bus.Message) error { return errEnd })
-	if err != errEnd {
+	if !errors.Is(err, errEnd) {
 		t.Fatal(err)
 	}
 	won := fast.put(topology("http://127.0.0.1:8"), before)

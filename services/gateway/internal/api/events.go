@@ -61,7 +61,7 @@ func (s Server) streamEvents(ctx context.Context, in *eventsInput) (*huma.Stream
 		}
 		from = state.Last + 1
 	}
-	return &huma.StreamResponse{Body: func(hc huma.Context) {
+	return &huma.StreamResponse{Body: func(hc huma.Context) { //nolint:contextcheck // the stream lasts as long as hc, the request
 		hc.SetHeader("Content-Type", "text/event-stream")
 		hc.SetHeader("Cache-Control", "no-store")
 		s.stream(hc, from)
