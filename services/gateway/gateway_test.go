@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log" //nolint:depguard // the registry of the tests takes no other logger
+	"log"
 	"maps"
 	"net"
 	"net/http"
