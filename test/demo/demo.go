@@ -71,6 +71,7 @@ func (d *demo) run(ctx context.Context) error {
 		{"a new base image is pushed, built and replicated", d.push},
 		{"containers run the new images", d.restarted},
 		{"candidates are ranked", d.ranked},
+		{"traffic is where the app starts", d.home},
 		{"primary lost, found by alert", func(ctx context.Context) error { return d.failover(ctx, schemas.TriggerAlert) }},
 		{"moved back by request", d.failback},
 		{"primary lost, found by verdicts", func(ctx context.Context) error { return d.failover(ctx, schemas.TriggerVerdicts) }},

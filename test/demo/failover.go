@@ -209,6 +209,15 @@ func (d *demo) measure(ctx context.Context, p schemas.Plan, killed time.Time) (F
 	return f, nil
 }
 
+// home moves traffic back to where the app starts, if an earlier run or a person left it elsewhere.
+func (d *demo) home(ctx context.Context) error {
+	route, err := d.route(ctx)
+	if err != nil || route.Active.Region == d.app.Start.Region {
+		return err
+	}
+	return d.failback(ctx)
+}
+
 // failback asks, as a person, to move back to where the app starts, once that region is healthy again.
 func (d *demo) failback(ctx context.Context) error {
 	home := d.app.Start.Region
