@@ -45,8 +45,10 @@ demo-chaos: up ## the demo, with every service, NATS and ClickHouse killed once 
 test: install ## run every test (root needed for the demo world's)
 	go test -race -timeout 15m work
 
-test-long: install ## the long random suites, in full
-	LEEWARD_TEST_LONG=1 go test -race -timeout 60m work
+test-long: test ## every test, then the long suites: five minutes of stress and of fuzzing each
+	go test -timeout 20m ./pkg/clickhouse -run Stress -stress 5m
+	go test -timeout 20m ./pkg/config -run '^$$' -fuzz FuzzParse -fuzztime 5m
+	go test -timeout 20m ./schemas -run '^$$' -fuzz FuzzDecodeSampleBatch -fuzztime 5m
 
 check: tools lint ## generated files, module files, lint, dependency rules, vulnerabilities
 	@go generate work

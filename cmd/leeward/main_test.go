@@ -1,0 +1,67 @@
+package main_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// program builds the binary that people install.
+func program(t *testing.T) func(args ...string) (string, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "leeward")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v: %s", err, out)
+	}
+	return func(args ...string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), path, args...)
+		cmd.Env = append(os.Environ(), "LEEWARD_API=http://127.0.0.1:1", "LEEWARD_STATE="+t.TempDir())
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+}
+
+func TestCommandsTeachWhatIsWrong(t *testing.T) {
+	leeward := program(t)
+	example, err := os.ReadFile("../../examples/leeward.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := filepath.Join(t.TempDir(), "bad.yaml")
+	if err := os.WriteFile(bad, []byte(strings.Replace(string(example), "    team: storefront", "    taem: storefront", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		args []string
+		ok   bool
+		want string
+	}{
+		"version":              {[]string{"version"}, true, "leeward "},
+		"valid topology":       {[]string{"config", "validate", "../../examples/leeward.yaml"}, true, "is valid: 4 regions, 5 vantages, 1 apps"},
+		"unknown field":        {[]string{"config", "validate", bad}, false, `bad.yaml:33:5: unknown field "taem" in apps[0] (did you mean "team"?)`},
+		"apply checks first":   {[]string{"apply", bad}, false, "did you mean"},
+		"up checks first":      {[]string{"up", "--file", bad}, false, "did you mean"},
+		"up without a file":    {[]string{"up", "--file", "/nowhere.yaml"}, false, "examples/leeward.yaml is one"},
+		"API away":             {[]string{"rank", "shop"}, false, "is `leeward up` running?"},
+		"no reason":            {[]string{"failover", "request", "shop"}, false, `required flag(s) "reason" not set`},
+		"no token":             {[]string{"failover", "request", "shop", "--reason", "x"}, false, "the API's token (--token)"},
+		"literal token":        {[]string{"failover", "request", "shop", "--reason", "x", "--token", "hunter2"}, false, "never the value itself"},
+		"unknown format":       {[]string{"rank", "shop", "-o", "xml"}, false, "the formats are table and json"},
+		"no such service":      {[]string{"serve", "moon"}, false, `invalid argument "moon"`},
+		"service unsettled":    {[]string{"serve", "prober"}, false, "LEEWARD_VANTAGE: not set"},
+		"sql without a DSN":    {[]string{"sql", "SELECT 1"}, false, "clickhouse-dsn"},
+		"down without a state": {[]string{"down"}, true, "leeward is not up"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := leeward(c.args...)
+			if (err == nil) != c.ok || !strings.Contains(out, c.want) {
+				t.Errorf("leeward %s = %v:\n%s\nwant %q", strings.Join(c.args, " "), err, out, c.want)
+			}
+			if strings.Contains(out, "hunter2") {
+				t.Error("it shows a secret")
+			}
+		})
+	}
+}
