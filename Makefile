@@ -28,7 +28,8 @@ build: ## build every binary into bin/
 
 up: install build ## start the demo world and all of Leeward, then print the API's address
 	@bin/world up --detach --state $(STATE)/world
-	@$(UP) bin/leeward up --detach --file examples/leeward.yaml --bus 10.88.0.1:4222 --build-root $(CURDIR) --buildkit unix://$(STATE)/world/buildkitd.sock \
+	@sed "s/20\.20\.2/$$(node -p process.versions.node)/g" examples/leeward.yaml > $(STATE)/leeward.yaml # base images carry this machine's Node.js
+	@$(UP) bin/leeward up --detach --file $(STATE)/leeward.yaml --bus 10.88.0.1:4222 --build-root $(CURDIR) --buildkit unix://$(STATE)/world/buildkitd.sock \
 	  $(foreach r,frankfurt london dallas tokyo,--wrap 'prober-$(r)=nsenter --net=/run/netns/lw-$(r) --')
 	@bin/world push-base base/node
 

@@ -25,7 +25,7 @@ func main() {
 	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
 	report, err := demo.Run(ctx, demo.Options{
-		API: "http://127.0.0.1:8080", Entry: "http://10.88.0.1:8000", Topology: "examples/leeward.yaml",
+		API: "http://127.0.0.1:8080", Entry: "http://10.88.0.1:8000", Topology: filepath.Join(*state, "leeward.yaml"),
 		World: filepath.Join(*state, "world"), Leeward: filepath.Join(*state, "leeward"), Chaos: *chaos, Progress: os.Stderr,
 	})
 	if err != nil {
