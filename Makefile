@@ -32,6 +32,7 @@ up: install build ## start the demo world and all of Leeward, then print the API
 	@$(UP) bin/leeward up --detach --file $(STATE)/leeward.yaml --bus 10.88.0.1:4222 --build-root $(CURDIR) --buildkit unix://$(STATE)/world/buildkitd.sock \
 	  $(foreach r,frankfurt london dallas tokyo,--wrap 'prober-$(r)=nsenter --net=/run/netns/lw-$(r) --')
 	@bin/world push-base base/node
+	@echo "the base images are pushed, which starts the shop's build; containers run in about half a minute, a full ranking takes about two: bin/leeward rank shop"
 
 down: ## stop everything: no process, mount, namespace or container stays
 	@[ ! -x bin/leeward ] || bin/leeward down --state $(STATE)/leeward
