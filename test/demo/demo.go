@@ -224,6 +224,8 @@ func (d *demo) restarted(ctx context.Context) error {
 // ranked waits until every running candidate is ranked with an interval, and keeps the order for where traffic is.
 func (d *demo) ranked(ctx context.Context) error {
 	d.chaos.kill("clickhouse", "recorder", "ranker", "prober-london", "nats")
+	// While new containers started, requests were refused; until that has left the window, costs are only bounds.
+	patience := time.Now().Add(d.app.Objective.Window.D() + 30*time.Second)
 	return until(ctx, 4*time.Minute, "a ranking with enough samples", func(ctx context.Context) error {
 		route, err := d.route(ctx)
 		if err != nil {
@@ -238,6 +240,9 @@ func (d *demo) ranked(ctx context.Context) error {
 		for _, k := range r.Orders[0].Candidates {
 			if !k.Enough || k.LowMS <= 0 || k.HighMS < k.LowMS || len(k.Gates) == 0 {
 				return fmt.Errorf("%s has %d samples, interval %.1f to %.1f and %d gates", k.Candidate, k.Samples, k.LowMS, k.HighMS, len(k.Gates))
+			}
+			if k.Censored && time.Now().Before(patience) {
+				return fmt.Errorf("the cost of %s is only a bound, at least %.1f ms", k.Candidate, k.CostMS)
 			}
 			if k.Eligible && k.Region != route.Active.Region {
 				eligible++
