@@ -54,7 +54,7 @@ test-long: test ## every test, then the long suites: five minutes of stress and 
 
 check: tools lint ## generated files, module files, lint, dependency rules, vulnerabilities
 	@go generate work
-	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff >/dev/null && GOWORK=off CGO_ENABLED=0 go build ./...) || { echo "$$m: run make tidy, or mend the build"; exit 1; }; done
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff >/dev/null && GOWORK=off CGO_ENABLED=0 go build -trimpath ./...) || { echo "$$m: run make tidy, or mend the build"; exit 1; }; done
 	@git diff --exit-code -- schemas/SUBJECTS.md schemas/json examples/leeward.schema.json docs/reference || { echo "generated files are stale: commit what make generate wrote"; exit 1; }
 	@tools/vulnerabilities.sh
 
