@@ -11,7 +11,7 @@ STATE    := $(CURDIR)/.state
 UP       := LEEWARD_STATE=$(STATE)/leeward SHOP_DATABASE_URL="$$(cat $(STATE)/world/secrets/probe-url 2>/dev/null)" \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
-.PHONY: help install build up down demo demo-chaos test test-long check lint generate tidy tools clean
+.PHONY: help install build up down demo demo-chaos test check lint generate tidy tools clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,9 +44,6 @@ demo-chaos: up ## the demo, with every service, NATS and ClickHouse killed once 
 
 test: install ## run every test (root needed for the demo world's)
 	go test -race -timeout 15m work
-
-test-long: install ## the long random suites, in full
-	LEEWARD_TEST_LONG=1 go test -race -timeout 60m work
 
 check: tools lint ## generated files, module files, lint, dependency rules, vulnerabilities
 	@go generate work
