@@ -61,6 +61,7 @@ func ask(ctx context.Context, db *clickhouse.DB, w io.Writer, format, query stri
 func askEach(ctx context.Context, db *clickhouse.DB, r io.Reader, w io.Writer, format string) error {
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(nil, 1<<20)
+	failed := 0
 	var query strings.Builder
 	for scanner.Scan() {
 		query.WriteString(scanner.Text() + "\n")
@@ -70,11 +71,17 @@ func askEach(ctx context.Context, db *clickhouse.DB, r io.Reader, w io.Writer, f
 		text := strings.TrimSuffix(strings.TrimSpace(query.String()), ";")
 		query.Reset()
 		if err := ask(ctx, db, w, format, text); err != nil {
+			// The next query is asked all the same: whoever types would not want to start again.
 			fmt.Fprintln(os.Stderr, err)
+			failed++
 		}
 	}
+	var last error
 	if rest := strings.TrimSpace(query.String()); rest != "" {
-		return errors.Join(scanner.Err(), ask(ctx, db, w, format, rest))
+		last = ask(ctx, db, w, format, rest)
 	}
-	return scanner.Err()
+	if failed > 0 {
+		last = errors.Join(last, fmt.Errorf("%d queries failed", failed))
+	}
+	return errors.Join(scanner.Err(), last)
 }

@@ -56,11 +56,17 @@ func (b *Bus) publish(ctx context.Context, js jetstream.JetStream, m *nats.Msg, 
 		_, err := js.PublishMsg(ctx, m, jetstream.WithMsgID(id))
 		return err
 	})
+	if errors.Is(err, nats.ErrMaxPayload) {
+		err = fmt.Errorf("%w: %w", ErrTooLarge, err)
+	}
 	if err != nil {
 		return fmt.Errorf("publish %s: %w", m.Subject, err)
 	}
 	return nil
 }
+
+// ErrTooLarge says that an event is larger than the bus takes: sending it again would not help.
+var ErrTooLarge = errors.New("too large for the bus")
 
 // trace returns the context's trace, or starts one.
 func trace(ctx context.Context) string {

@@ -69,14 +69,19 @@ func (b *Bus) createBucket(ctx context.Context, k schemas.BucketContract) error 
 	return err
 }
 
+// maxPending is how many events a reader may have open at once. An alert is open until its incident ends: a storm of alerts about one app must not keep those of the others waiting.
+const maxPending = 10_000
+
 func (b *Bus) createDurable(ctx context.Context, c schemas.Contract, reader schemas.Service, instance string) error {
 	name := c.Durable(reader, instance)
 	stream, err := b.js.Stream(ctx, c.Stream)
 	if err != nil {
 		return err
 	}
-	if consumer, err := stream.Consumer(ctx, name); err == nil && consumer.CachedInfo().Config.FilterSubject == c.Filter() {
-		return nil
+	if consumer, err := stream.Consumer(ctx, name); err == nil {
+		if is := consumer.CachedInfo().Config; is.FilterSubject == c.Filter() && is.MaxAckPending == maxPending {
+			return nil
+		}
 	}
 	policy := jetstream.DeliverAllPolicy
 	if c.Deliver == schemas.DeliverNew {
@@ -84,7 +89,7 @@ func (b *Bus) createDurable(ctx context.Context, c schemas.Contract, reader sche
 	}
 	_, err = stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 		Durable: name, Description: c.Doc, FilterSubject: c.Filter(), DeliverPolicy: policy,
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: 64,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: maxPending,
 	})
 	return err
 }

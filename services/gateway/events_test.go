@@ -118,3 +118,13 @@ func TestStreamRefusesAPlaceThatIsNoNumber(t *testing.T) {
 		}
 	}
 }
+
+func TestStreamSaysThatTheBusIsAwayRatherThanHang(t *testing.T) {
+	t.Parallel()
+	s := bustest.Start(t)
+	g := start(t, s, nil)
+	s.Stop()
+	if r := g.call(http.MethodGet, "/v1/events", nil, nil); r.status != http.StatusServiceUnavailable {
+		t.Errorf("stream without a bus = %d %s", r.status, r.body)
+	}
+}

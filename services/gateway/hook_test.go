@@ -105,6 +105,16 @@ func TestWebhookStopsReadingAHugeBody(t *testing.T) {
 	}
 }
 
+// TestAlertThatTheBusCanNotHoldIsRefusedForGood keeps a sender from offering for ever what its encoding makes larger than a message of the bus may be.
+func TestAlertThatTheBusCanNotHoldIsRefusedForGood(t *testing.T) {
+	t.Parallel()
+	g := start(t, bustest.Start(t), nil)
+	body := alert(t, "large", "firing", map[string]string{"alertname": strings.Repeat("<", 300_000)})
+	if r := g.hook(alertmanagerHook, body); r.status != http.StatusRequestEntityTooLarge {
+		t.Errorf("an alert of %d bytes = %d %.200s", len(body), r.status, r.body)
+	}
+}
+
 func TestWatchedPushIsStoredOnceHoweverOftenItIsDelivered(t *testing.T) {
 	t.Parallel()
 	s := bustest.Start(t)

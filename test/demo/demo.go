@@ -224,8 +224,9 @@ func (d *demo) restarted(ctx context.Context) error {
 // ranked waits until every running candidate is ranked with an interval, and keeps the order for where traffic is.
 func (d *demo) ranked(ctx context.Context) error {
 	d.chaos.kill("clickhouse", "recorder", "ranker", "prober-london", "nats")
+	asked := time.Now()
 	// While new containers started, requests were refused; until that has left the window, costs are only bounds.
-	patience := time.Now().Add(d.app.Objective.Window.D() + 30*time.Second)
+	patience := asked.Add(d.app.Objective.Window.D() + 30*time.Second)
 	return until(ctx, 4*time.Minute, "a ranking with enough samples", func(ctx context.Context) error {
 		route, err := d.route(ctx)
 		if err != nil {
@@ -234,6 +235,9 @@ func (d *demo) ranked(ctx context.Context) error {
 		var r schemas.Ranking
 		if err := d.client.get(ctx, "/v1/apps/"+appName+"/ranking?active="+route.Active.Region, &r); err != nil {
 			return err
+		}
+		if r.At.Before(asked) {
+			return errors.New("the ranking is from before")
 		}
 		d.report.Ranking = nil
 		eligible := 0

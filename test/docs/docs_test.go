@@ -93,35 +93,3 @@ func TestTheWalkNamesWhatIsThere(t *testing.T) {
 		}
 	}
 }
-
-// TestEverySettingIsDocumented finds the variables the processes read in their sources.
-func TestEverySettingIsDocumented(t *testing.T) {
-	page := read(t, "docs/reference/settings.md")
-	variable := regexp.MustCompile(`"(LEEWARD_[A-Z_]+)"`)
-	var sources []string
-	for _, pattern := range []string{"services/*/config.go", "cmd/leeward/*.go", "cmd/leeward/internal/*/*.go", "pkg/daemon/*.go", "services/gateway/internal/command/*.go"} {
-		found, err := filepath.Glob(filepath.Join(root, pattern))
-		if err != nil {
-			t.Fatal(err)
-		}
-		sources = append(sources, found...)
-	}
-	documented := map[string]bool{}
-	for _, file := range sources {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range variable.FindAllStringSubmatch(string(data), -1) {
-			documented[m[1]] = true
-			if !strings.Contains(page, "| `"+m[1]+"` |") {
-				t.Errorf("%s reads %s, which docs/reference/settings.md does not list", file, m[1])
-			}
-		}
-	}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(LEEWARD_[A-Z_]+)`").FindAllStringSubmatch(page, -1) {
-		if !documented[m[1]] {
-			t.Errorf("docs/reference/settings.md lists %s, which nothing reads", m[1])
-		}
-	}
-}

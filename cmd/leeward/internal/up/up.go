@@ -47,14 +47,14 @@ func Run(ctx context.Context, o Options, ready func()) error {
 	if err := o.State.prepare(); err != nil {
 		return err
 	}
-	if err := natsd.CreateKeys(o.State.Keys(), o.Vantages); err != nil {
-		return err
-	}
 	unlock, err := o.State.lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	if err := natsd.CreateKeys(o.State.Keys(), o.Vantages); err != nil {
+		return err
+	}
 	children, err := o.children()
 	if err != nil {
 		return err

@@ -32,6 +32,9 @@ type StreamedEvent struct {
 // keepAlive is the pause after which an idle stream gets a comment, so that proxies keep it open.
 const keepAlive = 15 * time.Second
 
+// lookWithin is how long the bus may take to say where its events end; without a bound a client would hang for as long as the bus is away.
+const lookWithin = 5 * time.Second
+
 func (s Server) events(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "stream-events", Method: http.MethodGet, Path: "/v1/events", Summary: "Every control event as it happens (server-sent events)",
@@ -55,7 +58,9 @@ func (s Server) streamEvents(ctx context.Context, in *eventsInput) (*huma.Stream
 		from = n + c.add
 	}
 	if from == 0 {
-		state, err := s.Bus.State(ctx, schemas.Events)
+		look, cancel := context.WithTimeout(ctx, lookWithin)
+		defer cancel()
+		state, err := s.Bus.State(look, schemas.Events)
 		if err != nil {
 			return nil, huma.Error503ServiceUnavailable("the bus does not answer", err)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/schemas"
 )
 
@@ -129,6 +130,8 @@ func problemOf(err error) problem {
 		return problem{"Not authenticated", http.StatusUnauthorized, err.Error()}
 	case errors.As(err, &tooLarge):
 		return problem{"Body too large", http.StatusRequestEntityTooLarge, fmt.Sprintf("a webhook body may have %d bytes", tooLarge.Limit)}
+	case errors.Is(err, bus.ErrTooLarge):
+		return problem{"Event too large", http.StatusRequestEntityTooLarge, err.Error()}
 	case errors.As(err, &bad):
 		return problem{"Malformed body", http.StatusBadRequest, err.Error()}
 	default:

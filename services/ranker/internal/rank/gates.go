@@ -15,6 +15,8 @@ type State struct {
 	Verdicts  []schemas.Verdict
 	Presences []schemas.Presence
 	Images    []schemas.ImageState
+	// Previous is the app's ranking before this one; zero when there is none.
+	Previous schemas.Ranking
 }
 
 // known is everything a gate may look at.
@@ -116,7 +118,7 @@ func (k known) distance(active, region string) schemas.Gate {
 }
 
 // roundTrip passes when the median round trip from the active region's vantages to the candidate is short enough.
-// Lost round trips count as longer than all others.
+// Lost round trips count as longer than all others. A region that is gone has no vantage left that measures: then the last judgement that was measured holds for a day.
 func (k known) roundTrip(active string, c schemas.Candidate) schemas.Gate {
 	if active == c.Region {
 		return judge(gate.RoundTrip, true, "is the active region")
@@ -129,18 +131,43 @@ func (k known) roundTrip(active string, c schemas.Candidate) schemas.Gate {
 			break
 		}
 	}
+	limit := k.app.Gates.MaxRTT.D()
 	if measured.Samples() == 0 {
+		if last, ok := k.lastRoundTrip(active, c, limit); ok {
+			return last
+		}
 		return unknown(gate.RoundTrip, "no round trip measured from %s", active)
 	}
-	limit := k.app.Gates.MaxRTT.D()
 	median := measured.quantile(0.5, k.in.TimeoutUS)
 	g := judge(gate.RoundTrip, !median.censored && median.us <= float64(limit.Microseconds()),
-		"median %.1f ms by %s from %s, at most %s allowed", median.us/1000, kind, active, limit)
+		"median %.1f ms by %s from %s, %s", median.us/1000, kind, active, allowed(limit))
 	if median.censored {
 		g.Evidence = fmt.Sprintf("%d of %d round trips by %s from %s failed", measured.Failures, measured.Samples(), kind, active)
 	}
 	g.EvidenceAt = time.UnixMilli(newest).UTC()
 	return g
+}
+
+func allowed(limit time.Duration) string { return fmt.Sprintf("at most %s allowed", limit) }
+
+// remembered is how long a round trip that can not be measured any more still counts: distances change slowly.
+const remembered = 24 * time.Hour
+
+// lastRoundTrip is the gate of the ranking before, with the age of its evidence, if it was judged by the same limit.
+func (k known) lastRoundTrip(active string, c schemas.Candidate, limit time.Duration) (schemas.Gate, bool) {
+	for _, o := range k.state.Previous.Orders {
+		for _, old := range o.Candidates {
+			if o.Active != active || old.Candidate != c {
+				continue
+			}
+			for _, g := range old.Gates {
+				if g.Name == gate.RoundTrip && g.Result != schemas.Unknown && k.in.End.Sub(g.EvidenceAt) <= remembered && strings.HasSuffix(g.Evidence, allowed(limit)) {
+					return g, true
+				}
+			}
+		}
+	}
+	return schemas.Gate{}, false
 }
 
 // roundTripKinds are the kinds of sample that are one round trip, the better first.

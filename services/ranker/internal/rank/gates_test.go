@@ -117,6 +117,47 @@ func TestEveryGatePassesFailsAndIsUnknown(t *testing.T) {
 	}
 }
 
+// TestRoundTripIsRememberedWhenTheActiveRegionIsGone ranks on after the vantages of the active region stopped measuring: who must leave it must still be allowed to go.
+func TestRoundTripIsRememberedWhenTheActiveRegionIsGone(t *testing.T) {
+	world, in, state := good(t)
+	before := compute(t, in, world, state)
+	in.Cells = slices.DeleteFunc(in.Cells, func(c rank.Cell) bool { return c.Vantage == "frankfurt" })
+	for _, c := range []struct {
+		what   string
+		change func(*schemas.Topology, *schemas.Ranking)
+		want   schemas.GateResult
+	}{
+		{"measured before", func(*schemas.Topology, *schemas.Ranking) {}, schemas.Pass},
+		{"never measured", func(_ *schemas.Topology, r *schemas.Ranking) { *r = schemas.Ranking{} }, schemas.Unknown},
+		{"judged by another limit", func(w *schemas.Topology, _ *schemas.Ranking) {
+			w.Apps[0].Gates.MaxRTT = schemas.Duration(10 * time.Millisecond)
+		}, schemas.Unknown},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			world, state, before := world, state, before
+			world.Apps = slices.Clone(world.Apps)
+			c.change(&world, &before)
+			state.Previous = before
+			got := find(t, compute(t, in, world, state), "frankfurt", "london/slim")
+			if g := gateOf(got, "rtt"); g.Result != c.want || got.Eligible != (c.want == schemas.Pass) {
+				t.Errorf("%+v, eligible %t; want %s", g, got.Eligible, c.want)
+			}
+		})
+	}
+	old := before
+	for days := 0; days < 2; days++ {
+		in.End = in.End.Add(20 * time.Hour)
+		for i := range in.Cells {
+			in.Cells[i].NewestMS = in.End.UnixMilli() - 1000
+		}
+		state.Previous = old
+		old = compute(t, in, world, state)
+	}
+	if g := gateOf(find(t, old, "frankfurt", "london/slim"), "rtt"); g.Result != schemas.Unknown {
+		t.Errorf("after 40 hours %+v, want unknown", g)
+	}
+}
+
 func TestCandidateThatPassesEveryGateIsEligible(t *testing.T) {
 	world, in, state := good(t)
 	r := compute(t, in, world, state)

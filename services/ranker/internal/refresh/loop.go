@@ -128,11 +128,17 @@ func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology)
 	if err != nil {
 		return l.Metrics.lost(err)
 	}
-	ranking, err := rank.Compute(in, app, t, l.Mirrors.state(t))
+	previous, err := l.previous(ctx, app.Name)
 	if err != nil {
 		return l.Metrics.lost(err)
 	}
-	if err := l.publish(ctx, ranking); err != nil {
+	state := l.Mirrors.state(t)
+	state.Previous = previous
+	ranking, err := rank.Compute(in, app, t, state)
+	if err != nil {
+		return l.Metrics.lost(err)
+	}
+	if err := l.publish(ctx, previous, ranking); err != nil {
 		return l.Metrics.lost(err)
 	}
 	l.Metrics.ranked(ranking, time.Since(started))
@@ -140,11 +146,7 @@ func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology)
 }
 
 // publish writes the ranking where failovers read it, then tells what changed, then stores it for analysts. One that fails does not keep the others back.
-func (l *Loop) publish(ctx context.Context, r schemas.Ranking) error {
-	previous, err := l.previous(ctx, r.App)
-	if err != nil {
-		return err
-	}
+func (l *Loop) publish(ctx context.Context, previous, r schemas.Ranking) error {
 	_, put := bus.Put(ctx, l.Bus, schemas.RankingBucket, r, bus.Condition{})
 	told := l.tell(ctx, previous, r)
 	if told == nil {
