@@ -147,14 +147,16 @@ func (d *demo) push(ctx context.Context) error {
 		}
 		return w.see(e)
 	})
-	d.report.BuildSeconds, d.report.ReplicateSeconds = seconds(w.built.Sub(pushed)), seconds(w.replicated.Sub(w.built))
+	d.report.BuildSeconds, d.report.ReplicateSeconds = seconds(w.built.Sub(pushed)), seconds(max(0, w.replicated.Sub(w.built)))
 	return errors.Join(err, w.failure)
 }
 
-// watch follows builds and replications to their end.
+// watch follows builds and replications to their end. A builder that was killed announces in any order, so nothing here depends on one.
 type watch struct {
-	app     schemas.App
+	app schemas.App
+	// digests are the newest build's, by variant; a base push has two tags, so a variant may be built more than once, and the last build counts.
 	digests map[string]string
+	// regions are those that hold a digest.
 	regions map[string]map[string]bool
 
 	built, replicated time.Time
@@ -165,7 +167,7 @@ func newWatch(app schemas.App) *watch {
 	return &watch{app: app, digests: map[string]string{}, regions: map[string]map[string]bool{}}
 }
 
-// see takes one event and says whether all variants are everywhere. A base push has two tags, so a variant may be built more than once; the last build counts.
+// see takes one event and says whether the newest build of every variant is everywhere.
 func (w *watch) see(e event) (enough bool) {
 	switch e.Type {
 	case schemas.BuildFinishedTopic.Contract().Name:
@@ -177,22 +179,30 @@ func (w *watch) see(e event) (enough bool) {
 			w.failure = fmt.Errorf("build of %s: %s", b.Variant, b.Error)
 			return true
 		}
-		w.digests[b.Variant], w.regions[b.Variant] = b.Digest, map[string]bool{}
-		w.built = b.At
+		w.digests[b.Variant], w.built = b.Digest, later(w.built, b.At)
 	case schemas.ImageReplicatedTopic.Contract().Name:
 		var r schemas.ImageReplicated
-		if json.Unmarshal(e.Payload, &r) != nil || r.App != w.app.Name || r.Outcome != "verified" || r.Digest != w.digests[r.Variant] {
+		if json.Unmarshal(e.Payload, &r) != nil || r.App != w.app.Name || r.Outcome != "verified" {
 			return false
 		}
-		w.regions[r.Variant][r.Region] = true
-		w.replicated = r.At
+		if w.regions[r.Digest] == nil {
+			w.regions[r.Digest] = map[string]bool{}
+		}
+		w.regions[r.Digest][r.Region], w.replicated = true, later(w.replicated, r.At)
 	}
 	for _, v := range w.app.Variants {
-		if len(w.regions[v.Name]) < len(w.app.Regions()) {
+		if len(w.regions[w.digests[v.Name]]) < len(w.app.Regions()) {
 			return false
 		}
 	}
 	return true
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // restarted waits until every endpoint is served by the digest that its region should run.
