@@ -47,7 +47,7 @@ demo-chaos: up ## the demo, with every service, NATS and ClickHouse killed once 
 test: install ## run every test (root needed for the demo world's)
 	go test -race -timeout 15m work
 
-test-long: test ## every test, then the long suites: five minutes of stress and of fuzzing each
+test-long: test demo-chaos ## every test and the demo with kills, then five minutes each of stress and of fuzzing
 	go test -timeout 20m ./pkg/clickhouse -run Stress -stress 5m
 	go test -timeout 20m ./pkg/config -run '^$$' -fuzz FuzzParse -fuzztime 5m
 	go test -timeout 20m ./schemas -run '^$$' -fuzz FuzzDecodeSampleBatch -fuzztime 5m
