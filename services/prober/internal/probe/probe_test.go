@@ -120,7 +120,8 @@ func TestHTTP(t *testing.T) {
 
 	for range 2 {
 		s := expect(t, k, schemas.KindHTTP, server.URL+"/ok", schemas.OK)
-		if s.Status != 200 || s.ConnectUS == 0 || s.WriteUS == 0 || s.FirstByteUS < 20_000 || s.TransferUS < 30_000 || s.TLSUS != 0 {
+		// A busy machine may see the first byte late, which moves time from the transfer to it; together they can not be shorter.
+		if s.Status != 200 || s.ConnectUS == 0 || s.WriteUS == 0 || s.FirstByteUS < 20_000 || s.TransferUS == 0 || s.FirstByteUS+s.TransferUS < 49_900 || s.TLSUS != 0 {
 			t.Errorf("phases of %+v", s)
 		}
 		if sum := s.LateUS + s.DNSUS + s.ConnectUS + s.WriteUS + s.FirstByteUS + s.TransferUS; sum > s.LatencyUS+6 || sum < s.LatencyUS*9/10 {
