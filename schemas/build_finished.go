@@ -69,5 +69,5 @@ func (e BuildFinished) Validate() error {
 // Key is the app and the variant.
 func (e BuildFinished) Key() []string { return []string{e.App, e.Variant} }
 
-// Identity is the build and its outcome.
-func (e BuildFinished) Identity() string { return "build:" + e.Build + ":" + e.Outcome }
+// Identity is the build, its outcome and what it made: a build that had to be done again, because its image was lost, may make other bytes.
+func (e BuildFinished) Identity() string { return "build:" + e.Build + ":" + e.Outcome + ":" + e.Digest }

@@ -77,6 +77,30 @@ func TestPushBuildsEveryVariantOnceAndEveryRegionHoldsIt(t *testing.T) {
 	})
 }
 
+func TestTagsThatArePushedTogetherAreOneBuildInWhateverOrderTheyAreTold(t *testing.T) {
+	w := newWorld(t)
+	w.write("shop/Dockerfile", dockerfile)
+	w.write("shop/app.txt", "hello")
+	app := w.shop("shop")
+	app.Source.Watch[0].Tags = []string{"1", "2"}
+	w.apply(app)
+	a := w.pushBase("one", "1")
+	w.announceTag(a, "1")
+	// The second tag arrives while the first is still gathered for.
+	b := w.pushBase("two", "2")
+	w.announceTag(b, "2")
+	w.announceTag(a, "1")
+	w.announce(w.pushBase("three", "1"))
+	newest := w.waitBuilds("shop", 1, "single", "slim")
+	w.announceTag(b, "2")
+	w.announce(w.pushBase("four", "1"))
+	w.waitBuilds("shop", 2, "single", "slim")
+	w.wantTotal("succeeded", 4)
+	if got := w.motd("apps/shop", newest["slim"].Digest); got != "three" {
+		t.Errorf("motd of the first build: got %q, want three", got)
+	}
+}
+
 // motd reads the file of a built image that comes from its base.
 func (w *world) motd(repository, digest string) string {
 	w.t.Helper()

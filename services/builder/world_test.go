@@ -189,9 +189,14 @@ func (w *world) pushBase(text, tag string) string {
 // announce publishes the push of a digest as base/files:1; every call is another delivery.
 func (w *world) announce(digest string) schemas.ImagePushed {
 	w.t.Helper()
+	return w.announceTag(digest, "1")
+}
+
+func (w *world) announceTag(digest, tag string) schemas.ImagePushed {
+	w.t.Helper()
 	w.pushes++
 	e := schemas.ImagePushed{Source: "distribution", Delivery: strconv.Itoa(w.pushes), Registry: w.home.host, Repository: "base/files",
-		Tag: "1", Digest: digest, Verified: "bearer", At: time.Now().UTC()}
+		Tag: tag, Digest: digest, Verified: "bearer", At: time.Now().UTC()}
 	w.publish(e)
 	return e
 }

@@ -25,7 +25,9 @@ type Builder struct {
 	Topology *bus.Mirror[schemas.TopologyPart]
 	Engine   *buildkit.Engine
 	// Root is the folder that build contexts are below.
-	Root    string
+	Root string
+	// Gather is how long after a push more of them are awaited before anything is built.
+	Gather  time.Duration
 	Log     zerolog.Logger
 	Metrics Metrics
 }
@@ -55,6 +57,9 @@ func (b *Builder) Run(ctx context.Context) error {
 // Handle builds every variant that a push asks for. An error means that nothing was judged and the event is to be offered again:
 // what did succeed is known by then and not done twice.
 func (b *Builder) Handle(ctx context.Context, e schemas.ImagePushed) error {
+	if err := b.gather(ctx, e.At); err != nil {
+		return err
+	}
 	t, err := b.topology(ctx)
 	if errors.Is(err, bus.ErrNotFound) {
 		return nil
@@ -65,15 +70,25 @@ func (b *Builder) Handle(ctx context.Context, e schemas.ImagePushed) error {
 	var g errgroup.Group
 	g.SetLimit(parallel)
 	for _, a := range Watchers(t, e) {
-		push, err := b.newest(ctx, a, e)
+		bases, err := resolve(ctx, a, e)
 		if err != nil {
 			return errors.Join(err, g.Wait())
 		}
 		for _, v := range a.Variants {
-			g.Go(func() error { return b.variant(ctx, Job{App: a, Variant: v, Push: push}) })
+			g.Go(func() error { return b.variant(ctx, Job{App: a, Variant: v, Bases: bases, Push: e}) })
 		}
 	}
 	return g.Wait()
+}
+
+// gather waits until pushes that belong together have all arrived: an image is often pushed under several tags at once.
+func (b *Builder) gather(ctx context.Context, pushed time.Time) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(min(b.Gather, time.Until(pushed.Add(b.Gather)))):
+		return nil
+	}
 }
 
 // topology returns the topology as it is now: an event may have overtaken the change it belongs to on its way here.
@@ -99,21 +114,25 @@ func (b *Builder) topology(ctx context.Context) (schemas.Topology, error) {
 	}
 }
 
-// newest puts into the event what the registry holds under the tag by now, so that an old event that comes again does not bring back an old image.
-// When the tag is gone, what was pushed is built.
-func (b *Builder) newest(ctx context.Context, a schemas.App, e schemas.ImagePushed) (schemas.ImagePushed, error) {
+// resolve asks the registries what every image that the app watches is now. A build is of these and not of what the event tells,
+// so that events in any order, and old ones that come again, lead to the same build.
+func resolve(ctx context.Context, a schemas.App, e schemas.ImagePushed) ([]Base, error) {
+	var bases []Base
 	for _, w := range a.Source.Watch {
-		if !watches(w, e) {
-			continue
+		for _, tag := range w.Tags {
+			digest, _, err := oci.Resolve(ctx, w.Registry, w.Repository, tag)
+			if errors.Is(err, oci.ErrNotFound) {
+				// What was pushed is built although its tag is gone; other tags that are gone are not pinned.
+				if !watches(w, e) || e.Tag != tag {
+					continue
+				}
+				digest, err = e.Digest, nil
+			}
+			if err != nil {
+				return nil, err
+			}
+			bases = append(bases, Base{Registry: w.Registry, Repository: w.Repository, Tag: tag, Digest: digest})
 		}
-		digest, _, err := oci.Resolve(ctx, w.Registry, e.Repository, e.Tag)
-		if err != nil && !errors.Is(err, oci.ErrNotFound) {
-			return e, err
-		}
-		if err == nil {
-			e.Digest = digest
-		}
-		e.Registry = w.Registry
 	}
-	return e, nil
+	return bases, nil
 }

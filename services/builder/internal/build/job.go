@@ -17,8 +17,25 @@ import (
 type Job struct {
 	App     schemas.App
 	Variant schemas.Variant
-	// Push is the event that asked; its digest is what the registry says now.
+	// Bases are the images the app watches as they are now, in the order of the topology.
+	Bases []Base
+	// Push is the event that asked.
 	Push schemas.ImagePushed
+}
+
+// Base is an image that an app is built from.
+type Base struct{ Registry, Repository, Tag, Digest string }
+
+// Reference is the image as a Dockerfile names it.
+func (b Base) Reference() string { return host(b.Registry) + "/" + b.Repository + ":" + b.Tag }
+
+// Pins are the references of the bases with the references that name their digests.
+func (j Job) Pins() map[string]string {
+	pins := map[string]string{}
+	for _, b := range j.Bases {
+		pins[b.Reference()] = b.Reference() + "@" + b.Digest
+	}
+	return pins
 }
 
 // Watchers returns the apps that watch what was pushed. What Leeward pushes itself, to an app's home or to a region, starts nothing.
@@ -73,7 +90,7 @@ func Args(a schemas.App, v schemas.Variant) map[string]string {
 // ID is the identity of the build: everything that decides its result. content stands for the context and the Dockerfile.
 func (j Job) ID(content string) string {
 	data, err := json.Marshal([]any{
-		j.Push.Repository, j.Push.Tag, j.Push.Digest, content,
+		j.Pins(), content,
 		j.App.Name, j.App.Images, j.App.Source.Dockerfile, j.Variant.Name, j.Variant.Target, Args(j.App, j.Variant),
 	})
 	if err != nil {

@@ -52,18 +52,19 @@ func TestIDChangesWithEverythingThatDecidesTheResult(t *testing.T) {
 		j := build.Job{
 			App:     schemas.App{Name: "shop", Source: schemas.Source{Args: map[string]string{"A": "1", "B": "1"}}},
 			Variant: schemas.Variant{Name: "slim", Target: "slim", Args: map[string]string{"B": "2"}},
+			Bases:   []build.Base{{Registry: "http://hub", Repository: "base/node", Tag: "20", Digest: "sha256:1"}},
 			Push:    schemas.ImagePushed{Repository: "base/node", Tag: "20", Digest: "sha256:1", Delivery: "1"},
 		}
 		change(&j)
 		return j
 	}
 	seen := map[string]string{job(func(*build.Job) {}).ID("content"): "nothing"}
-	same := job(func(j *build.Job) { j.Push.Delivery = "2"; j.App.Source.Args = map[string]string{"B": "9", "A": "1"} })
+	same := job(func(j *build.Job) { j.Push.Delivery, j.Push.Digest = "2", "sha256:0"; j.App.Source.Args = map[string]string{"B": "9", "A": "1"} })
 	if _, ok := seen[same.ID("content")]; !ok {
 		t.Error("another delivery or an argument that the variant overrides: the id changed, want the same")
 	}
 	for name, change := range map[string]func(*build.Job){
-		"digest":       func(j *build.Job) { j.Push.Digest = "sha256:2" },
+		"digest":       func(j *build.Job) { j.Bases[0].Digest = "sha256:2" },
 		"app":          func(j *build.Job) { j.App.Name = "blog" },
 		"variant":      func(j *build.Job) { j.Variant.Name = "single" },
 		"target":       func(j *build.Job) { j.Variant.Target = "single" },

@@ -127,10 +127,9 @@ func (b *Builder) push(ctx context.Context, j Job, src *source.Context, outcome 
 		return err
 	}
 	image := home.Name() + ":" + Tag(j.Variant.Name, outcome.Build)
-	pushed := host(j.Push.Registry) + "/" + j.Push.Repository + ":" + j.Push.Tag
 	digest, record, err := b.Engine.Build(ctx, buildkit.Request{
 		Context: src, Target: j.Variant.Target, Args: Args(j.App, j.Variant),
-		Pins: map[string]string{pushed: pushed + "@" + j.Push.Digest}, Image: image, Plain: oci.Plain(j.App.Images.Registry),
+		Pins: j.Pins(), Image: image, Plain: oci.Plain(j.App.Images.Registry),
 	})
 	outcome.Stages = record.Stages()
 	if err != nil {
@@ -148,7 +147,11 @@ func (b *Builder) push(ctx context.Context, j Job, src *source.Context, outcome 
 }
 
 func (b *Builder) reachable(ctx context.Context, j Job) error {
-	return errors.Join(oci.Ping(ctx, j.Push.Registry), oci.Ping(ctx, j.App.Images.Registry))
+	problem := oci.Ping(ctx, j.App.Images.Registry)
+	for _, b := range j.Bases {
+		problem = errors.Join(problem, oci.Ping(ctx, b.Registry))
+	}
+	return problem
 }
 
 // conclude is the state after a build: a failed one leaves the image that the regions are to hold as it was.
