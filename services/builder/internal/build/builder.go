@@ -42,7 +42,7 @@ type Metrics struct {
 // NewMetrics makes the metrics and registers them.
 func NewMetrics(r *prometheus.Registry) Metrics {
 	m := Metrics{
-		Builds: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "leeward_builder_builds_total", Help: "Builds that ended, by outcome: succeeded or failed."}, []string{"app", "variant", "outcome"}),
+		Builds:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "leeward_builder_builds_total", Help: "Builds that ended, by outcome: succeeded or failed."}, []string{"app", "variant", "outcome"}),
 		Running: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leeward_builder_builds_running", Help: "Builds under way."}, []string{"app", "variant"}),
 		Seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "leeward_builder_build_seconds", Help: "How long builds took, the push included.",
 			Buckets: prometheus.ExponentialBuckets(0.25, 2, 12)}, []string{"app", "variant", "outcome"}),

@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,8 @@ type Metrics struct {
 	eligible *prometheus.GaugeVec
 	costs    *prometheus.GaugeVec
 	bounds   *prometheus.GaugeVec
+
+	mu sync.Mutex
 	// topology is what each app's candidates that are shown belong to.
 	topology map[string]string
 }
@@ -43,6 +46,8 @@ func NewMetrics(registry *prometheus.Registry) *Metrics {
 func (m *Metrics) ranked(r schemas.Ranking, took time.Duration) {
 	m.seconds.Observe(took.Seconds())
 	m.lastGood.WithLabelValues(r.App).Set(float64(r.At.UnixMilli()) / 1000)
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.topology[r.App] != r.Topology {
 		m.clear(r.App)
 		m.topology[r.App] = r.Topology
@@ -71,12 +76,14 @@ func (m *Metrics) lost(err error) error {
 }
 
 func (m *Metrics) forget(app string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.lastGood.DeleteLabelValues(app)
 	delete(m.topology, app)
 	m.clear(app)
 }
 
-// clear removes what is known of an app's candidates: those of another topology may be gone.
+// clear removes what is known of an app's candidates: those of another topology may be gone. The lock is held.
 func (m *Metrics) clear(app string) {
 	for _, gauge := range []*prometheus.GaugeVec{m.eligible, m.costs, m.bounds} {
 		gauge.DeletePartialMatch(prometheus.Labels{"app": app})
