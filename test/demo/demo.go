@@ -27,8 +27,10 @@ type Options struct {
 	Topology string
 	// World and Leeward are the state folders of the two.
 	World, Leeward string
-	Chaos          bool
-	Progress       io.Writer
+	// Deploy is the folder deploy/ of the checkout.
+	Deploy   string
+	Chaos    bool
+	Progress io.Writer
 }
 
 // demo is one run.
@@ -79,6 +81,7 @@ func (d *demo) run(ctx context.Context) error {
 		{"primary lost, found by Prometheus", func(ctx context.Context) error { return d.failover(ctx, viaPrometheus) }},
 		{"moved back by request", d.failback},
 		{"the alert is over", d.resolved},
+		{"rules, dashboards and reference name what is scraped", d.scraped},
 		{"every acknowledged sample and event is in ClickHouse", d.complete},
 	} {
 		began := time.Now()
