@@ -39,7 +39,7 @@ down: ## stop everything: no process, mount, namespace or container stays
 	@[ ! -x bin/leeward ] || bin/leeward down --state $(STATE)/leeward
 	@[ ! -x bin/world ] || bin/world down
 
-demo: up ## the main job unattended: push, build, replicate, measure, rank, two failovers
+demo: up ## the main job unattended: push, build, replicate, measure, rank, three failovers
 	@bin/demo --state $(STATE)
 
 demo-chaos: up ## the demo, with every service, NATS and ClickHouse killed once on the way

@@ -57,6 +57,9 @@ func (c *cells) Follow(wanted []target.Cell) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for t := range targets {
+		c.samples.WithLabelValues(append(t.values(), schemas.OK.String())...)
+	}
 	for old := range c.targets {
 		if !targets[old] {
 			gone := prometheus.Labels{"app": old.app, "region": old.region, "variant": old.variant, "kind": old.kind}
