@@ -8,7 +8,9 @@ BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 SERVICES := $(notdir $(wildcard services/*))
 MODULES   = $(shell go list -m -f '{{.Dir}}')
 STATE    := $(CURDIR)/.state
-UP       := LEEWARD_STATE=$(STATE)/leeward SHOP_DATABASE_URL="$$(cat $(STATE)/world/secrets/probe-url 2>/dev/null)" \
+PROBE_URL = "$$(cat $(STATE)/world/secrets/probe-url-$(1) 2>/dev/null)"
+UP        = LEEWARD_STATE=$(STATE)/leeward SHOP_PRIMARY_DATABASE_URL=$(call PROBE_URL,frankfurt) \
+            $(foreach r,frankfurt london dallas tokyo,SHOP_$(shell echo $(r) | tr a-z A-Z)_DATABASE_URL=$(call PROBE_URL,$(r))) \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
 .PHONY: help install build up down demo demo-chaos test test-long check lint generate tidy tools clean

@@ -67,6 +67,7 @@ func entries() []golden {
 		entry(schemas.TopologyBucket, ".region", schemas.TopologyPart{Topology: hash, Region: &t.Regions[0]}),
 		entry(schemas.TopologyBucket, ".vantage", schemas.TopologyPart{Topology: hash, Vantage: &t.Vantages[0]}),
 		entry(schemas.TopologyBucket, ".app", schemas.TopologyPart{Topology: hash, App: &t.Apps[0]}),
+		entry(schemas.TopologyBucket, ".app_replicated", schemas.TopologyPart{Topology: hash, App: replicated(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
 			Hash: hash, Version: 1, Regions: []string{"frankfurt", "london"}, Vantages: []string{"london"}, Apps: []string{"shop"}, Actor: "api", At: at(0)}}),
 		entry(schemas.BuildBucket, "", schemas.BuildState{App: "shop", Variant: "slim", Last: build(), Delivery: "push:distribution:32cf1666", Announced: true, Wanted: build()}),
@@ -138,6 +139,12 @@ func plan() schemas.Plan {
 		Times:      schemas.PlanTimes{AlertAt: at(0), FirstDownAt: at(1), QuorumAt: at(2), PlannedAt: at(3), ShiftedAt: at(4), VerifiedAt: at(5), EndedAt: at(6)},
 		At:         at(3),
 	}
+}
+
+// replicated is an app as it was before there were databases in every region, with one.
+func replicated(a schemas.App) *schemas.App {
+	a.PrimaryDatabase, a.Gates.RPO = "env:SHOP_PRIMARY_DATABASE_URL", schemas.Duration(2*time.Second)
+	return &a
 }
 
 func topology() schemas.Topology {
