@@ -9,7 +9,7 @@ SERVICES := $(notdir $(wildcard services/*))
 MODULES   = $(shell go list -m -f '{{.Dir}}')
 STATE    := $(CURDIR)/.state
 PROBE_URL = "$$(cat $(STATE)/world/secrets/probe-url-$(1) 2>/dev/null)"
-UP        = LEEWARD_STATE=$(STATE)/leeward SHOP_PRIMARY_DATABASE_URL=$(call PROBE_URL,frankfurt) \
+UP        = LEEWARD_STATE=$(STATE)/leeward \
             $(foreach r,frankfurt london dallas tokyo,SHOP_$(shell echo $(r) | tr a-z A-Z)_DATABASE_URL=$(call PROBE_URL,$(r))) \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 

@@ -43,6 +43,8 @@ func Replicated(app schemas.App, region string, verdicts []schemas.Verdict, now 
 	case replayed.SeenAt.IsZero():
 		g.EvidenceAt = silent.SeenAt
 		g.Evidence = fmt.Sprintf("the region's database has not answered for %s", now.Sub(silent.SeenAt).Round(time.Second))
+	case app.PrimaryDatabase != "" && app.Database(region) == app.PrimaryDatabase:
+		g.Result, g.Evidence = schemas.Pass, "the region's database is the primary"
 	case acknowledged.Token == 0:
 		g.Evidence = "no vantage knows a write that the primary acknowledged"
 	case replayed.Token == 0:

@@ -42,6 +42,17 @@ func TestReplicaMustBeCloseBehindTheLastAcknowledgedWrite(t *testing.T) {
 	steps.Replication.Acknowledged.At, steps.Replication.Acknowledged.Token = primary(41), 9000 // written later, by a clock set back nine seconds
 	empty := knows("madrid", 50, 0, s, s)
 	empty.Replication.Replayed.SeenAt = now
+	home := knows("madrid", 50, 49, s, s)
+	home.Region = "frankfurt"
+	app.PrimaryDatabase = "env:FRANKFURT"
+	app.Endpoints = []schemas.Endpoint{{Region: "london", Database: "env:LONDON"}, {Region: "frankfurt", Database: "env:FRANKFURT"}}
+	if g := gate.Replicated(app, "frankfurt", []schemas.Verdict{home}, now); g.Result != schemas.Pass || g.Evidence != "the region's database is the primary" {
+		t.Errorf("the primary itself: %s (%s)", g.Result, g.Evidence)
+	}
+	home.Replication.Replayed.SeenAt = now.Add(-9 * s)
+	if g := gate.Replicated(app, "frankfurt", []schemas.Verdict{home}, now); g.Result != schemas.Unknown {
+		t.Errorf("the primary itself, silent: %s (%s)", g.Result, g.Evidence)
+	}
 	for name, c := range map[string]struct {
 		verdicts []schemas.Verdict
 		want     schemas.Gate

@@ -77,7 +77,7 @@ func Primary(ctx context.Context, at site.Site, folder string) (supervise.Proces
 	if err := os.Remove(filepath.Join(data, "postmaster.pid")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return supervise.Process{}, err
 	}
-	return server(at, folder, bin), nil
+	return server(at, folder, bin, syscall.SIGINT), nil // PostgreSQL's fast shutdown
 }
 
 // Replica makes a copy of the primary, whose server runs in the folder from, and returns the process of the server that
@@ -114,10 +114,10 @@ func Replica(ctx context.Context, at site.Site, folder string, primary site.Site
 	); err != nil {
 		return supervise.Process{}, err
 	}
-	return server(at, folder, bin), nil
+	return server(at, folder, bin, syscall.SIGQUIT), nil // at once: it has nothing to put in order
 }
 
-func server(at site.Site, folder, bin string) supervise.Process {
+func server(at site.Site, folder, bin string, stop syscall.Signal) supervise.Process {
 	argv := confine.Confined(username, folder, home, filepath.Join(bin, "postgres"), "-D", home+"/data",
 		"-c", "listen_addresses="+at.Addr().String(), "-c", "unix_socket_directories="+home)
 	for _, setting := range settings {
@@ -126,7 +126,7 @@ func server(at site.Site, folder, bin string) supervise.Process {
 	return supervise.Process{
 		Name: "postgres-" + at.Name,
 		Argv: netns.Command(at.Namespace, argv...).Args,
-		Stop: syscall.SIGINT, // PostgreSQL's fast shutdown
+		Stop: stop,
 		Ready: func(ctx context.Context) error {
 			conn, err := connect(ctx, folder, "postgres")
 			if err != nil {
