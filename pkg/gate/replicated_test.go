@@ -63,7 +63,7 @@ func TestReplicaMustBeCloseBehindTheLastAcknowledgedWrite(t *testing.T) {
 		"further":                  {[]schemas.Verdict{knows("madrid", 50, 47.99, s, s)}, schemas.Gate{Result: schemas.Fail, Evidence: behind("2.01"), EvidenceAt: now.Add(-s)}},
 		"another app":              {[]schemas.Verdict{knows("madrid", 50, 50, s, s), another}, schemas.Gate{Result: schemas.Pass, Evidence: behind("0.00"), EvidenceAt: now.Add(-s)}},
 		"a write told elsewhere":   {[]schemas.Verdict{knows("madrid", 50, 50, s, s), elsewhere}, schemas.Gate{Result: schemas.Fail, Evidence: behind("10.00"), EvidenceAt: now.Add(-s)}},
-		"cut off from the primary": {[]schemas.Verdict{knows("tokyo", 40, 44, 10*s, 0), knows("madrid", 50, 44, s, s)}, schemas.Gate{Result: schemas.Fail, Evidence: behind("6.00"), EvidenceAt: now}},
+		"cut off from the primary": {[]schemas.Verdict{knows("madrid", 50, 44, s, s), knows("tokyo", 40, 44, 10*s, 0)}, schemas.Gate{Result: schemas.Fail, Evidence: behind("6.00"), EvidenceAt: now}},
 		"cut off from the replica": {[]schemas.Verdict{knows("tokyo", 50, 30, s, 10*s), knows("madrid", 49, 50, s, s)}, schemas.Gate{Result: schemas.Pass, Evidence: behind("0.00"), EvidenceAt: now.Add(-s)}},
 		"primary gone": {[]schemas.Verdict{knows("madrid", 50, 49.5, 60*s, s), knows("tokyo", 49, 49.5, 61*s, s)},
 			schemas.Gate{Result: schemas.Pass, Evidence: behind("0.50") + "; the primary has acknowledged none for 1m0s", EvidenceAt: now.Add(-s)}},
