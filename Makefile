@@ -2,14 +2,16 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  := -s -w -X github.com/leeward-failover/leeward/pkg/daemon.Version=$(VERSION)
-BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
-SERVICES := $(notdir $(wildcard services/*))
-MODULES   = $(shell go list -m -f '{{.Dir}}')
-STATE    := $(CURDIR)/.state
-REGIONS  := frankfurt london dallas tokyo
-UP       := LEEWARD_STATE=$(STATE)/leeward SHOP_DATABASE_URL="$$(cat $(STATE)/world/secrets/probe-url 2>/dev/null)" \
+VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS   := -s -w -X github.com/leeward-failover/leeward/pkg/daemon.Version=$(VERSION)
+BUILD     := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+SERVICES  := $(notdir $(wildcard services/*))
+MODULES    = $(shell go list -m -f '{{.Dir}}')
+STATE     := $(CURDIR)/.state
+REGIONS   := frankfurt london dallas tokyo
+PROBE_URL = "$$(cat $(STATE)/world/secrets/probe-url-$(1) 2>/dev/null)"
+UP        = LEEWARD_STATE=$(STATE)/leeward \
+            $(foreach r,$(REGIONS),SHOP_$(shell echo $(r) | tr a-z A-Z)_DATABASE_URL=$(call PROBE_URL,$(r))) \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
 .PHONY: help install build up down demo demo-chaos test test-long check lint generate tidy tools clean

@@ -71,6 +71,10 @@ type App struct {
 	Images Images `json:"images" yaml:"images"`
 	// Variants are the ways to build the app, one or more.
 	Variants []Variant `json:"variants" yaml:"variants"`
+	// PrimaryDatabase is a reference (env: or file:) to the PostgreSQL URL that all regions of the app write to, read by the probers. Leave it out for an app
+	// whose regions write to the database they read. The probers' role needs a table there:
+	// leeward_heartbeat (vantage text PRIMARY KEY, at timestamptz NOT NULL, token bigint NOT NULL), with SELECT, INSERT and UPDATE.
+	PrimaryDatabase string `json:"primary_database,omitempty" yaml:"primary_database,omitempty"`
 	// Endpoints are where the app can be reached.
 	Endpoints []Endpoint `json:"endpoints" yaml:"endpoints"`
 	// Probe is how often the app is measured.
@@ -139,7 +143,7 @@ type Endpoint struct {
 	TCP string `json:"tcp,omitempty" yaml:"tcp,omitempty"`
 	// HTTP is a URL to get; a status from 200 to 399 is success.
 	HTTP string `json:"http,omitempty" yaml:"http,omitempty"`
-	// Database is a reference (env: or file:) to a PostgreSQL URL, as the region's app reaches its database.
+	// Database is a reference (env: or file:) to the PostgreSQL URL of the region's own database, where its app reads; all endpoints of a region share it.
 	Database string `json:"database,omitempty" yaml:"database,omitempty"`
 }
 
@@ -163,7 +167,7 @@ type Objective struct {
 	Quantile float64 `json:"quantile" yaml:"quantile"`
 	// Window is how far back samples count.
 	Window Duration `json:"window" yaml:"window"`
-	// WritesPerRequest is how many database writes a request costs; their quantile is added that many times.
+	// WritesPerRequest is how many database writes a request costs; the quantile of a write from the candidate's own region to the primary database is added that many times.
 	WritesPerRequest float64 `json:"writes_per_request" yaml:"writes_per_request"`
 }
 
@@ -179,6 +183,9 @@ type Gates struct {
 	MinSamples int `json:"min_samples,omitempty" yaml:"min_samples,omitempty"`
 	// MaxAge is how old the newest sample may be.
 	MaxAge Duration `json:"max_age,omitempty" yaml:"max_age,omitempty"`
+	// RPO (recovery point objective) is how far a candidate's database may be behind the last write that the primary database acknowledged; at least two probe intervals,
+	// since heartbeats are written once in each.
+	RPO Duration `json:"rpo,omitempty" yaml:"rpo,omitempty"`
 }
 
 // Failover is when and how traffic is moved.
@@ -329,6 +336,16 @@ func (a App) Regions() []string {
 		}
 	}
 	return names
+}
+
+// Database is the reference to a region's own database, empty when none is named.
+func (a App) Database(region string) string {
+	for _, e := range a.Endpoints {
+		if e.Region == region && e.Database != "" {
+			return e.Database
+		}
+	}
+	return ""
 }
 
 // Candidates lists every region of the topology with every variant of the app, running or not.

@@ -67,6 +67,7 @@ func entries() []golden {
 		entry(schemas.TopologyBucket, ".region", schemas.TopologyPart{Topology: hash, Region: &t.Regions[0]}),
 		entry(schemas.TopologyBucket, ".vantage", schemas.TopologyPart{Topology: hash, Vantage: &t.Vantages[0]}),
 		entry(schemas.TopologyBucket, ".app", schemas.TopologyPart{Topology: hash, App: &t.Apps[0]}),
+		entry(schemas.TopologyBucket, ".app_replicated", schemas.TopologyPart{Topology: hash, App: replicated(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
 			Hash: hash, Version: 1, Regions: []string{"frankfurt", "london"}, Vantages: []string{"london"}, Apps: []string{"shop"}, Actor: "api", At: at(0)}}),
 		entry(schemas.BuildBucket, "", schemas.BuildState{App: "shop", Variant: "slim", Last: build(), Delivery: "push:distribution:32cf1666", Announced: true, Wanted: build()}),
@@ -75,6 +76,9 @@ func entries() []golden {
 		entry(schemas.VerdictBucket, "", schemas.Verdict{
 			Vantage: "london", App: "shop", Region: "frankfurt", Health: schemas.Degraded, Since: at(0), At: at(1), Round: 812, Incident: "i1", FailedRounds: 2,
 			Variants: []schemas.VariantHealth{{Variant: "slim", OK: true, LatencyUS: 18_400, Error: "none"}}, LatencyUS: 18_400, Reason: "single does not answer", Topology: hash}),
+		entry(schemas.VerdictBucket, ".replicated", schemas.Verdict{
+			Vantage: "london", App: "shop", Region: "dallas", Health: schemas.Up, Since: at(0), At: at(5), Round: 812, Variants: []schemas.VariantHealth{{Variant: "slim", OK: true, LatencyUS: 18_400}},
+			Replication: &schemas.Replication{Acknowledged: schemas.Heartbeat{At: at(4), Token: 731, SeenAt: at(5)}, Replayed: schemas.Heartbeat{At: at(3), Token: 729, SeenAt: at(5)}}, Topology: hash}),
 		entry(schemas.VantageBucket, "", schemas.Presence{
 			Vantage: "london", Region: "london", Boot: 1_795_305_431_000_000, Sighted: true, AnchorsReachable: 2, Anchors: 3, Round: 812, At: at(0), Topology: hash}),
 		entry(schemas.RankingBucket, "", ranking()),
@@ -138,6 +142,12 @@ func plan() schemas.Plan {
 		Times:      schemas.PlanTimes{AlertAt: at(0), FirstDownAt: at(1), QuorumAt: at(2), PlannedAt: at(3), ShiftedAt: at(4), VerifiedAt: at(5), EndedAt: at(6)},
 		At:         at(3),
 	}
+}
+
+// replicated is an app as it was before there were databases in every region, with one.
+func replicated(a schemas.App) *schemas.App {
+	a.PrimaryDatabase, a.Gates.RPO = "env:SHOP_PRIMARY_DATABASE_URL", schemas.Duration(2*time.Second)
+	return &a
 }
 
 func topology() schemas.Topology {

@@ -37,7 +37,9 @@ type Verdict struct {
 	// LatencyUS is the round's latency of the objective's kind, for the variant that answered fastest; 0 when none did.
 	LatencyUS uint32 `json:"latency_us"`
 	Reason    string `json:"reason,omitempty"`
-	Topology  string `json:"topology"`
+	// Replication is how far the region's database follows the primary; absent for an app without a primary database.
+	Replication *Replication `json:"replication,omitempty"`
+	Topology    string       `json:"topology"`
 }
 
 // VariantHealth is whether one variant of the app answered the vantage's latest round, all its deciding probes counted.

@@ -39,7 +39,7 @@ func TestEveryProblemIsReportedWithItsPlace(t *testing.T) {
 	}{
 		"broken YAML":      {"regions:\n", "regions: [\n", []string{"not YAML"}},
 		"unknown field":    {"    team: storefront\n", "    taem: storefront\n", []string{`unknown field "taem" in apps[0] (did you mean "team"?)`}},
-		"literal secret":   {`database: "env:SHOP_DATABASE_URL"}` + "\n      - {region: frankfurt, variant: slim", `database: "postgres://u:hunter2@db/shop"}` + "\n      - {region: frankfurt, variant: slim", []string{"apps[0].endpoints[0].database: holds a literal secret, not a reference"}},
+		"literal secret":   {` database: "env:SHOP_FRANKFURT_DATABASE_URL"`, ` database: "postgres://u:hunter2@db/shop"`, []string{"apps[0].endpoints[0].database: holds a literal secret, not a reference"}},
 		"bad duration":     {"interval: 1s", "interval: soon", []string{`"soon" is not a duration`}},
 		"wrong shape":      {"    mode: auto\n", "    mode: [auto]\n", []string{"apps[0].mode is a list, not a single value"}},
 		"no such region":   {"start: {region: frankfurt", "start: {region: paris", []string{"paris/slim has no endpoint"}},
@@ -50,6 +50,11 @@ func TestEveryProblemIsReportedWithItsPlace(t *testing.T) {
 		"empty value":      {"    mode: auto\n", "    mode:\n", []string{"apps[0].mode has no value"}},
 		"URL with secret":  {"registry: http://10.88.1.1:5000", "registry: http://me:pw@10.88.1.1:5000", []string{"regions[0].registry: holds a secret"}},
 		"missing server":   {"            - {region: tokyo, variant: slim, server: tokyo-slim}\n", "", []string{"no server stands for tokyo/slim"}},
+		"literal primary":  {`primary_database: "env:SHOP_FRANKFURT_DATABASE_URL"`, `primary_database: "postgres://u:hunter2@db/shop"`, []string{"apps[0].primary_database: holds a literal secret, not a reference"}},
+		"RPO of nothing":   {`    primary_database: "env:SHOP_FRANKFURT_DATABASE_URL"` + "\n", "", []string{"apps[0].gates.rpo: there is no primary database to be behind (name the app's primary_database"}},
+		"RPO too short":    {"rpo: 2s", "rpo: 1999ms", []string{"apps[0].gates.rpo: 1.999s is shorter than two probe intervals, 2s"}},
+		"RPO below zero":   {"rpo: 2s", "rpo: -1s", []string{"apps[0].gates.rpo: -1s is shorter"}},
+		"two databases":    {`"env:SHOP_LONDON_DATABASE_URL"`, `"env:OTHER"`, []string{"is not the database that another endpoint of london names"}},
 		"socket injection": {"server: tokyo-slim}", "server: \"tokyo; shutdown\"}", []string{"is not a server name"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,6 +78,20 @@ func TestEveryProblemIsReportedWithItsPlace(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRPONeedsADatabaseInEveryRegion takes a region's database out of all its endpoints: out of one alone says nothing.
+func TestRPONeedsADatabaseInEveryRegion(t *testing.T) {
+	without := func(n int) error {
+		_, err := config.Parse("leeward.yaml", []byte(strings.Replace(example(t), `, database: "env:SHOP_TOKYO_DATABASE_URL"`, "", n)))
+		return err
+	}
+	if err := without(1); err != nil {
+		t.Errorf("one endpoint without: %v", err)
+	}
+	if err := without(-1); err == nil || !strings.Contains(err.Error(), "database: is missing: no endpoint of tokyo names the region's database") {
+		t.Errorf("no endpoint of a region with: %v", err)
 	}
 }
 

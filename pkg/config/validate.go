@@ -128,6 +128,7 @@ func (v validator) app(path string, a schemas.App, t schemas.Topology) {
 		v.failf(path+".variants", "", "an app has at least one variant")
 	}
 	v.endpoints(path, a, t)
+	v.databases(path, a)
 	if _, ok := a.Endpoint(a.Start); !ok {
 		v.failf(path+".start", "name a region and variant that has an endpoint", "%s has no endpoint", a.Start)
 	}
@@ -193,6 +194,32 @@ func (v validator) endpoints(path string, a schemas.App, t schemas.Topology) {
 		if e.Database != "" {
 			v.reference(p+".database", e.Database)
 		}
+	}
+}
+
+// databases checks that the lag behind the primary can be measured wherever it is limited.
+func (v validator) databases(path string, a schemas.App) {
+	if a.PrimaryDatabase != "" {
+		v.reference(path+".primary_database", a.PrimaryDatabase)
+	}
+	rpo := a.Gates.RPO
+	for i, e := range a.Endpoints {
+		p := at(path+".endpoints", i) + ".database"
+		switch region := a.Database(e.Region); {
+		case region == "" && rpo != 0:
+			v.failf(p, "as env:NAME or file:/path; its lag is what gates.rpo limits", "is missing: no endpoint of %s names the region's database", e.Region)
+		case e.Database != "" && e.Database != region:
+			v.failf(p, "the endpoints of a region share one database", "is not the database that another endpoint of %s names", e.Region)
+		}
+	}
+	if rpo == 0 {
+		return
+	}
+	if a.PrimaryDatabase == "" {
+		v.failf(path+".gates.rpo", "name the app's primary_database, or leave rpo out", "there is no primary database to be behind")
+	}
+	if least := 2 * a.Probe.Interval; rpo < least {
+		v.failf(path+".gates.rpo", "the lag is measured by heartbeats, one each probe.interval", "%s is shorter than two probe intervals, %s", rpo, least)
 	}
 }
 

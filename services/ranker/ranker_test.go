@@ -63,7 +63,7 @@ func TestSamplesInClickHouseBecomeARanking(t *testing.T) {
 	}
 	for i, c := range order.Candidates {
 		region := topology.Regions[i/2]
-		if c.Region != region.Name || c.Rank != i/2*2+1 || c.LowMS > c.CostMS || c.HighMS < c.CostMS || len(c.Gates) != 8 {
+		if c.Region != region.Name || c.Rank != i/2*2+1 || c.LowMS > c.CostMS || c.HighMS < c.CostMS || len(c.Gates) != 9 {
 			t.Errorf("place %d: %+v", i, c)
 		}
 	}
@@ -240,7 +240,8 @@ func see(ctx context.Context, t *testing.T, server *bustest.Server, topology sch
 		put(bus.Put(ctx, b, schemas.VantageBucket, schemas.Presence{Vantage: v.Name, Region: v.Region, Sighted: true, At: now}, bus.Condition{}))
 		for _, r := range topology.Regions {
 			put(bus.Put(ctx, b, schemas.VerdictBucket, schemas.Verdict{Vantage: v.Name, App: "shop", Region: r.Name, Health: schemas.Up, Since: now, At: now,
-				Variants: []schemas.VariantHealth{{Variant: "single", OK: true}, {Variant: "slim", OK: true}}}, bus.Condition{}))
+				Variants:    []schemas.VariantHealth{{Variant: "single", OK: true}, {Variant: "slim", OK: true}},
+				Replication: &schemas.Replication{Acknowledged: schemas.Heartbeat{At: now, Token: 7, SeenAt: now}, Replayed: schemas.Heartbeat{At: now, Token: 7, SeenAt: now}}}, bus.Condition{}))
 		}
 	}
 	builder := server.Connect(schemas.Builder, "")
@@ -284,12 +285,16 @@ func fill(ctx context.Context, t *testing.T, db *clickhouse.DB, topology schemas
 			for i, r := range topology.Regions {
 				for _, k := range []string{"http", "icmp", "db_write"} {
 					for second := range 150 {
-						if r.Name != e.Region {
+						what, database := e.Variant, k == "db_write"
+						if r.Name != e.Region || database && e.Variant != "slim" {
 							continue
+						}
+						if database {
+							what = ""
 						}
 						// A little ahead, so that the window stays full for the length of the test.
 						due = append(due, now.Add(30*time.Second-time.Duration(second)*time.Second))
-						app, kind, vantage, region, variant = append(app, "shop"), append(kind, k), append(vantage, v.Name), append(region, e.Region), append(variant, e.Variant)
+						app, kind, vantage, region, variant = append(app, "shop"), append(kind, k), append(vantage, v.Name), append(region, e.Region), append(variant, what)
 						of, outcome, stream = append(of, v.Region), append(outcome, "ok"), append(stream, sequence)
 						latency = append(latency, uint32(20_000*(i+1)+random.IntN(1000)))
 					}

@@ -57,7 +57,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	d.chaos = &chaos{demo: d}
 	err := d.run(ctx)
 	d.report.OK = err == nil
-	d.report.goals()
+	d.report.goals(d.app.Probe.Interval.D())
 	return d.report, err
 }
 
@@ -80,6 +80,7 @@ func (d *demo) run(ctx context.Context) error {
 		{"containers run the new images", d.restarted},
 		{"candidates are ranked", d.ranked},
 		{"traffic is where the app starts", d.home},
+		{"a replica falls behind and catches up", d.lag},
 		{"primary lost, found by alert", func(ctx context.Context) error { return d.failover(ctx, viaWebhook) }},
 		{"moved back by request", d.failback},
 		{"primary lost, found by verdicts", func(ctx context.Context) error { return d.failover(ctx, viaVerdicts) }},

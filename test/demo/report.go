@@ -1,6 +1,8 @@
 package demo
 
 import (
+	"time"
+
 	"github.com/leeward-failover/leeward/schemas"
 )
 
@@ -14,6 +16,7 @@ type Report struct {
 	ReplicateSeconds float64    `json:"replicate_seconds"`
 	Samples          uint64     `json:"samples"`
 	Ranking          []Ranked   `json:"ranking"`
+	Lag              Lag        `json:"lag"`
 	Failovers        []Failover `json:"failovers"`
 	// Killed are the processes that were killed with signal 9 on the way.
 	Killed []string `json:"killed,omitempty"`
@@ -30,6 +33,18 @@ type Ranked struct {
 	HighMS   float64        `json:"high_ms"`
 	Eligible bool           `json:"eligible"`
 	Gates    []schemas.Gate `json:"gates"`
+}
+
+// Lag is what became of a region's gate while its replica stood still, in milliseconds.
+type Lag struct {
+	Region   string  `json:"region"`
+	RPOMS    float64 `json:"rpo_ms"`
+	PausedMS float64 `json:"paused_ms"`
+	// ClosedMS is from the pause until the ranking showed the gate closed, ReopenedMS from the resumption until it showed it open.
+	ClosedMS   float64 `json:"closed_ms"`
+	ReopenedMS float64 `json:"reopened_ms"`
+	// Evidence is the reason that the ranking gave.
+	Evidence string `json:"evidence"`
 }
 
 // Failover is one move with the parts of its delay, in milliseconds.
@@ -70,8 +85,14 @@ const (
 	goalKillByVerdictsMS = 6000
 )
 
-// goals names what fell short.
-func (r *Report) goals() {
+// goalRounds is how many rounds of the probers a gate may take to close once the lag has passed the limit.
+const goalRounds = 2
+
+// goals names what fell short; round is the probers'.
+func (r *Report) goals(round time.Duration) {
+	if r.Lag.ClosedMS > r.Lag.RPOMS+goalRounds*ms(round) {
+		r.GoalsMissed = append(r.GoalsMissed, "lag closed_ms")
+	}
 	for _, f := range r.Failovers {
 		if f.OverheadMS > goalOverheadMS {
 			r.GoalsMissed = append(r.GoalsMissed, "overhead_ms by "+f.Via)

@@ -105,6 +105,7 @@ func TestShopRunsInEveryRegion(t *testing.T) {
 			t.Errorf("the container was replaced by one from another registry: %s", got)
 		}
 	})
+	t.Run("databases follow the primary", func(t *testing.T) { databasesFollow(t, p) })
 	t.Run("cut region does not answer until it is healed", func(t *testing.T) {
 		p.run(t, "cut", "frankfurt")
 		client := http.Client{Timeout: 500 * time.Millisecond}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/leeward-failover/leeward/test/world"
 	"github.com/leeward-failover/leeward/test/world/baseimage"
+	"github.com/leeward-failover/leeward/test/world/postgres"
 	"github.com/leeward-failover/leeward/test/world/site"
 	"github.com/leeward-failover/leeward/test/world/wan"
 )
@@ -104,6 +106,33 @@ func killAppCommand() *cobra.Command {
 			}
 			return world.KillApp(args[0], args[1])
 		},
+	}
+}
+
+func pauseReplicaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "pause-replica REGION", Short: "Let the database of a region fall behind: it answers, and replays nothing of what it receives", Args: cobra.ExactArgs(1), RunE: tellReplica(postgres.Pause),
+	}
+}
+
+func resumeReplicaCommand() *cobra.Command {
+	return &cobra.Command{Use: "resume-replica REGION", Short: "Undo pause-replica", Args: cobra.ExactArgs(1), RunE: tellReplica(postgres.Resume)}
+}
+
+func tellReplica(tell func(ctx context.Context, folder string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		state, err := upState()
+		if err != nil {
+			return err
+		}
+		region, err := site.Region(args[0])
+		if err != nil {
+			return err
+		}
+		if region == site.Primary() {
+			return fmt.Errorf("the database of %s is the primary and follows nobody", region.Name)
+		}
+		return tell(cmd.Context(), state.Postgres(region.Name))
 	}
 }
 

@@ -22,6 +22,7 @@ func main() {
 		SilenceErrors: true,
 	}
 	root.AddCommand(upCommand(), downCommand(), statusCommand(), cutCommand(), healCommand(), rttCommand(), killAppCommand(), pushBaseCommand())
+	root.AddCommand(pauseReplicaCommand(), resumeReplicaCommand())
 	root.AddCommand(superviseCommand(), wanCommand(), runtimeCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "world:", err)

@@ -75,6 +75,7 @@ func (r Runtime) env(i image) []string {
 		"LEEWARD_VARIANT=" + i.variant,
 		"LEEWARD_IMAGE=" + i.digest,
 		"DATABASE_URL=" + r.DatabaseURL,
+		"DATABASE_READ_URL=" + r.DatabaseReadURL,
 	}
 }
 

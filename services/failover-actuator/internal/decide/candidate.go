@@ -48,6 +48,9 @@ func (f Facts) gates(i Incident, c schemas.RankedCandidate) []schemas.Gate {
 	gates := slices.Clone(c.Gates)
 	gates = renewed(gates, gate.Healthy(f.App, c.Candidate, f.Verdicts, f.Presences, f.Now))
 	gates = renewed(gates, gate.Image(f.App.Name, c.Candidate, f.Images))
+	if f.App.Gates.RPO > 0 {
+		gates = renewed(gates, gate.Replicated(f.App, c.Region, f.Verdicts, f.Now))
+	}
 	fail := func(name, evidence string) {
 		gates = append(gates, schemas.Gate{Name: name, Result: schemas.Fail, Evidence: evidence, EvidenceAt: f.Now})
 	}

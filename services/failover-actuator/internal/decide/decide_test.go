@@ -74,6 +74,20 @@ func withApp(f *decide.Facts, change func(*schemas.App)) {
 	f.Ranking.Topology = f.Topology.Hash()
 }
 
+// replicated gives the app a primary database, silent for half a minute, and every region one that lacks so much of it. The ranking says that all were close.
+func replicated(f *decide.Facts, lag map[string]time.Duration) {
+	withApp(f, func(a *schemas.App) { a.Gates.RPO = schemas.Duration(2 * time.Second) })
+	for n := range order(f) {
+		gateOf(f, n, "replication", schemas.Pass)
+	}
+	written := now.Add(-time.Hour) // by the primary's clock
+	for i := range f.Verdicts {
+		v := &f.Verdicts[i]
+		v.Replication = &schemas.Replication{Acknowledged: schemas.Heartbeat{At: written, Token: 9, SeenAt: now.Add(-30 * time.Second)},
+			Replayed: schemas.Heartbeat{At: written.Add(-lag[v.Region]), Token: 9, SeenAt: now}}
+	}
+}
+
 // order is the order for traffic in frankfurt.
 func order(f *decide.Facts) []schemas.RankedCandidate { return f.Ranking.Orders[0].Candidates }
 
@@ -173,6 +187,20 @@ func TestDecide(t *testing.T) {
 		"people may try again": {to("london", ""), func(f *decide.Facts) {
 			f.Plans = []schemas.Plan{past(schemas.PlanRolledBack, schemas.TriggerVerdicts, time.Minute, failedVerify)}
 		}, slim("london"), "", ""},
+		"first fell behind since it was ranked": {byVerdicts, func(f *decide.Facts) {
+			down(f, "frankfurt", 5)
+			replicated(f, map[string]time.Duration{"london": 5 * time.Second})
+		}, slim("dallas"), "", ""},
+		"all hold what the lost primary acknowledged": {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); replicated(f, nil) }, slim("london"), "", ""},
+		"nobody knows what the lost primary acknowledged": {byVerdicts, func(f *decide.Facts) {
+			down(f, "frankfurt", 5)
+			replicated(f, nil)
+			for _, v := range f.Verdicts {
+				v.Replication.Acknowledged = schemas.Heartbeat{}
+			}
+		}, schemas.Candidate{}, decide.NoCandidate, "london/slim fails replication (no vantage knows a write that the primary acknowledged)"},
+		"people are held by what would be lost": {to("london", ""), func(f *decide.Facts) { replicated(f, map[string]time.Duration{"london": 5 * time.Second}) }, schemas.Candidate{}, decide.NoCandidate,
+			"london/slim fails replication (5.00 s behind the last write the primary acknowledged, at most 2s allowed"},
 		"nobody passes": {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Images = nil }, schemas.Candidate{}, decide.NoCandidate, "no candidate passes every gate: london/slim fails image"},
 		"observed": {byVerdicts, func(f *decide.Facts) {
 			down(f, "frankfurt", 5)

@@ -16,6 +16,8 @@ import (
 type Result struct {
 	DNS, Connect, TLS, Write, FirstByte, Transfer time.Duration
 	Status                                        uint32
+	// Heartbeat is what a database answered with.
+	Heartbeat schemas.Heartbeat
 	// Ended is when the answer was complete, zero for now.
 	Ended time.Time
 	// Err is nil when the target answered as it should.
@@ -50,9 +52,18 @@ func (k *Kit) Close(ctx context.Context) {
 	k.postgres.Close(ctx)
 }
 
-// Measure measures a target that is due and returns the sample, with the error behind an outcome that is not ok.
+// Measurement is a sample with what does not travel with it.
+type Measurement struct {
+	Sample schemas.Sample
+	// Heartbeat is the newest one that a database holds, or the one it has just committed.
+	Heartbeat schemas.Heartbeat
+	// Err is what is behind an outcome that is not ok.
+	Err error
+}
+
+// Measure measures a target that is due.
 // The latency counts from the due time; the timeout from when the probe is sent, so that a late prober accuses nobody. The latency of a time-out is at least the timeout.
-func (k *Kit) Measure(ctx context.Context, t target.Target, due time.Time) (schemas.Sample, error) {
+func (k *Kit) Measure(ctx context.Context, t target.Target, due time.Time) Measurement {
 	sent := time.Now()
 	late := max(0, sent.Sub(due))
 	timed, cancel := context.WithTimeout(ctx, t.Timeout)
@@ -69,15 +80,15 @@ func (k *Kit) Measure(ctx context.Context, t target.Target, due time.Time) (sche
 	} else if r.Err != nil {
 		r.Err = fmt.Errorf("%s: %w", t.Kind, r.Err)
 	}
-	return schemas.Sample{
+	return Measurement{Heartbeat: r.Heartbeat, Err: r.Err, Sample: schemas.Sample{
 		App: t.App, Region: t.Region, Variant: t.Variant, Kind: t.Kind, Outcome: outcome,
-		DueUS: due.UnixMicro(), LatencyUS: micros(late + took), LateUS: micros(late),
-		DNSUS: micros(r.DNS), ConnectUS: micros(r.Connect), TLSUS: micros(r.TLS), WriteUS: micros(r.Write),
-		FirstByteUS: micros(r.FirstByte), TransferUS: micros(r.Transfer), Status: r.Status,
-	}, r.Err
+		DueUS: due.UnixMicro(), LatencyUS: Micros(late + took), LateUS: Micros(late),
+		DNSUS: Micros(r.DNS), ConnectUS: Micros(r.Connect), TLSUS: Micros(r.TLS), WriteUS: Micros(r.Write),
+		FirstByteUS: Micros(r.FirstByte), TransferUS: Micros(r.Transfer), Status: r.Status,
+	}}
 }
 
-// micros rounds up to whole microseconds, so that what took some time never took none.
-func micros(d time.Duration) uint32 {
+// Micros rounds up to whole microseconds, so that what took some time never took none.
+func Micros(d time.Duration) uint32 {
 	return uint32(min(max(0, (d+time.Microsecond-1)/time.Microsecond), math.MaxUint32))
 }

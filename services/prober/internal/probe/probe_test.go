@@ -31,7 +31,8 @@ func kit(t *testing.T) *probe.Kit {
 }
 
 func measure(k *probe.Kit, kind schemas.Kind, address string) (schemas.Sample, error) {
-	return k.Measure(context.Background(), target.Target{App: "shop", Region: "tokyo", Variant: "slim", Kind: kind, Address: address, Timeout: timeout}, time.Now())
+	m := k.Measure(context.Background(), target.Target{App: "shop", Region: "tokyo", Variant: "slim", Kind: kind, Address: address, Timeout: timeout}, time.Now())
+	return m.Sample, m.Err
 }
 
 // expect measures and checks the outcome.
@@ -194,11 +195,11 @@ func TestLatencyCountsFromTheDueTime(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	k, late := kit(t), 2*timeout
-	s, err := k.Measure(t.Context(), target.Target{Kind: schemas.KindTCP, Address: l.Addr().String(), Timeout: timeout}, time.Now().Add(-late))
-	if err != nil {
-		t.Fatal("a late prober failed its target:", err)
+	m := k.Measure(t.Context(), target.Target{Kind: schemas.KindTCP, Address: l.Addr().String(), Timeout: timeout}, time.Now().Add(-late))
+	if m.Err != nil {
+		t.Fatal("a late prober failed its target:", m.Err)
 	}
-	if s.LateUS < uint32(late.Microseconds()) || s.LatencyUS < s.LateUS+s.ConnectUS {
+	if s := m.Sample; s.LateUS < uint32(late.Microseconds()) || s.LatencyUS < s.LateUS+s.ConnectUS {
 		t.Errorf("sample %+v does not count from its due time, %s before", s, late)
 	}
 }

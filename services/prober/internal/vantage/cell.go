@@ -82,14 +82,20 @@ func (c *cell) measure(ctx context.Context, site site, t target.Target, due time
 	if !schedule.Until(ctx, due) {
 		return verdict.Reading{}
 	}
-	sample, err := c.vantage.Measure(ctx, t, due)
+	m := c.vantage.Measure(ctx, t, due)
 	if ctx.Err() != nil {
 		return verdict.Reading{}
 	}
-	c.vantage.Emit(site.Origin, sample)
-	r := verdict.Reading{Sample: sample, Decides: t.Decides, Shown: t.Shown}
-	if sample.Outcome != schemas.OK {
-		r.Error = err.Error()
+	c.vantage.Emit(site.Origin, m.Sample)
+	c.vantage.heartbeats.note(t, m)
+	if t.Kind == schemas.KindDBRead && m.Err == nil {
+		if lag, known := c.vantage.heartbeats.lag(c.Cell, t, due); known {
+			c.vantage.Emit(site.Origin, lag)
+		}
+	}
+	r := verdict.Reading{Sample: m.Sample, Decides: t.Decides, Shown: t.Shown}
+	if m.Sample.Outcome != schemas.OK {
+		r.Error = m.Err.Error()
 	}
 	return r
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/leeward-failover/leeward/services/prober/internal/board"
 	"github.com/leeward-failover/leeward/services/prober/internal/meter"
 	"github.com/leeward-failover/leeward/services/prober/internal/outbox"
+	"github.com/leeward-failover/leeward/services/prober/internal/probe"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
 )
 
@@ -27,7 +28,7 @@ type Vantage struct {
 	Boot uint64
 	Bus  *bus.Bus
 	// Measure measures a target that is due.
-	Measure func(ctx context.Context, t target.Target, due time.Time) (schemas.Sample, error)
+	Measure func(ctx context.Context, t target.Target, due time.Time) probe.Measurement
 	// Emit takes every sample.
 	Emit  func(outbox.Origin, schemas.Sample)
 	Meter *meter.Meter
@@ -35,9 +36,10 @@ type Vantage struct {
 
 	board board.Board
 	// work are the measurements and judgements under way.
-	work  sync.WaitGroup
-	site  atomic.Pointer[site]
-	sight atomic.Pointer[sight]
+	work       sync.WaitGroup
+	site       atomic.Pointer[site]
+	sight      atomic.Pointer[sight]
+	heartbeats heartbeats
 
 	mu     sync.Mutex
 	cells  map[cellName]*cell
