@@ -52,7 +52,7 @@ func (k known) gates(active string, c schemas.RankedCandidate) []schemas.Gate {
 	if len(set.Jurisdictions) > 0 {
 		all = append(all, k.jurisdiction(c.Region))
 	}
-	return append(all, gate.Image(k.app.Name, c.Candidate, k.state.Images))
+	return append(all, gate.Image(k.app, c.Candidate, k.state.Images))
 }
 
 // judge makes a gate of a condition that is known to hold or not.
