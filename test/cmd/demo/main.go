@@ -1,12 +1,15 @@
-// Command demo does Leeward's main job unattended in the demo world, which `make up` starts, and prints what it saw as one JSON object on its last line.
+// Command demo does Leeward's main job unattended and prints what it saw as one JSON object on its last line: in the demo world, which `make up` starts,
+// or with --loopback in simulated regions, which it starts itself and for which an ordinary user is enough.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -16,27 +19,63 @@ import (
 )
 
 func main() {
-	state := flag.String("state", ".state", "state folder of make up")
+	state := flag.String("state", "", "state folder (default: .state of make up; with --loopback a new one, which is removed)")
 	chaos := flag.Bool("chaos", false, "kill every service, NATS and ClickHouse once on the way")
+	simulated := flag.Bool("loopback", false, "run leeward with simulated regions, without builds; as the user nobody when started by root")
 	limit := flag.Duration("limit", 8*time.Minute, "give up after this long")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
-	report, err := demo.Run(ctx, demo.Options{
-		API: "http://127.0.0.1:8080", Entry: "http://10.88.0.1:8000", Topology: filepath.Join(*state, "leeward.yaml"),
-		World: filepath.Join(*state, "world"), Leeward: filepath.Join(*state, "leeward"), Chaos: *chaos, Progress: os.Stderr,
-	})
+	if *simulated && os.Geteuid() == 0 {
+		err := dropRoot(ctx, *limit)
+		// What failed below has been said there.
+		if failed := new(exec.ExitError); err != nil && !errors.As(err, &failed) {
+			fmt.Fprintln(os.Stderr, "demo:", err)
+		}
+		end(err == nil)
+	}
+	report, err := run(ctx, *state, *simulated, *chaos)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
-		report.Error = err.Error()
+		report.OK, report.Error = false, err.Error()
 	}
 	line, _ := json.Marshal(report)
 	fmt.Println(string(line))
-	if !report.OK {
-		cancel()
-		stop()
+	end(report.OK)
+}
+
+// run runs the demo where it was asked to.
+func run(ctx context.Context, state string, simulated, chaos bool) (demo.Report, error) {
+	if simulated {
+		if state != "" {
+			return loopback(ctx, state)
+		}
+		// A short path, because sockets are in it.
+		state, err := os.MkdirTemp("", "leeward-demo-")
+		if err != nil {
+			return demo.Report{}, err
+		}
+		defer func() { _ = os.RemoveAll(state) }()
+		return loopback(ctx, state)
+	}
+	if state == "" {
+		state = ".state"
+	}
+	world, err := beside("world")
+	if err != nil {
+		return demo.Report{}, err
+	}
+	return demo.Run(ctx, demo.Options{
+		API: "http://127.0.0.1:8080", Entry: "http://10.88.0.1:8000", Bus: "10.88.0.1:4222", Topology: filepath.Join(state, "leeward.yaml"),
+		World: []string{world}, Leeward: filepath.Join(state, "leeward"), Chaos: chaos, Progress: os.Stderr,
+	})
+}
+
+func end(ok bool) {
+	if !ok {
 		os.Exit(1)
 	}
+	os.Exit(0)
 }

@@ -1,6 +1,7 @@
 package loopback
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -65,7 +66,7 @@ type chunk struct {
 }
 
 // onTheWay is how many chunks of at most chunkSize a direction holds before the sender has to wait: 4 MiB, as a socket's buffer would.
-const onTheWay, chunkSize = 256, 16 << 10
+const onTheWay, chunkSize = 1024, 4 << 10
 
 // pump reads from one side and writes to the other half a round trip later.
 func (p path) pump(ctx context.Context, from, to *net.TCPConn, early []byte) {
@@ -104,10 +105,10 @@ func read(ctx context.Context, from io.Reader, early []byte, chunks chan<- chunk
 	if len(early) > 0 && !pass(early) {
 		return
 	}
+	buffer := make([]byte, chunkSize)
 	for {
-		data := make([]byte, chunkSize)
-		n, err := from.Read(data)
-		if n > 0 && !pass(data[:n]) {
+		n, err := from.Read(buffer)
+		if n > 0 && !pass(bytes.Clone(buffer[:n])) {
 			return
 		}
 		if err != nil {

@@ -29,6 +29,8 @@ func All() []*cobra.Command {
 type client struct {
 	address, token string
 	output         string
+	// told says that the banner was shown.
+	told bool
 }
 
 func (c *client) flags(cmd *cobra.Command) {
@@ -80,7 +82,8 @@ func (c *client) call(method, path string, header http.Header, body []byte, out 
 	if err != nil {
 		return nil, err
 	}
-	if resp.Header.Get(api.SimulatedHeader) != "" {
+	if resp.Header.Get(api.SimulatedHeader) != "" && !c.told {
+		c.told = true
 		// Not on standard output, which may be read by a program.
 		fmt.Fprintln(os.Stderr, "SIMULATED: these regions are simulated on one machine; the figures say nothing of a real network")
 	}
