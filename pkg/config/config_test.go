@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -50,6 +51,12 @@ func TestEveryProblemIsReportedWithItsPlace(t *testing.T) {
 		"empty value":      {"    mode: auto\n", "    mode:\n", []string{"apps[0].mode has no value"}},
 		"URL with secret":  {"registry: http://10.88.1.1:5000", "registry: http://me:pw@10.88.1.1:5000", []string{"regions[0].registry: holds a secret"}},
 		"missing server":   {"            - {region: tokyo, variant: slim, server: tokyo-slim}\n", "", []string{"no server stands for tokyo/slim"}},
+		"half of a build":  {"      context: examples/shop\n", "", []string{
+			"apps[0].source.watch: is given, but source.context, what to build, is missing (give source.context, or leave out source, images and every target",
+			"apps[0].source.args: is given", "apps[0].images: is given", "apps[0].variants[0].target: is given", "apps[0].variants[1].target: is given",
+		}},
+		"no home registry": {`    images: {registry: "http://10.88.0.1:5000", repository: shop}` + "\n", "", []string{"apps[0].images.registry: ", "apps[0].images.repository: is missing"}},
+		"no registry":      {"    registry: http://10.88.1.1:5000\n", "", []string{"regions[0].registry: is missing (built images are copied there)"}},
 		"socket injection": {"server: tokyo-slim}", "server: \"tokyo; shutdown\"}", []string{"is not a server name"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,6 +80,30 @@ func TestEveryProblemIsReportedWithItsPlace(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAppThatLeewardDoesNotBuildNeedsNothingOfABuild(t *testing.T) {
+	text := example(t)
+	cut := func(from, to string) {
+		before, rest, ok := strings.Cut(text, from)
+		_, after, also := strings.Cut(rest, to)
+		if !ok || !also {
+			t.Fatalf("the example has no %q before %q", from, to)
+		}
+		text = before + to + after
+	}
+	cut("    source:\n", "    variants:\n")
+	for range 4 {
+		cut("    registry: http", "\n")
+	}
+	text = regexp.MustCompile(`, target: [a-z]+`).ReplaceAllString(text, "")
+	topology, err := config.Parse("leeward.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if app := topology.Apps[0]; app.Built() || app.Source.Dockerfile != "" {
+		t.Errorf("built: %t, source %+v", app.Built(), app.Source)
 	}
 }
 

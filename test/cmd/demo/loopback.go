@@ -18,7 +18,7 @@ import (
 	"github.com/leeward-failover/leeward/test/demo"
 )
 
-// loopback starts leeward with simulated regions in a folder, runs the demo and stops it again.
+// loopback starts leeward in a folder where an ordinary user gets simulated regions without asking, runs the demo and stops it again.
 func loopback(ctx context.Context, folder string) (report demo.Report, err error) {
 	leeward, err := beside("leeward")
 	if err != nil {
@@ -26,6 +26,7 @@ func loopback(ctx context.Context, folder string) (report demo.Report, err error
 	}
 	run := func(ctx context.Context, args ...string) error {
 		cmd := exec.CommandContext(ctx, leeward, args...)
+		cmd.Dir = filepath.Dir(folder) // no leeward.yaml is there
 		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 		return cmd.Run()
 	}
@@ -37,8 +38,8 @@ func loopback(ctx context.Context, folder string) (report demo.Report, err error
 		}
 		err = errors.Join(err, run(stopping, "down", "--state", folder))
 	}()
-	if err := run(ctx, "up", "--loopback", "--detach", "--state", folder); err != nil {
-		return report, fmt.Errorf("leeward up --loopback: %w", err)
+	if err := run(ctx, "up", "--detach", "--state", folder); err != nil {
+		return report, fmt.Errorf("leeward up: %w", err)
 	}
 	return demo.Run(ctx, demo.Options{
 		API: "http://127.0.0.1:8080", Entry: "http://127.0.0.1:8000", Bus: "127.0.0.1:4222", Topology: filepath.Join(folder, "leeward.yaml"), Leeward: folder,

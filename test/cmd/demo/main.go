@@ -53,12 +53,12 @@ func run(ctx context.Context, state string, simulated, chaos bool) (demo.Report,
 			return loopback(ctx, state)
 		}
 		// A short path, because sockets are in it.
-		state, err := os.MkdirTemp("", "leeward-demo-")
+		folder, err := os.MkdirTemp("", "leeward-demo-")
 		if err != nil {
 			return demo.Report{}, err
 		}
-		defer func() { _ = os.RemoveAll(state) }()
-		return loopback(ctx, state)
+		defer func() { _ = os.RemoveAll(folder) }()
+		return loopback(ctx, filepath.Join(folder, "state"))
 	}
 	if state == "" {
 		state = ".state"
