@@ -208,6 +208,7 @@ func TestWhatIsOnItsWayIsLostInACut(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The request has left and can not have arrived.
+	<-time.After(w.RTT(loopback.Entry, "tokyo") / 4)
 	if err := errors.Join(w.Cut("tokyo"), w.Heal("tokyo")); err != nil {
 		t.Fatal(err)
 	}
