@@ -43,7 +43,7 @@ func (p path) connect(ctx context.Context, client *net.TCPConn, target string) (
 	if err != nil {
 		return nil, nil, err
 	}
-	return to.(*net.TCPConn), first[:n], nil //nolint:forcetypeassert,errcheck // "tcp" was asked for
+	return to.(*net.TCPConn), first[:n], nil //nolint:forcetypeassert // "tcp" was asked for
 }
 
 var errHungUp = errors.New("the client hung up")

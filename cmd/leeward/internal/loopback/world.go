@@ -88,7 +88,7 @@ func accept(ctx context.Context, l net.Listener, handle func(context.Context, *n
 		work.Go(func() {
 			defer func() { _ = conn.Close() }()
 			defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-			handle(ctx, conn.(*net.TCPConn)) //nolint:forcetypeassert,errcheck // the listener is one of TCP
+			handle(ctx, conn.(*net.TCPConn)) //nolint:forcetypeassert // the listener is one of TCP
 		})
 	}
 }
