@@ -14,10 +14,10 @@ UP        = LEEWARD_STATE=$(STATE)/leeward \
             $(foreach r,$(REGIONS),SHOP_$(shell echo $(r) | tr a-z A-Z)_DATABASE_URL=$(call PROBE_URL,$(r))) \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
-.PHONY: help install build up down demo demo-chaos test test-long check lint generate tidy tools clean
+.PHONY: help install build up down demo demo-chaos demo-loopback test test-long check lint generate tidy tools clean
 
 help: ## show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 install: ## install what is missing, and say what (LEEWARD_NO_INSTALL=1 only says)
 	@tools/install.sh
@@ -47,6 +47,12 @@ demo: up ## the main job unattended: push, build, replicate, measure, rank, thre
 demo-chaos: up ## the demo, with every service, NATS and ClickHouse killed once on the way
 	@bin/demo --state $(STATE) --chaos
 
+demo-loopback: ## the main job with regions simulated on loopback, without builds; an ordinary user is enough
+	@mkdir -p bin
+	$(BUILD) -o bin/leeward ./cmd/leeward
+	$(BUILD) -o bin/demo ./test/cmd/demo
+	@bin/demo --loopback
+
 test: install ## run every test (root needed for the demo world's)
 	go test -race -timeout 15m work
 
@@ -55,9 +61,10 @@ test-long: test demo-chaos ## every test and the demo with kills, then five minu
 	go test -timeout 20m ./pkg/config -run '^$$' -fuzz FuzzParse -fuzztime 5m
 	go test -timeout 20m ./schemas -run '^$$' -fuzz FuzzDecodeSampleBatch -fuzztime 5m
 
-check: tools lint ## generated files, module files, lint, dependency rules, vulnerabilities
+check: tools lint ## generated files, module files, lint, dependency rules, macOS, vulnerabilities
 	@go generate work
 	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff >/dev/null && GOWORK=off CGO_ENABLED=0 go build -trimpath ./...) || { echo "$$m: run make tidy, or mend the build"; exit 1; }; done
+	@CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet ./cmd/leeward/... ./test/cmd/demo || { echo "leeward does not compile for macOS: put what only Linux has behind a build tag"; exit 1; }
 	@git diff --exit-code -- schemas/SUBJECTS.md schemas/json examples/leeward.schema.json docs/reference || { echo "generated files are stale: commit what make generate wrote"; exit 1; }
 	@tools/vulnerabilities.sh
 

@@ -31,7 +31,7 @@ type Region struct {
 	Location Location `json:"location" yaml:"location"`
 	// Jurisdiction is the law the region's data is under, as the user names it (DE, EU, US).
 	Jurisdiction string `json:"jurisdiction" yaml:"jurisdiction"`
-	// Registry is the base URL of the region's own registry; http:// for one without TLS.
+	// Registry is the base URL of the region's own registry; http:// for one without TLS. It may be left out when Leeward builds no app.
 	Registry string `json:"registry" yaml:"registry"`
 }
 
@@ -65,7 +65,7 @@ type App struct {
 	Mode string `json:"mode" yaml:"mode"`
 	// Start is where traffic is when Leeward first sees the app.
 	Start Candidate `json:"start" yaml:"start"`
-	// Source is what the app is built from; leave it out for an app that Leeward does not build.
+	// Source is what the app is built from. For an app that Leeward does not build, leave out source, images and every variant's target.
 	Source Source `json:"source" yaml:"source"`
 	// Images is where built images are pushed first.
 	Images Images `json:"images" yaml:"images"`
@@ -323,6 +323,9 @@ func (a App) Endpoint(c Candidate) (Endpoint, bool) {
 	}
 	return a.Endpoints[i], true
 }
+
+// Built says whether Leeward builds the app. One that it does not build has no digest to look for.
+func (a App) Built() bool { return a.Source.Context != "" }
 
 // Candidate is the endpoint's region and variant.
 func (e Endpoint) Candidate() Candidate { return Candidate{e.Region, e.Variant} }

@@ -19,7 +19,9 @@ func complete(t *schemas.Topology) {
 	for i := range t.Apps {
 		a := &t.Apps[i]
 		a.Mode = orDefault(a.Mode, "observe")
-		a.Source.Dockerfile = orDefault(a.Source.Dockerfile, "Dockerfile")
+		if a.Built() {
+			a.Source.Dockerfile = orDefault(a.Source.Dockerfile, "Dockerfile")
+		}
 		a.Probe.Interval = orDefault(a.Probe.Interval, schemas.Duration(time.Second))
 		a.Probe.Timeout = orDefault(a.Probe.Timeout, schemas.Duration(800*time.Millisecond))
 		a.Probe.DownAfter = orDefault(a.Probe.DownAfter, 3)
@@ -71,7 +73,11 @@ func (v validator) topology(t schemas.Topology) {
 	for i, r := range t.Regions {
 		path := at("regions", i)
 		names.add(path+".name", r.Name)
-		v.url(path+".registry", r.Registry)
+		if r.Registry != "" {
+			v.url(path+".registry", r.Registry)
+		} else if slices.ContainsFunc(t.Apps, schemas.App.Built) {
+			v.failf(path+".registry", "built images are copied there", "is missing")
+		}
 		if r.Location.Latitude < -90 || r.Location.Latitude > 90 || r.Location.Longitude < -180 || r.Location.Longitude > 180 {
 			v.failf(path+".location", "latitude is -90 to 90, longitude -180 to 180", "is not a place on earth")
 		}
@@ -157,10 +163,10 @@ func (v validator) source(path string, a schemas.App) {
 			v.failf(p+".repository", "", "is where built images are pushed to: each build would start another")
 		}
 	}
-	if len(a.Source.Watch) == 0 {
+	if !a.Built() {
+		v.notBuilt(path, a)
 		return
 	}
-	v.text(path+".source.context", a.Source.Context)
 	for _, p := range []string{a.Source.Context, a.Source.Dockerfile} {
 		if p != "" && !filepath.IsLocal(p) {
 			v.failf(path+".source", "paths are below the builder's build root", "%q leaves the build root", p)
@@ -168,6 +174,24 @@ func (v validator) source(path string, a schemas.App) {
 	}
 	v.url(path+".images.registry", a.Images.Registry)
 	v.text(path+".images.repository", a.Images.Repository)
+}
+
+// notBuilt finds what only an app that is built has.
+func (v validator) notBuilt(path string, a schemas.App) {
+	const hint = "give source.context, or leave out source, images and every target: then Leeward does not build the app"
+	given := func(field string, is bool) {
+		if is {
+			v.failf(path+field, hint, "is given, but source.context, what to build, is missing")
+		}
+	}
+	given(".source.watch", len(a.Source.Watch) > 0)
+	given(".source.dockerfile", a.Source.Dockerfile != "")
+	given(".source.args", len(a.Source.Args) > 0)
+	given(".images", a.Images != schemas.Images{})
+	for i, variant := range a.Variants {
+		given(at(path+".variants", i)+".target", variant.Target != "")
+		given(at(path+".variants", i)+".args", len(variant.Args) > 0)
+	}
 }
 
 func (v validator) endpoints(path string, a schemas.App, t schemas.Topology) {

@@ -146,8 +146,7 @@ func (s *Supervisor) launch(ctx context.Context, p Process) (*exec.Cmd, error) {
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Cancel = func() error { return cmd.Process.Signal(stop) }
 	cmd.WaitDelay = stopWithin
-	// A group of its own, so that a Ctrl-C at the terminal reaches the supervisor alone; and no program outlives a supervisor that is killed.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = attributes()
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}

@@ -12,6 +12,7 @@ type config struct {
 	apiToken                               string
 	distributionSecret, alertmanagerSecret string
 	reconcileEvery                         time.Duration
+	simulated                              bool
 }
 
 func readConfig(r *env.Reader) (config, error) {
@@ -27,5 +28,6 @@ func readConfig(r *env.Reader) (config, error) {
 		alertmanagerSecret: r.Secret("LEEWARD_HOOK_ALERTMANAGER_SECRET"),
 		reconcileEvery:     r.Duration("LEEWARD_RECONCILE_INTERVAL", 5*time.Minute),
 	}
+	c.simulated = r.Getenv("LEEWARD_SIMULATED") == "true"
 	return c, r.Err()
 }

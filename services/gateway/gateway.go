@@ -51,7 +51,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 			return bus.Publish(ctx, b, schemas.AlertReceivedTopic, e)
 		},
 	}
-	server := api.Server{Bus: b, State: live, Token: cfg.apiToken, Hooks: hooks, Ready: ready, Log: proc.Log}
+	server := api.Server{Bus: b, State: live, Token: cfg.apiToken, Simulated: cfg.simulated, Hooks: hooks, Ready: ready, Log: proc.Log}
 
 	proc.Log.Info().Str("address", listener.Addr().String()).Msg("API served")
 	g, ctx := errgroup.WithContext(ctx)

@@ -41,7 +41,7 @@ func serves(ctx context.Context, e schemas.Endpoint, digest string) error {
 
 // recorderBus connects with the recorder's rights, which may read the streams and write nothing but the recorder's intents.
 func (d *demo) recorderBus() (*bus.Bus, error) {
-	return bus.Connect(bus.Options{URL: "nats://10.88.0.1:4222", Seed: natsd.SeedFile(filepath.Join(d.Leeward, "keys"), string(schemas.Recorder)), Service: schemas.Recorder, Log: zerolog.Nop()})
+	return bus.Connect(bus.Options{URL: "nats://" + d.Bus, Seed: natsd.SeedFile(filepath.Join(d.Leeward, "keys"), string(schemas.Recorder)), Service: schemas.Recorder, Log: zerolog.Nop()})
 }
 
 // complete compares what the bus has acknowledged with what ClickHouse holds: every sample and every event up to now, once.

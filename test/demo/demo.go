@@ -11,13 +11,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/leeward-failover/leeward/pkg/config"
 	"github.com/leeward-failover/leeward/schemas"
-	"github.com/leeward-failover/leeward/test/world/wan"
 )
 
 // Options say where everything is.
@@ -25,9 +24,13 @@ type Options struct {
 	API, Entry string
 	// Topology is the file that leeward up applied.
 	Topology string
-	// World and Leeward are the state folders of the two.
-	World, Leeward string
-	// Deploy is the folder deploy/ of the checkout.
+	// Leeward is the state folder of leeward up, and Bus the address of its NATS.
+	Leeward, Bus string
+	// World is the command that cuts and heals regions and lists round trips.
+	World []string
+	// Simulated says that the API must say that its regions are simulated.
+	Simulated bool
+	// Deploy is the folder deploy/ of the checkout; empty when nothing is scraped.
 	Deploy   string
 	Chaos    bool
 	Progress io.Writer
@@ -55,6 +58,7 @@ const appName = "shop"
 func Run(ctx context.Context, o Options) (Report, error) {
 	d := &demo{Options: o, load: &load{url: o.Entry + "/healthz", every: 10 * time.Millisecond}, began: time.Now()}
 	d.chaos = &chaos{demo: d}
+	d.report.UID = os.Getuid()
 	err := d.run(ctx)
 	d.report.OK = err == nil
 	d.report.goals(d.app.Probe.Interval.D())
@@ -71,26 +75,7 @@ func (d *demo) run(ctx context.Context) error {
 	if err := d.open(); err != nil {
 		return err
 	}
-	for _, step := range []struct {
-		name string
-		do   func(context.Context) error
-	}{
-		{"leeward answers", d.answers},
-		{"a new base image is pushed, built and replicated", d.push},
-		{"containers run the new images", d.restarted},
-		{"candidates are ranked", d.ranked},
-		{"traffic is where the app starts", d.home},
-		{"a replica falls behind and catches up", d.lag},
-		{"primary lost, found by alert", func(ctx context.Context) error { return d.failover(ctx, viaWebhook) }},
-		{"moved back by request", d.failback},
-		{"primary lost, found by verdicts", func(ctx context.Context) error { return d.failover(ctx, viaVerdicts) }},
-		{"moved back by request", d.failback},
-		{"primary lost, found by Prometheus", func(ctx context.Context) error { return d.failover(ctx, viaPrometheus) }},
-		{"moved back by request", d.failback},
-		{"the alert is over", d.resolved},
-		{"rules, dashboards and reference name what is scraped", d.scraped},
-		{"every acknowledged sample and event is in ClickHouse", d.complete},
-	} {
+	for _, step := range d.steps() {
 		began := time.Now()
 		d.say("%s …", step.name)
 		if err := step.do(ctx); err != nil {
@@ -99,6 +84,41 @@ func (d *demo) run(ctx context.Context) error {
 		d.say("  done after %.1f s", time.Since(began).Seconds())
 	}
 	return d.chaos.check(ctx)
+}
+
+// step is a part of the run.
+type step struct {
+	name string
+	do   func(context.Context) error
+}
+
+// steps are the script. An app that Leeward does not build starts where the images would be there.
+func (d *demo) steps() []step {
+	steps := []step{{"leeward answers", d.answers}}
+	if d.app.Built() {
+		steps = append(steps,
+			step{"a new base image is pushed, built and replicated", d.push},
+			step{"containers run the new images", d.restarted})
+	}
+	steps = append(steps,
+		step{"candidates are ranked", d.ranked},
+		step{"traffic is where the app starts", d.home})
+	if d.app.PrimaryDatabase != "" {
+		steps = append(steps, step{"a replica falls behind and catches up", d.lag})
+	}
+	steps = append(steps,
+		step{"primary lost, found by alert", func(ctx context.Context) error { return d.failover(ctx, viaWebhook) }},
+		step{"moved back by request", d.failback},
+		step{"primary lost, found by verdicts", func(ctx context.Context) error { return d.failover(ctx, viaVerdicts) }},
+		step{"moved back by request", d.failback})
+	if d.Deploy != "" {
+		steps = append(steps,
+			step{"primary lost, found by Prometheus", func(ctx context.Context) error { return d.failover(ctx, viaPrometheus) }},
+			step{"moved back by request", d.failback},
+			step{"the alert is over", d.resolved},
+			step{"rules, dashboards and reference name what is scraped", d.scraped})
+	}
+	return append(steps, step{"every acknowledged sample and event is in ClickHouse", d.complete})
 }
 
 func (d *demo) say(format string, args ...any) {
@@ -125,7 +145,14 @@ func (d *demo) open() (err error) {
 
 // answers waits for the API and applies the topology, which an earlier run may have left changed.
 func (d *demo) answers(ctx context.Context) error {
-	return until(ctx, 30*time.Second, "the API", func(ctx context.Context) error { return d.apply(ctx, true) })
+	err := until(ctx, 30*time.Second, "the API", func(ctx context.Context) error { return d.apply(ctx, true) })
+	if err != nil {
+		return err
+	}
+	if d.report.Simulated, err = d.client.simulated(ctx); err == nil && d.report.Simulated != d.Simulated {
+		err = fmt.Errorf("the API says simulated: %t, want %t", d.report.Simulated, d.Simulated)
+	}
+	return err
 }
 
 // apply applies the topology with the vantages' verdicts allowed, or not, to start a failover.
@@ -146,7 +173,7 @@ func (d *demo) push(ctx context.Context) error {
 		return err
 	}
 	pushed := time.Now()
-	if err := d.world(ctx, "push-base", "--salt", pushed.Format(time.RFC3339Nano), "base/node"); err != nil {
+	if _, err := d.world(ctx, "push-base", "--salt", pushed.Format(time.RFC3339Nano), "base/node"); err != nil {
 		return err
 	}
 	w := newWatch(d.app)
@@ -303,26 +330,29 @@ func (d *demo) route(ctx context.Context) (schemas.Route, error) {
 	return r, d.client.get(ctx, "/v1/apps/"+appName+"/route", &r)
 }
 
-// world runs a command of the world's own tool.
-func (d *demo) world(ctx context.Context, args ...string) error {
-	program, err := os.Executable()
-	if err != nil {
-		return err
+// world runs a command of the tool that holds the regions, and returns what it prints.
+func (d *demo) world(ctx context.Context, args ...string) (string, error) {
+	argv := append(slices.Clone(d.World), args...)
+	var out, problem bytes.Buffer
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdout, cmd.Stderr = &out, &problem
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, problem.String())
 	}
-	out, err := exec.CommandContext(ctx, filepath.Join(filepath.Dir(program), "world"), args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("world %s: %w: %s", strings.Join(args, " "), err, out)
-	}
-	return nil
+	return out.String(), nil
 }
 
 // rtt is the round trip the world emulates between the entry and a region, in milliseconds.
 func (d *demo) rtt(ctx context.Context, region string) (float64, error) {
-	answer, err := wan.Send(ctx, filepath.Join(d.World, "wan.sock"), "rtt")
+	answer, err := d.world(ctx, "rtt")
 	if err != nil {
 		return 0, err
 	}
-	var links []wan.Link
+	var links []struct {
+		From  string  `json:"from"`
+		To    string  `json:"to"`
+		RTTms float64 `json:"rtt_ms"`
+	}
 	if err := json.Unmarshal([]byte(answer), &links); err != nil {
 		return 0, err
 	}

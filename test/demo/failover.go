@@ -45,10 +45,10 @@ func (d *demo) failover(ctx context.Context, via string) error {
 		return err
 	}
 	killed := time.Now()
-	if err := d.world(ctx, "cut", from.Region); err != nil {
+	if _, err := d.world(ctx, "cut", from.Region); err != nil {
 		return err
 	}
-	defer func() { _ = d.world(context.WithoutCancel(ctx), "heal", from.Region) }()
+	defer func() { _, _ = d.world(context.WithoutCancel(ctx), "heal", from.Region) }()
 	if via == viaWebhook {
 		if err := d.alert(ctx, from.Region); err != nil {
 			return err

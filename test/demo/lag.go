@@ -31,11 +31,11 @@ func (d *demo) lag(ctx context.Context) error {
 	if _, err := gate(schemas.Pass); err != nil {
 		return err
 	}
-	if err := d.world(ctx, "pause-replica", region); err != nil {
+	if _, err := d.world(ctx, "pause-replica", region); err != nil {
 		return err
 	}
 	paused := time.Now()
-	defer func() { _ = d.world(context.WithoutCancel(ctx), "resume-replica", region) }()
+	defer func() { _, _ = d.world(context.WithoutCancel(ctx), "resume-replica", region) }()
 	closed, err := gate(schemas.Fail)
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func (d *demo) lag(ctx context.Context) error {
 		return ctx.Err()
 	case <-time.After(time.Until(paused.Add(pause))):
 	}
-	if err := d.world(ctx, "resume-replica", region); err != nil {
+	if _, err := d.world(ctx, "resume-replica", region); err != nil {
 		return err
 	}
 	resumed := time.Now()

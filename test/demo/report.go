@@ -8,12 +8,16 @@ import (
 
 // Report is what the demo saw: the last line of its output.
 type Report struct {
-	OK               bool       `json:"ok"`
+	OK bool `json:"ok"`
+	// Simulated is what the API says of its regions.
+	Simulated bool `json:"simulated,omitempty"`
+	// UID is the user that the demo, and in simulated regions all of Leeward, ran as.
+	UID              int        `json:"uid"`
 	Error            string     `json:"error,omitempty"`
 	Variants         int        `json:"variants"`
 	Regions          int        `json:"regions"`
-	BuildSeconds     float64    `json:"build_seconds"`
-	ReplicateSeconds float64    `json:"replicate_seconds"`
+	BuildSeconds     float64    `json:"build_seconds,omitempty"`
+	ReplicateSeconds float64    `json:"replicate_seconds,omitempty"`
 	Samples          uint64     `json:"samples"`
 	Ranking          []Ranked   `json:"ranking"`
 	Lag              Lag        `json:"lag"`

@@ -47,7 +47,7 @@ func wanted(i Incident, c schemas.Candidate) bool {
 func (f Facts) gates(i Incident, c schemas.RankedCandidate) []schemas.Gate {
 	gates := slices.Clone(c.Gates)
 	gates = renewed(gates, gate.Healthy(f.App, c.Candidate, f.Verdicts, f.Presences, f.Now))
-	gates = renewed(gates, gate.Image(f.App.Name, c.Candidate, f.Images))
+	gates = renewed(gates, gate.Image(f.App, c.Candidate, f.Images))
 	if f.App.Gates.RPO > 0 {
 		gates = renewed(gates, gate.Replicated(f.App, c.Region, f.Verdicts, f.Now))
 	}

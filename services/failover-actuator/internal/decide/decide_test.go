@@ -23,7 +23,7 @@ func slim(region string) schemas.Candidate { return schemas.Candidate{Region: re
 // facts are a calm world: traffic in frankfurt, everything up and measured, london ranked first for every active region, then dallas, tokyo, frankfurt.
 func facts() decide.Facts {
 	app := schemas.App{
-		Name: "shop", Mode: "auto", Start: slim("frankfurt"), Variants: []schemas.Variant{{Name: "slim"}},
+		Name: "shop", Source: schemas.Source{Context: "shop"}, Mode: "auto", Start: slim("frankfurt"), Variants: []schemas.Variant{{Name: "slim"}},
 		Probe: schemas.Probe{Interval: schemas.Duration(time.Second), Timeout: schemas.Duration(800 * time.Millisecond), DownAfter: 3},
 		Failover: schemas.Failover{Verdicts: true, Quorum: 0.6, MinVantages: 3, MaxRankingAge: schemas.Duration(time.Minute), CoolDown: schemas.Duration(time.Hour),
 			Shift: []int{5, 50, 100}, Bake: schemas.Duration(time.Second)},

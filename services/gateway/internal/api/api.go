@@ -24,9 +24,11 @@ type Server struct {
 	State *state.State
 	// Token is what a write must carry as bearer token; empty refuses every write.
 	Token string
-	Hooks hook.Hooks
-	Ready func() error
-	Log   zerolog.Logger
+	// Simulated says that the regions are simulated; then every answer says so in the header X-Leeward-Simulated.
+	Simulated bool
+	Hooks     hook.Hooks
+	Ready     func() error
+	Log       zerolog.Logger
 }
 
 // Handler returns the whole listener: /v1, /hooks, /openapi.json, /docs, /livez and /readyz.
@@ -51,7 +53,20 @@ func (s Server) Handler() http.Handler {
 		}
 		_, _ = w.Write([]byte("ok\n"))
 	})
-	return http.NewCrossOriginProtection().Handler(mux)
+	return http.NewCrossOriginProtection().Handler(s.marked(mux))
+}
+
+// SimulatedHeader is true in every answer of an installation whose regions are simulated.
+const SimulatedHeader = "X-Leeward-Simulated"
+
+func (s Server) marked(next http.Handler) http.Handler {
+	if !s.Simulated {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(SimulatedHeader, "true")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // writes marks an operation that needs the token.

@@ -15,6 +15,8 @@ import (
 // Postgres reads from and writes to databases on connections kept open, so that a sample is one round trip. A sample that finds none idle opens one, and its connect phase says so.
 type Postgres struct {
 	Vantage string
+	// Dial opens the connections; nil opens them directly.
+	Dial    Dial
 	Resolve func(ref string) (string, error)
 
 	mu      sync.Mutex
@@ -132,7 +134,7 @@ type opening struct {
 
 func (p *Postgres) connect(ctx context.Context, s session, o *opening) {
 	defer o.cancel()
-	conn, err := s.connect(ctx)
+	conn, err := s.connect(ctx, p.Dial)
 	if err == nil {
 		p.give(ctx, s, connection{conn, true})
 	}
@@ -143,13 +145,16 @@ func (p *Postgres) connect(ctx context.Context, s session, o *opening) {
 	close(o.done)
 }
 
-func (s session) connect(ctx context.Context) (*pgx.Conn, error) {
+func (s session) connect(ctx context.Context, dial Dial) (*pgx.Conn, error) {
 	config, err := pgx.ParseConfig(s.url)
 	if err != nil {
 		return nil, err
 	}
 	// The pauses between the kernel's own tries grow; a new connection is soon made once a link is healed.
 	config.DialFunc = (&net.Dialer{Timeout: dialWithin}).DialContext
+	if dial != nil {
+		config.DialFunc = pgconn.DialFunc(dial)
+	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err

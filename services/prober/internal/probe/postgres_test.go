@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/leeward-failover/leeward/pkg/postgrestest"
+	"github.com/leeward-failover/leeward/pkg/socks"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
@@ -152,7 +153,7 @@ func TestHeartbeatsTellHowFarAReplicaFollows(t *testing.T) {
 }
 
 func TestDatabaseWhoseURLIsUnreadableKeepsItsSecret(t *testing.T) {
-	k := probe.NewKit("london", func(string) (string, error) { return "postgres://u:secret-word@[broken", nil })
+	k := probe.NewKit("london", socks.Dialer{}, func(string) (string, error) { return "postgres://u:secret-word@[broken", nil })
 	defer k.Close(t.Context())
 	if s, err := measure(k, schemas.KindDBRead, "env:URL"); s.Outcome != schemas.OtherError || strings.Contains(err.Error(), "secret") {
 		t.Errorf("ended %s with %v", s.Outcome, err)
@@ -160,7 +161,7 @@ func TestDatabaseWhoseURLIsUnreadableKeepsItsSecret(t *testing.T) {
 }
 
 func TestClosingDoesNotWaitForADatabaseThatIsSilent(t *testing.T) {
-	k := probe.NewKit("london", func(ref string) (string, error) { return ref, nil })
+	k := probe.NewKit("london", socks.Dialer{}, func(ref string) (string, error) { return ref, nil })
 	expect(t, k, schemas.KindDBRead, "postgres://u@"+deafListener(t)+"/d?sslmode=disable", schemas.TimedOut)
 	started := time.Now()
 	k.Close(t.Context())

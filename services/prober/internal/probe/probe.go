@@ -4,10 +4,12 @@ package probe
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"math"
 	"time"
 
+	"github.com/leeward-failover/leeward/pkg/socks"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
 )
@@ -34,17 +36,23 @@ type Kit struct {
 	probes   map[schemas.Kind]Func
 }
 
-// NewKit makes a kit for a vantage; resolve turns a database's reference into its URL.
-func NewKit(vantage string, resolve func(ref string) (string, error)) *Kit {
+// NewKit makes a kit for a vantage; resolve turns a database's reference into its URL. With a proxy, everything but ICMP goes through it.
+func NewKit(vantage string, network socks.Dialer, resolve func(ref string) (string, error)) *Kit {
 	// Reading the machine's certificates takes a while, which the first HTTPS sample would pay for.
 	_, _ = x509.SystemCertPool()
-	k := &Kit{postgres: Postgres{Vantage: vantage, Resolve: resolve}}
+	dial := Dial(network.DialContext)
+	k := &Kit{postgres: Postgres{Vantage: vantage, Dial: dial, Resolve: resolve}}
 	k.probes = map[schemas.Kind]Func{
-		schemas.KindICMP: k.echo.Probe, schemas.KindTCP: TCP, schemas.KindHTTP: HTTP,
+		schemas.KindICMP: k.echo.Probe, schemas.KindTCP: dial.TCP, schemas.KindHTTP: dial.HTTP,
 		schemas.KindDBRead: k.postgres.Read, schemas.KindDBWrite: k.postgres.Write,
+	}
+	if network.Proxy != "" {
+		k.probes[schemas.KindICMP] = func(context.Context, string) Result { return Result{Err: errNoWay} }
 	}
 	return k
 }
+
+var errNoWay = errors.New("a proxy (LEEWARD_PROBE_PROXY) carries TCP only: leave icmp out of the endpoint, tcp stands for it")
 
 // Close ends what is open between measurements, even when ctx is over.
 func (k *Kit) Close(ctx context.Context) {

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/leeward-failover/leeward/pkg/socks"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
@@ -25,7 +26,7 @@ const timeout = 300 * time.Millisecond
 // kit is a kit whose database reference is the URL itself.
 func kit(t *testing.T) *probe.Kit {
 	t.Helper()
-	k := probe.NewKit("london", func(ref string) (string, error) { return ref, nil })
+	k := probe.NewKit("london", socks.Dialer{}, func(ref string) (string, error) { return ref, nil })
 	t.Cleanup(func() { k.Close(context.Background()) })
 	return k
 }
@@ -252,7 +253,7 @@ func TestICMPWithoutAnAnswer(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		k := probe.NewKit("london", nil)
+		k := probe.NewKit("london", socks.Dialer{}, nil)
 		defer k.Close(context.Background())
 		for _, c := range []struct {
 			address string

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leeward-failover/leeward/pkg/clock"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/schedule"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
@@ -79,7 +80,7 @@ func (c *cell) look(ctx context.Context, site site, at time.Time, offsets []time
 
 // measure measures a target when it is due and emits the sample. What was cut short because the process stops is no measurement.
 func (c *cell) measure(ctx context.Context, site site, t target.Target, due time.Time) verdict.Reading {
-	if !schedule.Until(ctx, due) {
+	if !clock.Until(ctx, due) {
 		return verdict.Reading{}
 	}
 	m := c.vantage.Measure(ctx, t, due)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/prober/internal/anchor"
 	"github.com/leeward-failover/leeward/services/prober/internal/board"
 	"github.com/leeward-failover/leeward/services/prober/internal/meter"
 	"github.com/leeward-failover/leeward/services/prober/internal/outbox"
@@ -29,6 +30,8 @@ type Vantage struct {
 	Bus  *bus.Bus
 	// Measure measures a target that is due.
 	Measure func(ctx context.Context, t target.Target, due time.Time) probe.Measurement
+	// Dial reaches the anchors.
+	Dial anchor.Dial
 	// Emit takes every sample.
 	Emit  func(outbox.Origin, schemas.Sample)
 	Meter *meter.Meter

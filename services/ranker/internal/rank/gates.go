@@ -55,7 +55,7 @@ func (k known) gates(active string, c schemas.RankedCandidate) []schemas.Gate {
 	if set.RPO > 0 {
 		all = append(all, gate.Replicated(k.app, c.Region, k.state.Verdicts, k.in.End))
 	}
-	return append(all, gate.Image(k.app.Name, c.Candidate, k.state.Images))
+	return append(all, gate.Image(k.app, c.Candidate, k.state.Images))
 }
 
 // judge makes a gate of a condition that is known to hold or not.
