@@ -19,16 +19,27 @@ func main() {
 	state := flag.String("state", ".state", "state folder of make up")
 	chaos := flag.Bool("chaos", false, "kill every service, NATS and ClickHouse once on the way")
 	deploy := flag.String("deploy", "deploy", "folder with rules and dashboards")
+	scraped := flag.Bool("scraped", false, "only hold rules, dashboards and docs/reference/metrics.md to what is scraped now, some time after a whole run")
 	limit := flag.Duration("limit", 8*time.Minute, "give up after this long")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
-	report, err := demo.Run(ctx, demo.Options{
+	options := demo.Options{
 		API: "http://127.0.0.1:8080", Entry: "http://10.88.0.1:8000", Topology: filepath.Join(*state, "leeward.yaml"),
 		World: filepath.Join(*state, "world"), Leeward: filepath.Join(*state, "leeward"), Deploy: *deploy, Chaos: *chaos, Progress: os.Stderr,
-	})
+	}
+	if *scraped {
+		if err := demo.Scraped(ctx, options); err != nil {
+			cancel()
+			stop()
+			fmt.Fprintln(os.Stderr, "demo:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	report, err := demo.Run(ctx, options)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		report.Error = err.Error()
