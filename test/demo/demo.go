@@ -63,7 +63,8 @@ func Run(ctx context.Context, o Options) (Report, error) {
 
 // Scraped does only the demo's look at the metrics, in a world in which it has run before.
 func Scraped(ctx context.Context, o Options) error {
-	return (&demo{Options: o, began: time.Now().Add(-10 * time.Minute)}).scraped(ctx)
+	now := time.Now()
+	return (&demo{Options: o, began: now}).scrapedSince(ctx, now.Add(-10*time.Minute))
 }
 
 func (d *demo) run(ctx context.Context) error {

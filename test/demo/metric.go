@@ -48,8 +48,10 @@ func (s *scrape) of(ctx context.Context, metric string) (map[string]bool, error)
 var awaited = []string{"leeward_prober_replication_lag_seconds"}
 
 // scraped says whether every metric and label that a rule or a dashboard names is in the live scrape, the rules can be evaluated, and the reference lists exactly what is scraped.
-func (d *demo) scraped(ctx context.Context) error {
-	seen := &scrape{since: d.began, labels: map[string]map[string]bool{}}
+func (d *demo) scraped(ctx context.Context) error { return d.scrapedSince(ctx, d.began) }
+
+func (d *demo) scrapedSince(ctx context.Context, since time.Time) error {
+	seen := &scrape{since: since, labels: map[string]map[string]bool{}}
 	queries, err := query.PromQL(d.Deploy)
 	if err != nil {
 		return err
