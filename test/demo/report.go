@@ -69,9 +69,8 @@ type Failover struct {
 	ForMS       float64 `json:"for_ms,omitempty"`
 	GroupWaitMS float64 `json:"group_wait_ms,omitempty"`
 	ConfirmMS   float64 `json:"confirm_ms,omitempty"`
-	// RuleForMS and RouteGroupWaitMS are the rule's `for` and the route's `group_wait` as configured.
-	RuleForMS        float64 `json:"rule_for_ms,omitempty"`
-	RouteGroupWaitMS float64 `json:"route_group_wait_ms,omitempty"`
+	// Configured are the rule's `for` and the route's `group_wait`.
+	Configured *Waits `json:"configured,omitempty"`
 	// RTTMS is the round trip between the entry and the new region; OverheadMS what of the shift is not two of them.
 	RTTMS      float64 `json:"rtt_ms"`
 	OverheadMS float64 `json:"overhead_ms"`
@@ -81,6 +80,12 @@ type Failover struct {
 	// Requests and Failed count what the client sent from the kill until two seconds after the first answer from the new region.
 	Requests int `json:"requests"`
 	Failed   int `json:"failed"`
+}
+
+// Waits are what Prometheus and Alertmanager are told to wait, in milliseconds.
+type Waits struct {
+	ForMS       float64 `json:"for_ms"`
+	GroupWaitMS float64 `json:"group_wait_ms"`
 }
 
 // The goals of a failover.
