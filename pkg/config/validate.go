@@ -20,6 +20,9 @@ func complete(t *schemas.Topology) {
 		a := &t.Apps[i]
 		a.Mode = orDefault(a.Mode, "observe")
 		a.Source.Dockerfile = orDefault(a.Source.Dockerfile, "Dockerfile")
+		if a.Source.Git.Repository != "" {
+			a.Source.Context = orDefault(a.Source.Context, ".")
+		}
 		a.Probe.Interval = orDefault(a.Probe.Interval, schemas.Duration(time.Second))
 		a.Probe.Timeout = orDefault(a.Probe.Timeout, schemas.Duration(800*time.Millisecond))
 		a.Probe.DownAfter = orDefault(a.Probe.DownAfter, 3)
@@ -156,18 +159,34 @@ func (v validator) source(path string, a schemas.App) {
 			v.failf(p+".repository", "", "is where built images are pushed to: each build would start another")
 		}
 	}
-	if len(a.Source.Watch) == 0 {
+	if a.Source.Git != (schemas.Git{}) {
+		v.git(path+".source.git", a.Source.Git)
+	}
+	if len(a.Source.Watch) == 0 && a.Source.Git == (schemas.Git{}) {
 		return
 	}
 	v.text(path+".source.context", a.Source.Context)
 	for _, p := range []string{a.Source.Context, a.Source.Dockerfile} {
 		if p != "" && !filepath.IsLocal(p) {
-			v.failf(path+".source", "paths are below the builder's build root", "%q leaves the build root", p)
+			v.failf(path+".source", "paths are below the builder's build root, or inside the git repository", "%q leads out of it", p)
 		}
 	}
 	v.url(path+".images.registry", a.Images.Registry)
 	v.text(path+".images.repository", a.Images.Repository)
 }
+
+func (v validator) git(path string, g schemas.Git) {
+	v.url(path+".repository", g.Repository)
+	if !branchName.MatchString(g.Branch) || strings.HasPrefix(g.Branch, "refs/") {
+		v.failf(path+".branch", "as main, without refs/heads/", "%q is not a branch", g.Branch)
+	}
+	if g.Token != "" {
+		v.reference(path+".token", g.Token)
+	}
+}
+
+// branchName is narrower than what git allows: nothing that means something to a shell, an address or git itself.
+var branchName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._/-]*$`)
 
 func (v validator) endpoints(path string, a schemas.App, t schemas.Topology) {
 	seen := map[schemas.Candidate]bool{}
