@@ -39,6 +39,7 @@ func (s Server) Handler() http.Handler {
 	api.UseMiddleware(s.authorise(api))
 	s.topology(api)
 	s.apps(api)
+	s.builds(api)
 	s.failovers(api)
 	s.events(api)
 	s.samples(api)
