@@ -40,7 +40,7 @@ func events() []golden {
 			Source: "alertmanager", Fingerprint: "89d0919c20edb05c", Status: "resolved", Name: "RegionDown", Labels: map[string]string{"region": "frankfurt", "app": "shop"},
 			Annotations: map[string]string{"summary": "no answer for <30s> & counting"}, StartsAt: at(0), EndsAt: at(5), App: "shop", Region: "frankfurt", Verified: "bearer", At: at(6)}),
 		event(schemas.TopologyChangedTopic, schemas.TopologyChanged{Hash: "0011223344556677", Previous: "8899aabbccddeeff", Actor: "api", At: at(0)}),
-		event(schemas.FailoverRequestedTopic, schemas.FailoverRequested{Request: "back-1", App: "shop", To: frankfurt, Actor: "ada", Reason: "the region is back", At: at(0)}),
+		event(schemas.FailoverRequestedTopic, schemas.FailoverRequested{Request: "back-1", App: "shop", To: frankfurt, Actor: "ada", Reason: "the region is back", Force: true, DryRun: true, Lost: "tokyo", At: at(0)}),
 		event(schemas.BuildFinishedTopic, build()),
 		event(schemas.ImageReplicatedTopic, schemas.ImageReplicated{
 			App: "shop", Variant: "slim", Region: "tokyo", Build: "b1", Digest: digest, Outcome: "failed", Error: "no route to host", Attempt: 2, Seconds: 3.5, At: at(0)}),
@@ -95,6 +95,7 @@ func entries() []golden {
 		entry(schemas.RankingBucket, "", ranking()),
 		entry(schemas.RouteBucket, "", schemas.Route{App: "shop", Active: frankfurt, Epoch: schemas.Epoch{Term: 1, N: 6}, Plan: "p0", Since: at(0)}),
 		entry(schemas.PlanBucket, "", plan()),
+		entry(schemas.PlanBucket, ".preview", preview()),
 		entry(schemas.LeaseBucket, "", schemas.Lease{App: "shop", Holder: "actuator-1", At: at(0)}),
 		entry(schemas.IntentBucket, "", schemas.InsertIntent{
 			Partition: "samples-0", Incarnation: "b251808f-8da6-4235-877c-e51cad70070f", First: 1, Last: 40, Rows: 4_000, State: "before", Owner: "recorder-1", At: at(0)}),
@@ -153,6 +154,12 @@ func plan() schemas.Plan {
 		Times:      schemas.PlanTimes{AlertAt: at(0), FirstDownAt: at(1), QuorumAt: at(2), PlannedAt: at(3), ShiftedAt: at(4), VerifiedAt: at(5), EndedAt: at(6)},
 		At:         at(3),
 	}
+}
+
+func preview() schemas.Plan {
+	p := plan()
+	p.ID, p.Incident, p.State, p.Trigger, p.Forced, p.Supposed = schemas.PreviewID("back-1"), "preview:back-1", schemas.PlanPreviewed, schemas.TriggerRequest, true, "tokyo"
+	return p
 }
 
 func topology() schemas.Topology {

@@ -20,7 +20,7 @@ func (p *Pilot) load(ctx context.Context) error {
 	}
 	p.plans, p.incidents, p.unread = map[string]schemas.Plan{}, map[string]*incident{}, map[string]bool{}
 	for _, e := range p.Mirrors.Plans.All() {
-		if e.Value.App == p.App {
+		if e.Value.App == p.App && e.Value.State != schemas.PlanPreviewed {
 			p.plans[e.Value.ID] = e.Value
 		}
 	}

@@ -64,10 +64,7 @@ func (c *client) builds(w io.Writer, apps []string) error {
 		fmt.Fprintln(w, "nothing has been built yet: a push to what an app watches, or is built from, starts a build")
 		return nil
 	}
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"ended", "app", "variant", "outcome", "of", "seconds", "MB", "stages, slowest first", "regions"})
+	t := newTable(w, table.Row{"ended", "app", "variant", "outcome", "of", "seconds", "MB", "stages, slowest first", "regions"})
 	for _, b := range builds {
 		t.AppendRow(table.Row{b.Last.At.UTC().Format(time.RFC3339), b.App, b.Variant, b.Last.Outcome, shortened(b.Last.Trigger), fmt.Sprintf("%.1f", b.Last.Seconds),
 			megabytes(b.Last.SizeBytes), stages(b.Last), places(b)})
