@@ -38,21 +38,23 @@ func TestCommandsTeachWhatIsWrong(t *testing.T) {
 		ok   bool
 		want string
 	}{
-		"version":              {[]string{"version"}, true, "leeward "},
-		"valid topology":       {[]string{"config", "validate", "../../examples/leeward.yaml"}, true, "is valid: 4 regions, 5 vantages, 1 apps"},
-		"unknown field":        {[]string{"config", "validate", bad}, false, `bad.yaml:33:5: unknown field "taem" in apps[0] (did you mean "team"?)`},
-		"apply checks first":   {[]string{"apply", bad}, false, "did you mean"},
-		"up checks first":      {[]string{"up", "--file", bad}, false, "did you mean"},
-		"up without a file":    {[]string{"up", "--file", "/nowhere.yaml"}, false, "examples/leeward.yaml is one"},
-		"API away":             {[]string{"rank", "shop"}, false, "is `leeward up` running?"},
-		"no reason":            {[]string{"failover", "request", "shop"}, false, `required flag(s) "reason" not set`},
-		"no token":             {[]string{"failover", "request", "shop", "--reason", "x"}, false, "the API's token (--token)"},
-		"literal token":        {[]string{"failover", "request", "shop", "--reason", "x", "--token", "hunter2"}, false, "never the value itself"},
-		"unknown format":       {[]string{"rank", "shop", "-o", "xml"}, false, "the formats are table and json"},
-		"no such service":      {[]string{"serve", "moon"}, false, `invalid argument "moon"`},
-		"service unsettled":    {[]string{"serve", "prober"}, false, "LEEWARD_VANTAGE: not set"},
-		"sql without a DSN":    {[]string{"sql", "SELECT 1"}, false, "clickhouse-dsn"},
-		"down without a state": {[]string{"down"}, true, "leeward is not up"},
+		"version":                {[]string{"version"}, true, "leeward "},
+		"valid topology":         {[]string{"config", "validate", "../../examples/leeward.yaml"}, true, "is valid: 4 regions, 5 vantages, 1 apps"},
+		"unknown field":          {[]string{"config", "validate", bad}, false, `bad.yaml:33:5: unknown field "taem" in apps[0] (did you mean "team"?)`},
+		"apply checks first":     {[]string{"apply", bad}, false, "did you mean"},
+		"up checks first":        {[]string{"up", "--file", bad}, false, "did you mean"},
+		"up without a file":      {[]string{"up", "--file", "/nowhere.yaml"}, false, "examples/leeward.yaml is one"},
+		"doctor, nothing there":  {[]string{"doctor"}, false, "1 of 2 checks failed"},
+		"doctor, another format": {[]string{"doctor", "-o", "xml"}, false, "the formats are table and json"},
+		"API away":               {[]string{"rank", "shop"}, false, "is `leeward up` running?"},
+		"no reason":              {[]string{"failover", "request", "shop"}, false, `required flag(s) "reason" not set`},
+		"no token":               {[]string{"failover", "request", "shop", "--reason", "x"}, false, "the API's token (--token)"},
+		"literal token":          {[]string{"failover", "request", "shop", "--reason", "x", "--token", "hunter2"}, false, "never the value itself"},
+		"unknown format":         {[]string{"rank", "shop", "-o", "xml"}, false, "the formats are table and json"},
+		"no such service":        {[]string{"serve", "moon"}, false, `invalid argument "moon"`},
+		"service unsettled":      {[]string{"serve", "prober"}, false, "LEEWARD_VANTAGE: not set"},
+		"sql without a DSN":      {[]string{"sql", "SELECT 1"}, false, "clickhouse-dsn"},
+		"down without a state":   {[]string{"down"}, true, "leeward is not up"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := leeward(c.args...)

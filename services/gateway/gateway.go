@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -46,7 +47,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	}
 	hooks := hook.Hooks{
 		Topology: live.CurrentTopology, Resolve: oci.Resolve, Log: proc.Log, Count: hook.Metrics(proc.Metrics),
-		Secrets: cfg.secrets,
+		Secrets: cfg.secrets, Seen: &hook.Seen{},
 		Pushed: func(ctx context.Context, e schemas.ImagePushed) error {
 			return bus.Publish(ctx, b, schemas.ImagePushedTopic, e)
 		},
@@ -57,7 +58,9 @@ func Run(ctx context.Context, proc daemon.Process) error {
 			return bus.Publish(ctx, b, schemas.AlertReceivedTopic, e)
 		},
 	}
-	server := api.Server{Bus: b, State: live, Token: cfg.apiToken, Hooks: hooks, Ready: ready, Log: proc.Log}
+	server := api.Server{
+		Bus: b, State: live, Token: cfg.apiToken, Hooks: hooks, Ready: ready, Log: proc.Log, Ping: oci.Ping, Started: time.Now(), Examined: &api.Examined{},
+	}
 
 	proc.Log.Info().Str("address", listener.Addr().String()).Msg("API served")
 	g, ctx := errgroup.WithContext(ctx)

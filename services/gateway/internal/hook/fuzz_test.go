@@ -42,7 +42,7 @@ func receiver(tb testing.TB) (mux *http.ServeMux, stored *int) {
 		Resolve:  func(context.Context, string, string, string) (string, string, error) { return digest, "", nil },
 		Pushed:   func(_ context.Context, e schemas.ImagePushed) error { return store(e) }, SourcePushed: func(_ context.Context, e schemas.SourcePushed) error { return store(e) },
 		Alerted: func(_ context.Context, e schemas.AlertReceived) error { return store(e) },
-		Secrets: hook.Secrets{Distribution: "s", DockerHub: "s", GitHub: "s", Alertmanager: "s"}, Count: hook.Metrics(prometheus.NewRegistry()), Log: zerolog.Nop(),
+		Seen:    &hook.Seen{}, Secrets: hook.Secrets{Distribution: "s", DockerHub: "s", GitHub: "s", Alertmanager: "s"}, Count: hook.Metrics(prometheus.NewRegistry()), Log: zerolog.Nop(),
 	}.Register(mux)
 	return mux, &n
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,12 +36,39 @@ type Hooks struct {
 	SourcePushed func(context.Context, schemas.SourcePushed) error
 	Alerted      func(context.Context, schemas.AlertReceived) error
 	Secrets      Secrets
-	Count        *prometheus.CounterVec
-	Log          zerolog.Logger
+	// Seen remembers when each source's calls were accepted.
+	Seen  *Seen
+	Count *prometheus.CounterVec
+	Log   zerolog.Logger
 }
 
 // Secrets are what the sources share with us. An empty one refuses the source.
 type Secrets struct{ Distribution, DockerHub, GitHub, Alertmanager string }
+
+// Sources names the sources that have a secret.
+func (s Secrets) Sources() []string {
+	var names []string
+	for _, source := range []struct{ name, secret string }{
+		{"distribution", s.Distribution}, {"dockerhub", s.DockerHub}, {"github", s.GitHub}, {"alertmanager", s.Alertmanager},
+	} {
+		if source.secret != "" {
+			names = append(names, source.name)
+		}
+	}
+	return names
+}
+
+// Seen is when each source's calls were last accepted, as far as this process remembers.
+type Seen struct{ last sync.Map }
+
+func (s *Seen) note(source string, at time.Time) { s.last.Store(source, at) }
+
+// Last is when a call of a source was last accepted; zero when none was.
+func (s *Seen) Last(source string) time.Time {
+	at, _ := s.last.Load(source)
+	last, _ := at.(time.Time)
+	return last
+}
 
 // Metrics makes the counter of webhook events by source and result: stored, ignored or refused.
 func Metrics(r *prometheus.Registry) *prometheus.CounterVec {
@@ -90,6 +118,7 @@ func (h Hooks) receive(source string, from sender, secret string, handle func(co
 			err = handle(ctx, call{at: at, header: r.Header, body: body, source: source, verified: from.verified})
 		}
 		if err == nil {
+			h.Seen.note(source, at)
 			w.WriteHeader(http.StatusAccepted)
 			return
 		}
