@@ -12,6 +12,7 @@ require (
 	github.com/leeward-failover/leeward/services/prober v0.0.0
 	github.com/leeward-failover/leeward/services/ranker v0.0.0
 	github.com/leeward-failover/leeward/services/recorder v0.0.0
+	github.com/mattn/go-isatty v0.0.20
 	github.com/rs/zerolog v1.35.1
 	github.com/spf13/cobra v1.10.2
 )
@@ -61,7 +62,6 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/mattn/go-colorable v0.1.14 // indirect
-	github.com/mattn/go-isatty v0.0.20 // indirect
 	github.com/mattn/go-runewidth v0.0.20 // indirect
 	github.com/minio/highwayhash v1.0.4 // indirect
 	github.com/moby/buildkit v0.33.1 // indirect

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -60,5 +61,36 @@ func TestDoctorSeesWhatIsOnTheBus(t *testing.T) {
 	}
 	if has(doctor.Warn, "webhook dockerhub", "") || has(doctor.OK, "webhook dockerhub", "") {
 		t.Error("a webhook without a secret is said to be waited for")
+	}
+}
+
+// TestDoctorDoesNotMistakeItsOwnWaitingForSilence has a registry hang for longer than a verdict lives.
+func TestDoctorDoesNotMistakeItsOwnWaitingForSilence(t *testing.T) {
+	t.Parallel()
+	s := bustest.Start(t, "v")
+	g := start(t, s, nil)
+	hung, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = hung.Close() }()
+	g.apply(strings.Replace(topology("http://"+hung.Addr().String()), "failover: {", "failover: {min_vantages: 1, ", 1))
+	prober, at := s.Connect(schemas.Prober, "v"), schemas.Candidate{Region: "r0", Variant: "slim"}
+	write(t, s.Connect(schemas.Actuator, ""), schemas.RouteBucket, schemas.Route{App: "shop", Active: at, Epoch: schemas.Epoch{Term: 1, N: 1}, Since: time.Now()})
+	g.await("the route", func() bool { return g.call(http.MethodGet, "/v1/apps/shop/route", nil, nil).status == http.StatusOK })
+	ended := make(chan reply)
+	go func() { ended <- g.call(http.MethodGet, "/v1/doctor", nil, nil) }()
+	for {
+		now := time.Now()
+		write(t, prober, schemas.VantageBucket, schemas.Presence{Vantage: "v", Sighted: true, Anchors: 1, AnchorsReachable: 1, At: now})
+		write(t, prober, schemas.VerdictBucket, schemas.Verdict{Vantage: "v", App: "shop", Region: "r0", Health: schemas.Up, Since: now, At: now})
+		select {
+		case r := <-ended:
+			if !strings.Contains(r.body, "0 of 1 sighted vantages say down") {
+				t.Errorf("%d %s", r.status, r.body)
+			}
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -52,9 +51,8 @@ func (s Server) facts(ctx context.Context) doctor.Facts {
 	defer cancel()
 	t, _ := s.State.CurrentTopology() // an empty one is a finding
 	f := doctor.Facts{
-		Topology: t, Routes: byApp(s.State.Routes), Rankings: byApp(s.State.Rankings), Leases: map[string]schemas.Lease{}, Verdicts: values(s.State.Verdicts),
-		Presences: values(s.State.Vantages), Images: values(s.State.Images), Stored: map[string]time.Time{}, Inserted: map[string]schemas.InsertIntent{},
-		Servers: s.Bus.Servers(), Registries: map[string]error{}, Hooks: map[string]time.Time{}, Up: s.Started,
+		Topology: t, Leases: map[string]schemas.Lease{}, Clocks: map[string]time.Duration{}, Inserted: map[string]schemas.InsertIntent{}, Servers: s.Bus.Servers(),
+		Registries: map[string]error{}, Hooks: map[string]time.Time{}, Up: s.Started,
 	}
 	for _, source := range s.Hooks.Secrets.Sources() {
 		f.Hooks[source] = s.Hooks.Seen.Last(source)
@@ -97,10 +95,7 @@ func (s Server) facts(ctx context.Context) doctor.Facts {
 			}
 			return func() {
 				if err == nil && presence.Vantage == v.Name {
-					// The presence that was stored then: the mirror may hold a newer one.
-					f.Stored[v.Name] = m.Stored
-					f.Presences = slices.DeleteFunc(f.Presences, func(p schemas.Presence) bool { return p.Vantage == v.Name })
-					f.Presences = append(f.Presences, presence)
+					f.Clocks[v.Name] = presence.At.Sub(m.Stored)
 				}
 			}
 		})
@@ -112,7 +107,9 @@ func (s Server) facts(ctx context.Context) doctor.Facts {
 		})
 	}
 	_ = g.Wait()
-	f.Now = time.Now()
+	// What ages within seconds is read last: a registry that hangs may have kept the others waiting for longer.
+	f.Routes, f.Rankings, f.Images = byApp(s.State.Routes), byApp(s.State.Rankings), values(s.State.Images)
+	f.Verdicts, f.Presences, f.Now = values(s.State.Verdicts), values(s.State.Vantages), time.Now()
 	return f
 }
 

@@ -37,8 +37,7 @@ func (r *report) vantages(f Facts) {
 		if !p.Sighted {
 			level, advice = Warn, "it is blind, and accuses nobody until it reaches half of its anchors"
 		}
-		if stored, known := f.Stored[v.Name]; known {
-			offset := p.At.Sub(stored)
+		if offset, known := f.Clocks[v.Name]; known {
 			evidence += fmt.Sprintf(", clock within %s of the bus's", ago(offset.Abs()))
 			if offset > ahead || offset < -behind {
 				level, advice = Warn, "set its clock by NTP: verdicts of a clock that is off are taken for old or too new"

@@ -39,8 +39,8 @@ type Facts struct {
 	Leases    map[string]schemas.Lease
 	Verdicts  []schemas.Verdict
 	Presences []schemas.Presence
-	// Stored is when the bus stored each vantage's presence, by the bus's clock.
-	Stored   map[string]time.Time
+	// Clocks is how far ahead each vantage's clock was of the bus's when the bus stored its presence, the way there taken off.
+	Clocks   map[string]time.Duration
 	Images   []schemas.ImageState
 	Streams  []Stream
 	Inserted map[string]schemas.InsertIntent

@@ -24,7 +24,7 @@ func well() doctor.Facts {
 	}
 	f := doctor.Facts{
 		Now: now, Up: now.Add(-time.Hour), Leases: map[string]schemas.Lease{"shop": {App: "shop", Holder: "a/1"}}, Routes: map[string]schemas.Route{"shop": {App: "shop", Active: slim("frankfurt")}},
-		Rankings: map[string]schemas.Ranking{}, Stored: map[string]time.Time{}, Inserted: map[string]schemas.InsertIntent{}, Registries: map[string]error{},
+		Rankings: map[string]schemas.Ranking{}, Clocks: map[string]time.Duration{}, Inserted: map[string]schemas.InsertIntent{}, Registries: map[string]error{},
 		Hooks: map[string]time.Time{"alertmanager": now.Add(-time.Minute)}, Servers: []string{"10.0.1.1:4222", "10.0.2.1:4222", "10.0.9.1:4222"},
 	}
 	for n, region := range []string{"frankfurt", "london", "tokyo"} {
@@ -33,7 +33,7 @@ func well() doctor.Facts {
 		f.Topology.Vantages = append(f.Topology.Vantages, schemas.Vantage{Name: region, Region: region})
 		f.Registries[registry] = nil
 		f.Presences = append(f.Presences, schemas.Presence{Vantage: region, Sighted: true, Anchors: 3, AnchorsReachable: 3, At: now})
-		f.Stored[region] = now.Add(20 * time.Millisecond)
+		f.Clocks[region] = -20 * time.Millisecond
 		f.Verdicts = append(f.Verdicts, schemas.Verdict{Vantage: region, App: "shop", Region: "frankfurt", Health: schemas.Up, At: now, Since: now})
 		f.Images = append(f.Images, schemas.ImageState{App: "shop", Variant: "slim", Region: region, Parity: "verified"})
 		app.Endpoints = append(app.Endpoints, schemas.Endpoint{Region: region, Variant: "slim", TCP: fmt.Sprintf("10.0.%d.1:8080", n+1)})
@@ -100,8 +100,8 @@ func TestEachTroubleIsNamedWithWhatToDo(t *testing.T) {
 		"vantage gone":        {func(f *doctor.Facts) { f.Presences = f.Presences[1:] }, doctor.Fail, "vantage frankfurt", "not there"},
 		"vantage silent":      {func(f *doctor.Facts) { f.Presences[1].At = now.Add(-time.Minute) }, doctor.Fail, "vantage london", "not there"},
 		"vantage blind":       {func(f *doctor.Facts) { f.Presences[0].Sighted, f.Presences[0].AnchorsReachable = false, 1 }, doctor.Warn, "vantage frankfurt", "reaches 1 of 3 anchors"},
-		"clock ahead":         {func(f *doctor.Facts) { f.Stored["tokyo"] = now.Add(-time.Second) }, doctor.Warn, "vantage tokyo", "clock within 1s"},
-		"clock behind":        {func(f *doctor.Facts) { f.Stored["tokyo"] = now.Add(3 * time.Second) }, doctor.Warn, "vantage tokyo", "clock within 3s"},
+		"clock ahead":         {func(f *doctor.Facts) { f.Clocks["tokyo"] = time.Second }, doctor.Warn, "vantage tokyo", "clock within 1s"},
+		"clock behind":        {func(f *doctor.Facts) { f.Clocks["tokyo"] = -3 * time.Second }, doctor.Warn, "vantage tokyo", "clock within 3s"},
 		"one vantage":         {func(f *doctor.Facts) { f.Topology.Vantages = f.Topology.Vantages[:1] }, doctor.Warn, "vantages", "there is one"},
 		"vantages together": {func(f *doctor.Facts) {
 			for i := range f.Topology.Vantages {
