@@ -60,6 +60,8 @@ test-long: test demo-chaos ## every test and the demo with kills, then five minu
 	go test -timeout 20m ./pkg/clickhouse -run Stress -stress 5m
 	go test -timeout 20m ./pkg/config -run '^$$' -fuzz FuzzParse -fuzztime 5m
 	go test -timeout 20m ./schemas -run '^$$' -fuzz FuzzDecodeSampleBatch -fuzztime 5m
+	for f in Distribution DockerHub GitHubPackage GitHubRegistryPackage GitHubPush Alertmanager; do go test ./services/gateway/internal/hook -run '^$$' -fuzz "^Fuzz$$f$$" -fuzztime 1m || exit 1; done
+	go test ./pkg/git -run '^$$' -fuzz FuzzAnswerOfAServer -fuzztime 1m
 
 check: tools lint ## generated files, module files, lint, dependency rules, macOS, vulnerabilities
 	@go generate work

@@ -95,12 +95,24 @@ type App struct {
 type Source struct {
 	// Watch are the repositories whose pushes start a build.
 	Watch []Watch `json:"watch" yaml:"watch"`
-	// Context is the build context, a folder below the builder's build root.
+	// Git is the repository and branch that is built, and whose pushes start a build; leave it out to build from a folder of the builder's.
+	Git Git `json:"git,omitzero" yaml:"git,omitempty"`
+	// Context is the build context: a folder below the builder's build root, or with git a folder of the repository.
 	Context string `json:"context" yaml:"context"`
-	// Dockerfile is its path, below the build root like the context.
+	// Dockerfile is its path inside the context.
 	Dockerfile string `json:"dockerfile,omitempty" yaml:"dockerfile,omitempty"`
 	// Args are the build arguments of every variant.
 	Args map[string]string `json:"args,omitempty" yaml:"args,omitempty"`
+}
+
+// Git is a branch of a git repository. Every build is of the commit the branch is at when the build begins.
+type Git struct {
+	// Repository is its address, https:// or http://, as a push webhook's clone_url has it.
+	Repository string `json:"repository" yaml:"repository"`
+	// Branch is the branch that is built, without refs/heads/.
+	Branch string `json:"branch" yaml:"branch"`
+	// Token is a reference (env: or file:) to the token of a private repository, as the gateway and the builder resolve it.
+	Token string `json:"token,omitempty" yaml:"token,omitempty"`
 }
 
 // Watch is a repository and the tags of it that matter.

@@ -3,6 +3,7 @@ module github.com/leeward-failover/leeward/cmd/leeward
 go 1.26.8
 
 require (
+	github.com/jedib0t/go-pretty/v6 v6.8.3
 	github.com/leeward-failover/leeward/pkg v0.0.0
 	github.com/leeward-failover/leeward/schemas v0.0.0
 	github.com/leeward-failover/leeward/services/builder v0.0.0
@@ -11,6 +12,7 @@ require (
 	github.com/leeward-failover/leeward/services/prober v0.0.0
 	github.com/leeward-failover/leeward/services/ranker v0.0.0
 	github.com/leeward-failover/leeward/services/recorder v0.0.0
+	github.com/mattn/go-isatty v0.0.20
 	github.com/rs/zerolog v1.35.1
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.10
@@ -60,10 +62,8 @@ require (
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
 	github.com/jackc/pgx/v5 v5.12.0 // indirect
-	github.com/jedib0t/go-pretty/v6 v6.8.3 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/mattn/go-colorable v0.1.14 // indirect
-	github.com/mattn/go-isatty v0.0.20 // indirect
 	github.com/mattn/go-runewidth v0.0.20 // indirect
 	github.com/minio/highwayhash v1.0.4 // indirect
 	github.com/moby/buildkit v0.33.1 // indirect

@@ -19,6 +19,9 @@ func complete(t *schemas.Topology) {
 	for i := range t.Apps {
 		a := &t.Apps[i]
 		a.Mode = orDefault(a.Mode, "observe")
+		if a.Source.Git.Repository != "" {
+			a.Source.Context = orDefault(a.Source.Context, ".")
+		}
 		if a.Built() {
 			a.Source.Dockerfile = orDefault(a.Source.Dockerfile, "Dockerfile")
 		}
@@ -163,13 +166,16 @@ func (v validator) source(path string, a schemas.App) {
 			v.failf(p+".repository", "", "is where built images are pushed to: each build would start another")
 		}
 	}
+	if a.Source.Git != (schemas.Git{}) {
+		v.git(path+".source.git", a.Source.Git)
+	}
 	if !a.Built() {
 		v.notBuilt(path, a)
 		return
 	}
 	for _, p := range []string{a.Source.Context, a.Source.Dockerfile} {
 		if p != "" && !filepath.IsLocal(p) {
-			v.failf(path+".source", "paths are below the builder's build root", "%q leaves the build root", p)
+			v.failf(path+".source", "paths are below the builder's build root, or inside the git repository", "%q leads out of it", p)
 		}
 	}
 	v.url(path+".images.registry", a.Images.Registry)
@@ -193,6 +199,19 @@ func (v validator) notBuilt(path string, a schemas.App) {
 		given(at(path+".variants", i)+".args", len(variant.Args) > 0)
 	}
 }
+
+func (v validator) git(path string, g schemas.Git) {
+	v.url(path+".repository", g.Repository)
+	if !branchName.MatchString(g.Branch) || strings.HasPrefix(g.Branch, "refs/") {
+		v.failf(path+".branch", "as main, without refs/heads/", "%q is not a branch", g.Branch)
+	}
+	if g.Token != "" {
+		v.reference(path+".token", g.Token)
+	}
+}
+
+// branchName is narrower than what git allows: nothing that means something to a shell, an address or git itself.
+var branchName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._/-]*$`)
 
 func (v validator) endpoints(path string, a schemas.App, t schemas.Topology) {
 	seen := map[schemas.Candidate]bool{}

@@ -138,9 +138,11 @@ func (o Options) service(service schemas.Service, vantage, health string, settin
 	}
 	ready := o.answers("http://" + health + "/livez")
 	if len(o.Wrap[name]) > 0 && own == "" {
-		ready = func(context.Context) error { return nil }
+		return o.child(name, []string{string(service)}, func(context.Context) error { return nil }, all)
 	}
-	return o.child(name, []string{string(service)}, ready, all)
+	child := o.child(name, []string{string(service)}, ready, all)
+	child.Health = "http://" + health
+	return child
 }
 
 // child is a process of this binary. It inherits the environment, since references in leeward.yaml may name variables of the user's.

@@ -108,6 +108,12 @@ func to(region, variant string) decide.Incident {
 	return i
 }
 
+func forced(region string) decide.Incident {
+	i := to(region, "")
+	i.Force = true
+	return i
+}
+
 func past(state schemas.PlanState, trigger string, ago time.Duration, journal ...schemas.JournalStep) schemas.Plan {
 	return schemas.Plan{State: state, Trigger: trigger, To: slim("london"), Times: schemas.PlanTimes{EndedAt: now.Add(-ago)}, Journal: journal}
 }
@@ -162,16 +168,32 @@ func TestDecide(t *testing.T) {
 		"people are not held by cooling": {to("dallas", ""), func(f *decide.Facts) {
 			f.Plans = []schemas.Plan{past(schemas.PlanFinished, schemas.TriggerAlert, time.Second)}
 		}, slim("dallas"), "", "ada: test"},
-		"stale ranking":          {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Ranking.At = now.Add(-61 * time.Second) }, schemas.Candidate{}, decide.Stale, "1m1s old"},
-		"stale ranking, request": {to("dallas", ""), func(f *decide.Facts) { f.Ranking.At = now.Add(-61 * time.Second) }, schemas.Candidate{}, decide.Stale, "1m1s old"},
-		"no ranking":             {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Ranking = schemas.Ranking{} }, schemas.Candidate{}, decide.Stale, "no ranking"},
-		"another topology":       {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Ranking.Topology = "old" }, schemas.Candidate{}, decide.Stale, "another topology"},
-		"first fails a gate":     {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); gateOf(f, 0, "jurisdiction", schemas.Fail) }, slim("dallas"), "", ""},
-		"unknown is fail":        {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); gateOf(f, 0, "rtt", schemas.Unknown) }, slim("dallas"), "", ""},
-		"first is down by now":   {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); down(f, "london", 3) }, slim("dallas"), "", ""},
-		"first has no image":     {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Images[1].Parity = "pending" }, slim("dallas"), "", ""},
-		"first is not measured":  {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); order(f)[0].Enough = false }, slim("dallas"), "", ""},
-		"first does not run":     {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); order(f)[0].Running = false }, slim("dallas"), "", ""},
+		"stale ranking":                              {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Ranking.At = now.Add(-61 * time.Second) }, schemas.Candidate{}, decide.Stale, "1m1s old"},
+		"stale ranking, request":                     {byRequest, func(f *decide.Facts) { f.Ranking.At = now.Add(-61 * time.Second) }, schemas.Candidate{}, decide.Stale, "1m1s old"},
+		"stale ranking, request that names a region": {to("dallas", ""), func(f *decide.Facts) { f.Ranking.At = now.Add(-61 * time.Second) }, slim("dallas"), "", "ada: test"},
+		"named region, another topology":             {to("dallas", ""), func(f *decide.Facts) { f.Ranking.Topology = "old" }, schemas.Candidate{}, decide.Stale, "another topology"},
+		"named region, no ranking":                   {to("dallas", ""), func(f *decide.Facts) { f.Ranking = schemas.Ranking{} }, schemas.Candidate{}, decide.Stale, "no ranking"},
+		"stale ranking does not open a gate":         {to("london", ""), func(f *decide.Facts) { f.Ranking.At = now.Add(-61 * time.Second); down(f, "london", 5) }, schemas.Candidate{}, decide.NoCandidate, "london/slim fails healthy"},
+		"forced past a gate": {forced("london"), func(f *decide.Facts) {
+			gateOf(f, 0, "distance2", schemas.Fail)
+			f.Images[1].Parity = "pending"
+		}, slim("london"), "", "forced past distance2 (for the test), image (sha256:ab pending); ada: test"},
+		"forced without need":           {forced("london"), nil, slim("london"), "", "ada: test"},
+		"forced without a ranking":      {forced("tokyo"), func(f *decide.Facts) { f.Ranking = schemas.Ranking{} }, slim("tokyo"), "", "forced past there is no ranking, "},
+		"forced, ranked for another":    {forced("tokyo"), func(f *decide.Facts) { f.Ranking.Topology = "old" }, slim("tokyo"), "", "forced past the ranking was made for another topology; ada: test"},
+		"forced to where traffic is":    {forced("frankfurt"), nil, schemas.Candidate{}, decide.There, "traffic is already in frankfurt/slim"},
+		"forced to the unknown":         {forced("paris"), nil, schemas.Candidate{}, decide.NoCandidate, "none is ranked"},
+		"forced to what has no server":  {forced("london"), func(f *decide.Facts) { withApp(f, func(a *schemas.App) { a.Targets = unserved("london") }) }, schemas.Candidate{}, decide.NoCandidate, "london/slim fails steered"},
+		"forced to what runs no longer": {forced("london"), func(f *decide.Facts) { withApp(f, func(a *schemas.App) { a.Endpoints = a.Endpoints[2:] }) }, schemas.Candidate{}, decide.NoCandidate, "london/slim fails measured"},
+		"forced in mode observe":        {forced("london"), func(f *decide.Facts) { withApp(f, func(a *schemas.App) { a.Mode = "observe" }) }, schemas.Candidate{}, decide.Observing, "mode observe"},
+		"no ranking":                    {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Ranking = schemas.Ranking{} }, schemas.Candidate{}, decide.Stale, "no ranking"},
+		"another topology":              {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Ranking.Topology = "old" }, schemas.Candidate{}, decide.Stale, "another topology"},
+		"first fails a gate":            {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); gateOf(f, 0, "jurisdiction", schemas.Fail) }, slim("dallas"), "", ""},
+		"unknown is fail":               {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); gateOf(f, 0, "rtt", schemas.Unknown) }, slim("dallas"), "", ""},
+		"first is down by now":          {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); down(f, "london", 3) }, slim("dallas"), "", ""},
+		"first has no image":            {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Images[1].Parity = "pending" }, slim("dallas"), "", ""},
+		"first is not measured":         {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); order(f)[0].Enough = false }, slim("dallas"), "", ""},
+		"first does not run":            {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); order(f)[0].Running = false }, slim("dallas"), "", ""},
 		"first has no server": {byVerdicts, func(f *decide.Facts) {
 			down(f, "frankfurt", 5)
 			withApp(f, func(a *schemas.App) { a.Targets = unserved("london") })
@@ -228,6 +250,9 @@ func TestDecide(t *testing.T) {
 			}
 			if err := d.Plan.Validate(); err != nil {
 				t.Error(err)
+			}
+			if d.Plan.Forced != strings.HasPrefix(d.Plan.Reason, "forced past") {
+				t.Errorf("forced is %v with the reason %q", d.Plan.Forced, d.Plan.Reason)
 			}
 			if refused := d.Plan.State == schemas.PlanRefused; refused != (c.cause != "") || refused != (len(d.Plan.Journal) == 0) {
 				t.Errorf("state %s with cause %q and %d steps", d.Plan.State, d.Cause, len(d.Plan.Journal))

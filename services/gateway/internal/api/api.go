@@ -2,10 +2,12 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -29,6 +31,11 @@ type Server struct {
 	Hooks     hook.Hooks
 	Ready     func() error
 	Log       zerolog.Logger
+	// Ping asks whether a registry answers.
+	Ping func(ctx context.Context, registry string) error
+	// Started is since when the gateway runs.
+	Started  time.Time
+	Examined *Examined
 }
 
 // Handler returns the whole listener: /v1, /hooks, /openapi.json, /docs, /livez and /readyz.
@@ -41,9 +48,11 @@ func (s Server) Handler() http.Handler {
 	api.UseMiddleware(s.authorise(api))
 	s.topology(api)
 	s.apps(api)
+	s.builds(api)
 	s.failovers(api)
 	s.events(api)
 	s.samples(api)
+	s.doctor(api)
 	s.Hooks.Register(mux)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {

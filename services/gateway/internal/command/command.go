@@ -22,7 +22,7 @@ import (
 
 // All returns the commands.
 func All() []*cobra.Command {
-	return []*cobra.Command{applyCommand(), rankCommand(), failoverCommand(), importCommand()}
+	return []*cobra.Command{applyCommand(), rankCommand(), buildsCommand(), failoverCommand(), importCommand()}
 }
 
 // client calls the API; its flags are on every command.
