@@ -39,7 +39,7 @@ type Facts struct {
 	Leases    map[string]schemas.Lease
 	Verdicts  []schemas.Verdict
 	Presences []schemas.Presence
-	// Clocks is how far ahead each vantage's clock was of the bus's when the bus stored its presence, the way there taken off.
+	// Clocks is how far ahead each vantage's clock was of the bus's when the bus stored its presence; the time it travelled makes it look late.
 	Clocks   map[string]time.Duration
 	Images   []schemas.ImageState
 	Streams  []Stream
