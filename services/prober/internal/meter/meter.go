@@ -59,6 +59,9 @@ func New(r prometheus.Registerer, vantage string, spool func() (batches int, byt
 
 // Sample counts a measurement.
 func (m *Meter) Sample(s schemas.Sample) {
+	if s.Kind == schemas.KindDBLag {
+		return // computed from a read that was counted; the lag has a gauge of its own
+	}
 	m.late.Observe(seconds(s.LateUS))
 	m.cells.sample(s)
 }
