@@ -224,7 +224,7 @@ func awaitGate(ctx context.Context, t *testing.T, rankings *bus.Mirror[schemas.R
 	}
 }
 
-// gauge reads the lag of london that a prober exports.
+// gauge reads the lag of london that the prober in madrid exports.
 func gauge(t *testing.T, url string) float64 {
 	t.Helper()
 	resp, err := http.Get(url + "/metrics")
@@ -236,7 +236,7 @@ func gauge(t *testing.T, url string) float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, found := strings.Cut(string(text), `leeward_prober_replication_lag_seconds{app="shop",region="london"} `)
+	_, rest, found := strings.Cut(string(text), `leeward_prober_replication_lag_seconds{app="shop",region="london",vantage="madrid"} `)
 	var seconds float64
 	if _, err := fmt.Sscan(rest, &seconds); !found || err != nil {
 		t.Fatalf("the prober exports no lag of london: %v\n%s", err, text)

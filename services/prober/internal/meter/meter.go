@@ -59,6 +59,9 @@ func New(r prometheus.Registerer, vantage string, spool func() (batches int, byt
 
 // Sample counts a measurement.
 func (m *Meter) Sample(s schemas.Sample) {
+	if s.Kind == schemas.KindDBLag {
+		return // computed from a read that was counted; the lag has a gauge of its own
+	}
 	m.late.Observe(seconds(s.LateUS))
 	m.cells.sample(s)
 }
@@ -85,11 +88,11 @@ type lags struct {
 	each func(func(app, region string, lag time.Duration))
 }
 
-// Lags registers the gauge of replication lag; each calls back with every region's.
-func Lags(r prometheus.Registerer, each func(func(app, region string, lag time.Duration))) {
+// Lags registers the gauge of replication lag of a vantage; each calls back with every region's.
+func Lags(r prometheus.Registerer, vantage string, each func(func(app, region string, lag time.Duration))) {
 	r.MustRegister(lags{prometheus.NewDesc("leeward_prober_replication_lag_seconds",
 		"How far the region's database is behind the last heartbeat that the primary acknowledged to this vantage; the largest of all vantages counts. It stays while the primary is gone, and is absent while it is not known.",
-		[]string{"app", "region"}, nil), each})
+		[]string{"app", "region"}, prometheus.Labels{"vantage": vantage}), each})
 }
 
 // Describe tells what is collected.
