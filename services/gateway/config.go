@@ -12,6 +12,7 @@ type config struct {
 	apiToken                               string
 	distributionSecret, alertmanagerSecret string
 	reconcileEvery                         time.Duration
+	simulated                              bool
 }
 
 func readConfig(r *env.Reader) (config, error) {
@@ -26,6 +27,8 @@ func readConfig(r *env.Reader) (config, error) {
 		distributionSecret: r.Secret("LEEWARD_HOOK_DISTRIBUTION_SECRET"),
 		alertmanagerSecret: r.Secret("LEEWARD_HOOK_ALERTMANAGER_SECRET"),
 		reconcileEvery:     r.Duration("LEEWARD_RECONCILE_INTERVAL", 5*time.Minute),
+		// Whoever simulates the regions says so, and the console says it to everyone.
+		simulated: r.String("LEEWARD_SIMULATED", "") == "true",
 	}
 	return c, r.Err()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/pkg/daemon"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/gateway/internal/console"
 	"github.com/leeward-failover/leeward/services/gateway/internal/hook"
 	"github.com/leeward-failover/leeward/services/gateway/internal/state"
 )
@@ -25,11 +26,13 @@ type Server struct {
 	// Token is what a write must carry as bearer token; empty refuses every write.
 	Token string
 	Hooks hook.Hooks
-	Ready func() error
-	Log   zerolog.Logger
+	// Console is what is served at / and below /ui/.
+	Console *console.Console
+	Ready   func() error
+	Log     zerolog.Logger
 }
 
-// Handler returns the whole listener: /v1, /hooks, /openapi.json, /docs, /livez and /readyz.
+// Handler returns the whole listener: the console, /v1, /hooks, /openapi.json, /docs, /livez and /readyz.
 func (s Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	config := huma.DefaultConfig("Leeward", daemon.Version)
@@ -42,6 +45,7 @@ func (s Server) Handler() http.Handler {
 	s.failovers(api)
 	s.events(api)
 	s.Hooks.Register(mux)
+	s.Console.Register(mux)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := s.Ready(); err != nil {
