@@ -99,7 +99,14 @@ func draw(t topology) []byte {
 	for _, g := range t.Objects.Land.Geometries {
 		for _, polygon := range g.Arcs {
 			for _, ring := range polygon {
-				subpath(&b, thin(t.ring(ring)))
+				places, around := t.ring(ring)
+				if around {
+					continue
+				}
+				// What lies beyond the map's edge comes in again at the other one.
+				for _, turn := range []float64{-360, 0, 360} {
+					subpath(&b, thin(project(places, turn)))
+				}
 			}
 		}
 	}
@@ -107,25 +114,47 @@ func draw(t topology) []byte {
 	return b.Bytes()
 }
 
-// ring joins arcs, which are delta-encoded; the complement of an index means that the arc is walked backwards.
-func (t topology) ring(arcs []int) []globe.Point {
-	var points []globe.Point
+// place is a latitude and a longitude, in degrees.
+type place struct{ lat, lon float64 }
+
+// ring joins arcs, which are delta-encoded; the complement of an index means that the arc is walked backwards. A ring that crosses the 180th meridian goes on beyond
+// 180 degrees instead of jumping. around says that it goes around a pole and never comes back: that is Antarctica, where nobody runs a region.
+func (t topology) ring(arcs []int) (places []place, around bool) {
 	for _, n := range arcs {
 		i := n
 		if n < 0 {
 			i = ^n
 		}
 		var x, y float64
-		arc := make([]globe.Point, len(t.Arcs[i]))
+		arc := make([]place, len(t.Arcs[i]))
 		for k, d := range t.Arcs[i] {
 			x, y = x+d[0], y+d[1]
 			at := len(arc) - 1 - k
 			if n >= 0 {
 				at = k
 			}
-			arc[at] = globe.Project(y*t.Transform.Scale[1]+t.Transform.Translate[1], x*t.Transform.Scale[0]+t.Transform.Translate[0])
+			arc[at] = place{y*t.Transform.Scale[1] + t.Transform.Translate[1], x*t.Transform.Scale[0] + t.Transform.Translate[0]}
 		}
-		points = append(points, arc...)
+		for _, p := range arc {
+			if k := len(places); k > 0 {
+				p.lon += 360 * math.Round((places[k-1].lon-p.lon)/360)
+			}
+			places = append(places, p)
+		}
+	}
+	return places, math.Abs(places[0].lon-places[len(places)-1].lon) > 180
+}
+
+// project draws a ring, turned by whole turns of the globe, and nothing when all of it is off the map.
+func project(ring []place, turn float64) []globe.Point {
+	var points []globe.Point
+	seen := false
+	for _, p := range ring {
+		points = append(points, globe.Project(p.lat, p.lon+turn))
+		seen = seen || math.Abs(p.lon+turn) <= 180
+	}
+	if !seen {
+		return nil
 	}
 	return points
 }

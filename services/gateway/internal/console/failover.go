@@ -175,7 +175,7 @@ func (c *Console) failover(w http.ResponseWriter, r *http.Request) error {
 	for _, k := range p.Candidates {
 		candidates = append(candidates, k.RankedCandidate)
 	}
-	b.Rows, b.Scale = rows(candidates, p.To)
+	b.Rows, b.Scale = rows(candidates, p.To, "chosen")
 	return c.show(w, r, http.StatusOK, view{Name: "failover", Title: "Failover of " + p.App, App: p.App, Body: b})
 }
 

@@ -138,7 +138,7 @@ func (b *overviewBody) fill(s snapshot, a schemas.App) {
 		b.Tallies = append(b.Tallies, s.tally(a, region))
 	}
 	b.Watchers = s.watchers(a)
-	b.Wide, b.Narrow = s.draw(a, 980, 430), s.draw(a, 340, 250)
+	b.Wide, b.Narrow = s.draw(a, 700, 400), s.draw(a, 340, 230)
 }
 
 // watchers lists every vantage of the topology with what it says of the app's regions.

@@ -55,15 +55,16 @@ func (s scale) At(v float64) float64 {
 // ranked is a candidate as a row shows it.
 type ranked struct {
 	schemas.RankedCandidate
-	Active bool
+	// Tag is what is said of the candidate beside its name.
+	Tag string
 	// Tied says that others share its rank; First that it is the first of them.
 	Tied, First bool
 	// Lacking are the gates that do not pass.
-	Lacking              []schemas.Gate
-	LowX, CostX, HighX   float64
-	Says                 string
-	Plotted              bool
-	ThinX, ThinW, WideTo float64
+	Lacking            []schemas.Gate
+	LowX, CostX, HighX float64
+	Says               string
+	Plotted            bool
+	ThinW              float64
 }
 
 type rankingBody struct {
@@ -112,7 +113,7 @@ func (s snapshot) ranking(a schemas.App, active string) rankingBody {
 		b.Active = b.Actives[0]
 	}
 	o, _ := s.order(a.Name, b.Active)
-	b.Rows, b.Scale = rows(o.Candidates, s.routes[a.Name].Active)
+	b.Rows, b.Scale = rows(o.Candidates, s.routes[a.Name].Active, "traffic")
 	for _, row := range b.Rows {
 		if row.Eligible && row.Region != b.Active {
 			b.Eligible++
@@ -121,8 +122,8 @@ func (s snapshot) ranking(a schemas.App, active string) rankingBody {
 	return b
 }
 
-// rows lays candidates out on one scale.
-func rows(candidates []schemas.RankedCandidate, active schemas.Candidate) ([]ranked, scale) {
+// rows lays candidates out on one scale, one of them marked with a word.
+func rows(candidates []schemas.RankedCandidate, marked schemas.Candidate, tag string) ([]ranked, scale) {
 	var values []float64
 	share := map[int]int{}
 	for _, k := range candidates {
@@ -134,10 +135,13 @@ func rows(candidates []schemas.RankedCandidate, active schemas.Candidate) ([]ran
 	axis := newScale(values)
 	var all []ranked
 	for i, k := range candidates {
-		r := ranked{RankedCandidate: k, Active: k.Candidate == active, Tied: share[k.Rank] > 1, First: i == 0 || candidates[i-1].Rank != k.Rank, Plotted: k.Enough && k.Running}
+		r := ranked{RankedCandidate: k, Tied: share[k.Rank] > 1, First: i == 0 || candidates[i-1].Rank != k.Rank, Plotted: k.Enough && k.Running}
+		if k.Candidate == marked {
+			r.Tag = tag
+		}
 		r.LowX, r.CostX, r.HighX = axis.At(k.LowMS), axis.At(k.CostMS), axis.At(k.HighMS)
 		// An interval that is narrower than its mark would not be seen.
-		r.ThinX, r.ThinW = r.LowX, max(r.HighX-r.LowX, 1)
+		r.ThinW = max(r.HighX-r.LowX, 1)
 		r.Says = fmt.Sprintf("%.1f ms, 95 %% interval from %.1f to %.1f ms", k.CostMS, k.LowMS, k.HighMS)
 		if k.Censored {
 			r.Says = "at least " + r.Says

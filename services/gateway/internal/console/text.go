@@ -12,7 +12,7 @@ import (
 
 // functions are what templates may call.
 var functions = template.FuncMap{
-	"visible": visible, "age": func(t time.Time) string { return age(time.Since(t)) }, "clock": clock, "stamp": stamp, "ms": millis, "took": took, "size": size,
+	"visible": visible, "age": func(t time.Time) string { return age(time.Since(t), "ago") }, "old": func(t time.Time) string { return age(time.Since(t), "old") }, "fine": fine, "clock": clock, "stamp": stamp, "ms": millis, "took": took, "size": size,
 	"short": short, "f": func(x float64) string { return fmt.Sprintf("%.1f", x) }, "seconds": func(s float64) string { return fmt.Sprintf("%.1f s", s) },
 	"ranking": func(at time.Time, maxAge int) rankingBody { return rankingBody{At: at, MaxAge: maxAge} }, "stateWord": stateWord, "stateMark": stateMark, "resultMark": resultMark,
 }
@@ -34,19 +34,19 @@ func visible(s string) string {
 	return b.String()
 }
 
-// age writes how long ago something was; console.js writes it the same way.
-func age(d time.Duration) string {
+// age writes how long ago something was, or how old it is; console.js writes it the same way.
+func age(d time.Duration, word string) string {
 	switch s := int(d.Seconds()); {
 	case s < 1:
 		return "just now"
 	case s < 60:
-		return fmt.Sprintf("%d s ago", s)
+		return fmt.Sprintf("%d s %s", s, word)
 	case s < 3600:
-		return fmt.Sprintf("%d min ago", s/60)
+		return fmt.Sprintf("%d min %s", s/60, word)
 	case s < 48*3600:
-		return fmt.Sprintf("%d h %d min ago", s/3600, s%3600/60)
+		return fmt.Sprintf("%d h %d min %s", s/3600, s%3600/60, word)
 	default:
-		return fmt.Sprintf("%d days ago", s/86400)
+		return fmt.Sprintf("%d days %s", s/86400, word)
 	}
 }
 
@@ -58,6 +58,9 @@ func clock(t time.Time) string {
 	}
 	return t.Format("2006-01-02 15:04:05 UTC")
 }
+
+// fine writes a time to the millisecond.
+func fine(t time.Time) string { return t.UTC().Format("15:04:05.000 UTC") }
 
 // stamp writes a time for machines.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

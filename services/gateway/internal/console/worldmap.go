@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/leeward-failover/leeward/schemas"
@@ -57,6 +58,8 @@ const (
 	margin   = 46.0
 	roomiest = 0.3
 	labelH   = 31.0
+	// shortest is how long a line must be to have its round trip written on it; of a shorter one it is written at its end.
+	shortest = 150.0
 	letterW  = 7.3
 )
 
@@ -82,6 +85,8 @@ func (s snapshot) draw(a schemas.App, w, h float64) drawing {
 		}
 		if n.Active {
 			n.Word = "traffic · " + n.Word
+		} else if us := s.roundTrip(a, active.Region, r.Name); us > 0 && near(places, regions, i, active.Region, scale) {
+			n.Word += " · " + millis(us)
 		}
 		d.Nodes = append(d.Nodes, n)
 	}
@@ -89,6 +94,12 @@ func (s snapshot) draw(a schemas.App, w, h float64) drawing {
 	d.label()
 	d.Says = d.words()
 	return d
+}
+
+// near says whether a region is so close to the active one that the line between them has no room for words.
+func near(places []globe.Point, regions []schemas.Region, i int, active string, scale float64) bool {
+	k := slices.IndexFunc(regions, func(r schemas.Region) bool { return r.Name == active })
+	return k >= 0 && math.Hypot(places[i].X-places[k].X, places[i].Y-places[k].Y)*scale <= shortest
 }
 
 // fit finds the scale and shift that show all places with some room around them.
@@ -115,7 +126,7 @@ func (d *drawing) connect(s snapshot, a schemas.App) {
 			mx, my := (from.X+to.X)/2, (from.Y+to.Y)/2-rise
 			l.Path = fmt.Sprintf("M%.1f %.1fQ%.1f %.1f %.1f %.1f", from.X, from.Y, mx, my, to.X, to.Y)
 			l.X, l.Y = (from.X+2*mx+to.X)/4, (from.Y+2*my+to.Y)/4
-			if us := s.roundTrip(a, from.Region, to.Region); us > 0 && l.Main {
+			if us := s.roundTrip(a, from.Region, to.Region); us > 0 && l.Main && math.Hypot(to.X-from.X, to.Y-from.Y) > shortest {
 				l.Label = millis(us)
 			}
 			d.Links = append(d.Links, l)

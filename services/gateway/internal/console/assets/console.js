@@ -10,18 +10,18 @@
 
   // The gateway's clock minus ours, so that ages are by the clock that the times are from.
   let ahead = Date.parse(body.dataset.now) - Date.now();
-  const age = (seconds) => {
+  const age = (seconds, word) => {
     const s = Math.floor(seconds);
     if (s < 1) return "just now";
-    if (s < 60) return `${s} s ago`;
-    if (s < 3600) return `${Math.floor(s / 60)} min ago`;
-    if (s < 48 * 3600) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min ago`;
-    return `${Math.floor(s / 86400)} days ago`;
+    if (s < 60) return `${s} s ${word}`;
+    if (s < 3600) return `${Math.floor(s / 60)} min ${word}`;
+    if (s < 48 * 3600) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min ${word}`;
+    return `${Math.floor(s / 86400)} days ${word}`;
   };
   const ages = () => {
     for (const e of document.querySelectorAll("[data-since]")) {
       const seconds = (Date.now() + ahead - Date.parse(e.dataset.since)) / 1000;
-      const text = age(seconds);
+      const text = age(seconds, e.dataset.word || "ago");
       if (e.textContent !== text) e.textContent = text;
       const over = e.nextElementSibling;
       if (e.dataset.limit && over && over.classList.contains("over")) over.hidden = seconds <= Number(e.dataset.limit);
