@@ -91,7 +91,7 @@ func (c *Console) Register(mux *http.ServeMux) {
 	} {
 		mux.Handle(pattern, c.page(page))
 	}
-	mux.HandleFunc("GET /ui/live", c.live)
+	mux.Handle("GET /ui/live", guarded(http.HandlerFunc(c.live)))
 	files, _ := fs.Sub(assets, "assets")
 	mux.Handle("GET /ui/assets/", http.StripPrefix("/ui/assets/", guarded(http.FileServerFS(files))))
 }

@@ -23,8 +23,6 @@ const (
 // page's filter lets through. A fact's id is its sequence; a page that comes back with the last one gets every later one.
 func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Security-Policy", policy)
-	h.Set("X-Content-Type-Options", "nosniff")
 	ctx, stop := context.WithCancel(r.Context())
 	defer stop()
 	s := stream{w: w, flush: func() {}}

@@ -29,10 +29,11 @@ func (b box) meets(o box) bool {
 
 // link is a line between two regions. Main ones begin where traffic is, and have a label.
 type link struct {
-	Path  string
-	Main  bool
-	Label string
-	X, Y  float64
+	Path           string
+	Main           bool
+	Label          string
+	X, Y           float64
+	From, Bend, To globe.Point
 }
 
 // node is a region.
@@ -57,10 +58,10 @@ const (
 	// margin is the room around the outermost regions, roomiest how much of the map is shown at least.
 	margin   = 46.0
 	roomiest = 0.3
-	labelH   = 31.0
+	labelH   = 29.0
 	// shortest is how long a line must be to have its round trip written on it; of a shorter one it is written at its end.
 	shortest = 150.0
-	letterW  = 7.3
+	letterW  = 6.9
 )
 
 // draw lays an app's regions out on a drawing of a size. What lies outside all regions, or nowhere, is in the table only.
@@ -123,9 +124,9 @@ func (d *drawing) connect(s snapshot, a schemas.App) {
 		for _, to := range d.Nodes[i+1:] {
 			l := link{Main: from.Active || to.Active}
 			rise := math.Hypot(to.X-from.X, to.Y-from.Y) * 0.18
-			mx, my := (from.X+to.X)/2, (from.Y+to.Y)/2-rise
-			l.Path = fmt.Sprintf("M%.1f %.1fQ%.1f %.1f %.1f %.1f", from.X, from.Y, mx, my, to.X, to.Y)
-			l.X, l.Y = (from.X+2*mx+to.X)/4, (from.Y+2*my+to.Y)/4
+			l.From, l.To = globe.Point{X: from.X, Y: from.Y}, globe.Point{X: to.X, Y: to.Y}
+			l.Bend = globe.Point{X: (from.X + to.X) / 2, Y: (from.Y+to.Y)/2 - rise}
+			l.Path = fmt.Sprintf("M%.1f %.1fQ%.1f %.1f %.1f %.1f", from.X, from.Y, l.Bend.X, l.Bend.Y, to.X, to.Y)
 			if us := s.roundTrip(a, from.Region, to.Region); us > 0 && l.Main && math.Hypot(to.X-from.X, to.Y-from.Y) > shortest {
 				l.Label = millis(us)
 			}
@@ -168,6 +169,9 @@ func (d *drawing) label() {
 		}
 		n.Label = places[0]
 		for k, p := range places {
+			if k >= 2 {
+				p.X = min(max(p.X, 3), d.W-3-p.W)
+			}
 			if p.X < 2 || p.Y < 2 || p.X+p.W > d.W-2 || p.Y+p.H > d.H-2 || meetsAny(p, taken) {
 				continue
 			}
@@ -175,29 +179,43 @@ func (d *drawing) label() {
 			break
 		}
 		taken = append(taken, n.Label)
-		n.TextX, n.Anchor = n.Label.X, "start"
-		switch centre := n.Label.X + n.Label.W/2; {
-		case math.Abs(centre-n.X) < 1:
-			n.TextX, n.Anchor = n.X, "middle"
-		case centre < n.X:
+		switch {
+		case n.Label.X > n.X:
+			n.TextX, n.Anchor = n.Label.X, "start"
+		case n.Label.X+n.Label.W < n.X:
 			n.TextX, n.Anchor = n.Label.X+n.Label.W, "end"
+		default:
+			n.TextX, n.Anchor = n.Label.X+n.Label.W/2, "middle"
 		}
 		n.TextY1, n.TextY2 = n.Label.Y+12, n.Label.Y+26
 		n.LeadX, n.LdY = min(max(n.X, n.Label.X), n.Label.X+n.Label.W), min(max(n.Y, n.Label.Y), n.Label.Y+n.Label.H)
 	}
 	for i := range d.Links {
-		l := &d.Links[i]
-		if l.Label == "" {
-			continue
-		}
-		width := letterW*float64(len(l.Label)) + 6
-		at := box{l.X - width/2, l.Y - 9, width, 18}
-		if meetsAny(at, taken) {
-			l.Label = ""
-			continue
-		}
-		taken = append(taken, at)
+		d.Links[i].place(&taken)
 	}
+}
+
+// place puts a link's label on its line where it meets nothing, as near to the middle as can be.
+func (l *link) place(taken *[]box) {
+	if l.Label == "" {
+		return
+	}
+	width := letterW*float64(len(l.Label)) + 4
+	for _, t := range []float64{0.5, 0.6, 0.4, 0.7, 0.3, 0.8, 0.2} {
+		x, y := l.at(t)
+		if at := (box{x - width/2, y - 9, width, 18}); !meetsAny(at, *taken) {
+			l.X, l.Y = x, y
+			*taken = append(*taken, at)
+			return
+		}
+	}
+	l.Label = ""
+}
+
+// at is the point of the line at a share of its way.
+func (l *link) at(t float64) (x, y float64) {
+	u := 1 - t
+	return u*u*l.From.X + 2*u*t*l.Bend.X + t*t*l.To.X, u*u*l.From.Y + 2*u*t*l.Bend.Y + t*t*l.To.Y
 }
 
 func meetsAny(b box, others []box) bool {
