@@ -165,7 +165,7 @@ func TestEveryAnswerOfTheConsoleIsGuarded(t *testing.T) {
 	g := start(t, bustest.Start(t), nil)
 	for _, path := range []string{"/", "/ui/ranking", "/ui/events", "/ui/login", "/ui/nowhere", "/ui/assets/console.js", "/ui/assets/nothing", "/ui/live?after=soon"} {
 		r := g.call(http.MethodGet, path, nil, nil)
-		for name, want := range map[string]string{"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"} {
+		for name, want := range map[string]string{"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"} {
 			if got := r.header.Get(name); !strings.Contains(got, want) {
 				t.Errorf("%s has %s %q, want %s", path, name, got, want)
 			}
