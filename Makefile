@@ -12,7 +12,7 @@ REGIONS  := frankfurt london dallas tokyo
 UP       := LEEWARD_STATE=$(STATE)/leeward SHOP_DATABASE_URL="$$(cat $(STATE)/world/secrets/probe-url 2>/dev/null)" \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
-.PHONY: help install build up down demo demo-chaos test test-long check lint generate tidy tools clean
+.PHONY: help install build up down demo demo-chaos picture map test test-long check lint generate tidy tools clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,6 +44,13 @@ demo: up ## the main job unattended: push, build, replicate, measure, rank, thre
 
 demo-chaos: up ## the demo, with every service, NATS and ClickHouse killed once on the way
 	@bin/demo --state $(STATE) --chaos
+
+picture: up ## photograph the console during a failover, for the README
+	@$(BUILD) -o bin/picture ./test/cmd/picture
+	@bin/picture --out docs/pictures/console-failover.png
+
+map: ## draw the console's map anew from npm's world-atlas
+	go run ./services/gateway/cmd/worldmap services/gateway/internal/console/assets/land.svg
 
 test: install ## run every test (root needed for the demo world's)
 	go test -race -timeout 15m work
