@@ -14,7 +14,7 @@ UP        = LEEWARD_STATE=$(STATE)/leeward \
             $(foreach r,$(REGIONS),SHOP_$(shell echo $(r) | tr a-z A-Z)_DATABASE_URL=$(call PROBE_URL,$(r))) \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
-.PHONY: help install build up down demo demo-chaos demo-loopback test test-long check lint generate tidy tools clean
+.PHONY: help install build up down demo demo-chaos demo-loopback picture map test test-long check lint generate tidy tools clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -52,6 +52,13 @@ demo-loopback: ## the main job with regions simulated on loopback, without build
 	$(BUILD) -o bin/leeward ./cmd/leeward
 	$(BUILD) -o bin/demo ./test/cmd/demo
 	@bin/demo --loopback
+
+picture: up ## photograph the console during a failover, for the README
+	@$(BUILD) -o bin/picture ./test/cmd/picture
+	@bin/picture --out docs/pictures/console-failover.png
+
+map: ## draw the console's map anew from npm's world-atlas
+	go run ./services/gateway/cmd/worldmap services/gateway/internal/console/assets/land.svg
 
 test: install ## run every test (root needed for the demo world's)
 	go test -race -timeout 15m work

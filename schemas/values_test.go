@@ -94,6 +94,9 @@ func entries() []golden {
 		entry(schemas.VerdictBucket, ".replicated", schemas.Verdict{
 			Vantage: "london", App: "shop", Region: "dallas", Health: schemas.Up, Since: at(0), At: at(5), Round: 812, Variants: []schemas.VariantHealth{{Variant: "slim", OK: true, LatencyUS: 18_400}},
 			Replication: &schemas.Replication{Acknowledged: schemas.Heartbeat{At: at(4), Token: 731, SeenAt: at(5)}, Replayed: schemas.Heartbeat{At: at(3), Token: 729, SeenAt: at(5)}}, Topology: hash}),
+		entry(schemas.VerdictBucket, ".connected", schemas.Verdict{
+			Vantage: "london", App: "shop", Region: "frankfurt", Health: schemas.Up, Since: at(0), At: at(1), Round: 813,
+			Variants: []schemas.VariantHealth{{Variant: "slim", OK: true, LatencyUS: 18_400}}, LatencyUS: 18_400, ConnectUS: 9_100, Topology: hash}),
 		entry(schemas.VantageBucket, "", schemas.Presence{
 			Vantage: "london", Region: "london", Boot: 1_795_305_431_000_000, Sighted: true, AnchorsReachable: 2, Anchors: 3, Round: 812, At: at(0), Topology: hash}),
 		entry(schemas.RankingBucket, "", ranking()),

@@ -36,6 +36,8 @@ type Verdict struct {
 	Variants []VariantHealth `json:"variants"`
 	// LatencyUS is the round's latency of the objective's kind, for the variant that answered fastest; 0 when none did.
 	LatencyUS uint32 `json:"latency_us"`
+	// ConnectUS is the shortest time in which a connection was opened in the round, which is one round trip of the network; 0 when none was.
+	ConnectUS uint32 `json:"connect_us,omitempty"`
 	Reason    string `json:"reason,omitempty"`
 	// Replication is how far the region's database follows the primary; absent for an app without a primary database.
 	Replication *Replication `json:"replication,omitempty"`

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs what the demo world and the whole-pipeline tests run on: Debian packages, and buildkitd from its Go module.
+# Installs what the demo world and the whole-pipeline tests run on: Debian packages, buildkitd from its Go module, and axe-core from npm for the tests of the console.
 # Prints what it is about to install; with LEEWARD_NO_INSTALL=1 it only prints, and fails when something is missing.
 # Safe to run again: it takes a moment when everything is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 buildkit_version=v0.33.1
-packages=(ca-certificates curl docker-registry git haproxy iproute2 postgresql prometheus prometheus-alertmanager runc)
+packages=(ca-certificates chromium curl docker-registry git haproxy iproute2 postgresql prometheus prometheus-alertmanager runc)
 services=(docker-registry haproxy postgresql prometheus prometheus-alertmanager)
 
 say() { printf 'install: %s\n' "$*"; }
@@ -44,12 +44,18 @@ buildkitd_missing() {
   [[ ! -x bin/buildkitd ]] || ! go version -m bin/buildkitd 2>/dev/null | grep -q "github.com/moby/buildkit[[:space:]]*$buildkit_version"
 }
 
-if ((${#missing[@]} == 0)) && ! buildkitd_missing; then
+# --- axe-core ---------------------------------------------------------------------------------------------------------
+
+# npm checks the package against the integrity in the lock file.
+axe_missing() { ! cmp -s tools/axe/package-lock.json tools/axe/node_modules/.installed; }
+
+if ((${#missing[@]} == 0)) && ! buildkitd_missing && ! axe_missing; then
   say "nothing to do"
   exit 0
 fi
 ((${#missing[@]} == 0)) || say "Debian packages: ${missing[*]}"
 ! buildkitd_missing || say "bin/buildkitd $buildkit_version, built from its Go module (about two minutes on a fresh machine)"
+! axe_missing || say "axe-core from npm into tools/axe/node_modules"
 if [[ ${LEEWARD_NO_INSTALL:-} == 1 ]]; then
   die "LEEWARD_NO_INSTALL=1: nothing was installed; install the above and run again"
 fi
@@ -80,5 +86,9 @@ if buildkitd_missing; then
   (cd tools/buildkitd && GOWORK=off CGO_ENABLED=0 go build -mod=readonly -trimpath \
     -ldflags "-s -w -X github.com/moby/buildkit/version.Version=$buildkit_version" \
     -o "$bin/buildkitd" github.com/moby/buildkit/cmd/buildkitd)
+fi
+if axe_missing; then
+  npm ci --prefix tools/axe --ignore-scripts --no-audit --no-fund --silent
+  cp tools/axe/package-lock.json tools/axe/node_modules/.installed
 fi
 say "done"

@@ -1,4 +1,4 @@
-// Package gateway is the one door from outside: it authenticates, normalises and stores webhooks, and serves the HTTP API through which people read and write.
+// Package gateway is the one door from outside: it authenticates, normalises and stores webhooks, and serves the HTTP API and the web console through which people read and write.
 // It decides nothing about builds, rankings or failovers.
 package gateway
 
@@ -20,6 +20,7 @@ import (
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/gateway/internal/api"
 	"github.com/leeward-failover/leeward/services/gateway/internal/command"
+	"github.com/leeward-failover/leeward/services/gateway/internal/console"
 	"github.com/leeward-failover/leeward/services/gateway/internal/hook"
 	"github.com/leeward-failover/leeward/services/gateway/internal/reconcile"
 	"github.com/leeward-failover/leeward/services/gateway/internal/state"
@@ -58,14 +59,21 @@ func Run(ctx context.Context, proc daemon.Process) error {
 			return bus.Publish(ctx, b, schemas.AlertReceivedTopic, e)
 		},
 	}
+	pages := console.New(console.Console{
+		Bus: b, State: live, Ready: ready, Token: cfg.apiToken, Simulated: cfg.simulated, Log: proc.Log,
+		Ask: func(ctx context.Context, e schemas.FailoverRequested) error {
+			return bus.Publish(ctx, b, schemas.FailoverRequestedTopic, e)
+		},
+	})
 	server := api.Server{
-		Bus: b, State: live, Token: cfg.apiToken, Simulated: cfg.simulated, Hooks: hooks, Ready: ready, Log: proc.Log, Ping: oci.Ping, Started: time.Now(), Examined: &api.Examined{},
+		Bus: b, State: live, Token: cfg.apiToken, Simulated: cfg.simulated, Hooks: hooks, Console: pages, Ready: ready, Log: proc.Log, Ping: oci.Ping, Started: time.Now(), Examined: &api.Examined{},
 	}
 
 	proc.Log.Info().Str("address", listener.Addr().String()).Msg("API served")
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return live.Run(ctx) })
 	g.Go(func() error { return pushes.Run(ctx) })
+	g.Go(func() error { return pages.Run(ctx) })
 	g.Go(func() error { return daemon.Health{Addr: cfg.healthAddr, Ready: ready, Proc: proc}.Run(ctx) })
 	g.Go(func() error { return daemon.Serve(ctx, listener, server.Handler()) })
 	return g.Wait()

@@ -16,6 +16,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/pkg/daemon"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/gateway/internal/console"
 	"github.com/leeward-failover/leeward/services/gateway/internal/hook"
 	"github.com/leeward-failover/leeward/services/gateway/internal/state"
 )
@@ -29,8 +30,10 @@ type Server struct {
 	// Simulated says that the regions are simulated; then every answer says so in the header X-Leeward-Simulated.
 	Simulated bool
 	Hooks     hook.Hooks
-	Ready     func() error
-	Log       zerolog.Logger
+	// Console is what is served at / and below /ui/.
+	Console *console.Console
+	Ready   func() error
+	Log     zerolog.Logger
 	// Ping asks whether a registry answers.
 	Ping func(ctx context.Context, registry string) error
 	// Started is since when the gateway runs.
@@ -38,7 +41,7 @@ type Server struct {
 	Examined *Examined
 }
 
-// Handler returns the whole listener: /v1, /hooks, /openapi.json, /docs, /livez and /readyz.
+// Handler returns the whole listener: the console, /v1, /hooks, /openapi.json, /docs, /livez and /readyz.
 func (s Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	config := huma.DefaultConfig("Leeward", daemon.Version)
@@ -54,6 +57,7 @@ func (s Server) Handler() http.Handler {
 	s.samples(api)
 	s.doctor(api)
 	s.Hooks.Register(mux)
+	s.Console.Register(mux)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := s.Ready(); err != nil {

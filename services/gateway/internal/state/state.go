@@ -14,13 +14,13 @@ import (
 // State is a live copy of what the services last said.
 type State struct {
 	Topology *bus.Mirror[schemas.TopologyPart]
-	Builds   *bus.Mirror[schemas.BuildState]
 	Images   *bus.Mirror[schemas.ImageState]
 	Verdicts *bus.Mirror[schemas.Verdict]
 	Vantages *bus.Mirror[schemas.Presence]
 	Rankings *bus.Mirror[schemas.Ranking]
 	Routes   *bus.Mirror[schemas.Route]
 	Plans    *bus.Mirror[schemas.Plan]
+	Builds   *bus.Mirror[schemas.BuildState]
 }
 
 // New makes the mirrors; Run fills them.

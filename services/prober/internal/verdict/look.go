@@ -24,6 +24,8 @@ type Look struct {
 	Variants []schemas.VariantHealth
 	// LatencyUS is that of the variant that answered fastest, 0 when none did.
 	LatencyUS uint32
+	// ConnectUS is the shortest time in which a connection was opened, 0 when none was.
+	ConnectUS uint32
 }
 
 // See puts the measurements of one round together.
@@ -31,6 +33,9 @@ func See(at time.Time, sighted bool, readings []Reading) Look {
 	l := Look{At: at, Sighted: sighted}
 	for _, r := range readings {
 		v, ok := l.variant(r.Sample.Variant), r.Sample.Outcome == schemas.OK
+		if c := r.Sample.ConnectUS; ok && c > 0 && (l.ConnectUS == 0 || c < l.ConnectUS) {
+			l.ConnectUS = c
+		}
 		if r.Shown && ok {
 			v.LatencyUS = r.Sample.LatencyUS
 		}

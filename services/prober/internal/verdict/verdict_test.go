@@ -140,6 +140,21 @@ func TestRoundsGoOnFromALook(t *testing.T) {
 	}
 }
 
+// TestLookKeepsTheShortestConnect: one that failed says nothing about the network, and a kind that opens no connection has none.
+func TestLookKeepsTheShortestConnect(t *testing.T) {
+	reading := func(o schemas.Outcome, us uint32) verdict.Reading {
+		return verdict.Reading{Sample: schemas.Sample{Variant: "slim", Outcome: o, ConnectUS: us}}
+	}
+	for want, readings := range map[uint32][]verdict.Reading{
+		0:  {reading(schemas.OK, 0), reading(schemas.Refused, 7)},
+		40: {reading(schemas.OK, 90), reading(schemas.OK, 40), reading(schemas.OK, 0), reading(schemas.TimedOut, 3)},
+	} {
+		if got := verdict.See(noon, true, readings).ConnectUS; got != want {
+			t.Errorf("shortest connect of %v = %d, want %d", readings, got, want)
+		}
+	}
+}
+
 func TestLookPutsReadingsTogether(t *testing.T) {
 	reading := func(variant string, kind schemas.Kind, o schemas.Outcome, us uint32, decides, shown bool) verdict.Reading {
 		r := verdict.Reading{Sample: schemas.Sample{Variant: variant, Kind: kind, Outcome: o, LatencyUS: us}, Decides: decides, Shown: shown}
