@@ -12,8 +12,7 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
-	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver named pgx
+	"github.com/lib/pq"
 )
 
 const (
@@ -54,7 +53,7 @@ func openDatabase(text string) (*database, error) {
 		}
 	default:
 		d.numbered = true
-		d.db, err = sql.Open("pgx", text)
+		d.db, err = sql.Open("postgres", text)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
@@ -98,7 +97,7 @@ func (d *database) products(ctx context.Context) ([]product, error) {
 	return found, err
 }
 
-func (d *database) order(ctx context.Context, product, quantity int64, instance string) (id int64, at time.Time, err error) {
+func (d *database) order(ctx context.Context, product, quantity int32, instance string) (id int64, at time.Time, err error) {
 	const statement = "INSERT INTO orders (product_id, quantity, instance) VALUES (?, ?, ?) RETURNING id, at"
 	err = d.query(ctx, statement, []any{product, quantity, instance}, func(rows *sql.Rows) error { return rows.Scan(&id, &at) })
 	return id, at, err
@@ -145,7 +144,7 @@ func (d *database) rows(ctx context.Context, statement string, values []any, eac
 
 // unknownProduct says whether a foreign key was refused.
 func unknownProduct(err error) bool {
-	var pg *pgconn.PgError
+	var postgres *pq.Error
 	var maria *mysql.MySQLError
-	return errors.As(err, &pg) && pg.Code == "23503" || errors.As(err, &maria) && maria.Number == 1452
+	return errors.As(err, &postgres) && postgres.Code == "23503" || errors.As(err, &maria) && maria.Number == 1452
 }

@@ -54,8 +54,12 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.allow != "" {
 		w.Header().Set("Allow", p.allow)
 	}
+	title := http.StatusText(p.status)
+	if p.status == http.StatusRequestEntityTooLarge {
+		title = "Content Too Large" // RFC 9110's name
+	}
 	send(w, p.status, "application/problem+json", "no-store", encode(map[string]any{
-		"type": "about:blank", "title": http.StatusText(p.status), "status": p.status, "detail": p.detail,
+		"type": "about:blank", "title": title, "status": p.status, "detail": p.detail,
 	}))
 }
 
@@ -113,10 +117,10 @@ func (s *shop) order(w http.ResponseWriter, r *http.Request) (int, any, error) {
 		return 0, nil, &problem{status: http.StatusBadRequest, detail: "the body is not JSON"}
 	}
 	var order struct {
-		Product  int64 `json:"product_id"`
-		Quantity int64 `json:"quantity"`
+		Product  int32 `json:"product_id"`
+		Quantity int32 `json:"quantity"`
 	}
-	if json.Unmarshal(body, &order) != nil || order.Product == 0 || order.Quantity < 1 || order.Quantity > 100 {
+	if json.Unmarshal(body, &order) != nil || order.Product < 1 || order.Quantity < 1 || order.Quantity > 100 {
 		return 0, nil, &problem{status: http.StatusUnprocessableEntity, detail: "product_id and quantity (1 to 100) must be whole numbers"}
 	}
 	id, at, err := s.write.order(r.Context(), order.Product, order.Quantity, s.instance)

@@ -15,13 +15,15 @@ const routes = {
   "/api/orders": {
     POST: async (request) => {
       const order = await readJSON(request);
-      if (!Number.isInteger(order?.product_id) || !Number.isInteger(order?.quantity) || order.quantity < 1 || order.quantity > 100) {
+      if (!whole(order?.product_id, 2 ** 31 - 1) || !whole(order?.quantity, 100)) {
         throw new Problem(422, "product_id and quantity (1 to 100) must be whole numbers");
       }
       return [201, await databases.order(order.product_id, order.quantity, config.instance)];
     },
   },
 };
+
+const whole = (value, most) => Number.isInteger(value) && value >= 1 && value <= most;
 
 const maxBody = 16 * 1024;
 

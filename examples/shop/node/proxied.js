@@ -12,6 +12,9 @@ const file = "/tmp/nginx.conf";
 rmSync(socket, { force: true });
 
 const server = createShop();
+// Longer than Nginx keeps idle connections (a minute): it must be the one to close them, or it sends a request into one
+// that is being closed.
+server.keepAliveTimeout = 75_000;
 server.listen(socket, () => {
   const values = { LISTEN: `${config.host}:${config.port}`, SOCKET: socket, INSTANCE: config.instance, IMAGE: config.image };
   writeFileSync(file, readFileSync("nginx.conf", "utf8").replace(/\$\{(\w+)\}/g, (_, name) => values[name]));

@@ -19,7 +19,7 @@ import (
 )
 
 // format is part of every kept layer's name; a change of what the code below makes raises it.
-const format = "2"
+const format = "3"
 
 // layers are what the images are stacked from.
 type layers struct {
@@ -99,7 +99,7 @@ func makeLayers(ctx context.Context, folder string, r recipe) error {
 	if err := nginx.addPackages(ctx, r.nginx); err != nil {
 		return err
 	}
-	if err := golang.addGo(r.goRoot); err != nil {
+	if err := golang.addGo(ctx, r.goRoot); err != nil {
 		return err
 	}
 	full.without(debian)
