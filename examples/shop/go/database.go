@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
-	"github.com/lib/pq"
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver named pgx
 )
 
 const (
@@ -53,7 +54,7 @@ func openDatabase(text string) (*database, error) {
 		}
 	default:
 		d.numbered = true
-		d.db, err = sql.Open("postgres", text)
+		d.db, err = sql.Open("pgx", text)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
@@ -144,7 +145,7 @@ func (d *database) rows(ctx context.Context, statement string, values []any, eac
 
 // unknownProduct says whether a foreign key was refused.
 func unknownProduct(err error) bool {
-	var postgres *pq.Error
+	var postgres *pgconn.PgError
 	var maria *mysql.MySQLError
 	return errors.As(err, &postgres) && postgres.Code == "23503" || errors.As(err, &maria) && maria.Number == 1452
 }
