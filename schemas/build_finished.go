@@ -70,4 +70,6 @@ func (e BuildFinished) Validate() error {
 func (e BuildFinished) Key() []string { return []string{e.App, e.Variant} }
 
 // Identity is the build, its outcome and what it made: a build that had to be done again, because its image was lost, may make other bytes.
-func (e BuildFinished) Identity() string { return "build:" + e.Build + ":" + e.Outcome + ":" + e.Digest }
+func (e BuildFinished) Identity() string {
+	return "build:" + e.Build + ":" + e.Outcome + ":" + e.Digest
+}

@@ -50,6 +50,7 @@ func Permit(s Service, vantage string) Permissions {
 		p.allow(EvaluationsSubject + ".*")
 	case Gateway:
 		p.readStream(Events)
+		p.allow(SampleSubject(ImportVantage))
 	case Recorder:
 		for _, stream := range []string{Samples, Evaluations, Events} {
 			p.readStream(stream)

@@ -19,10 +19,12 @@ const (
 	KindHTTP    Kind = 3
 	KindDBRead  Kind = 4
 	KindDBWrite Kind = 5
+	// KindBench is a request of a load generator whose results were imported.
+	KindBench Kind = 7
 )
 
 // kindNames are the names of the kinds in configuration and in ClickHouse.
-var kindNames = map[Kind]string{KindICMP: "icmp", KindTCP: "tcp", KindHTTP: "http", KindDBRead: "db_read", KindDBWrite: "db_write"}
+var kindNames = map[Kind]string{KindICMP: "icmp", KindTCP: "tcp", KindHTTP: "http", KindDBRead: "db_read", KindDBWrite: "db_write", KindBench: "bench"}
 
 // String is the kind's name in configuration and in ClickHouse.
 func (k Kind) String() string {

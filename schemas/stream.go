@@ -54,6 +54,9 @@ func SampleSubject(vantage string) string {
 	return joinSubject(SamplesSubject, "0", Token(vantage))
 }
 
+// ImportVantage is who measured imported samples, as far as the bus is concerned: they come through the gateway, whose user this one is. No vantage may have its name.
+const ImportVantage = "import"
+
 // EvaluationSubject is the subject of an app's rankings.
 func EvaluationSubject(app string) string { return joinSubject(EvaluationsSubject, Token(app)) }
 

@@ -99,6 +99,9 @@ func (v validator) vantages(t schemas.Topology) {
 	for i, p := range t.Vantages {
 		path := at("vantages", i)
 		names.add(path+".name", p.Name)
+		if p.Name == schemas.ImportVantage {
+			v.failf(path+".name", "name it after the place it measures from", "%q stands for imported results", p.Name)
+		}
 		if p.Region != "" {
 			v.region(path+".region", p.Region, t)
 		}

@@ -126,6 +126,20 @@ func TestAlertNobodyConfirmsIsRefused(t *testing.T) {
 	w.awaitEvents("planned:"+plan.ID, 1)
 }
 
+func TestRegionThatDiesAfterItsAlertWasRefusedIsLeftAllTheSame(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, noVerdicts)
+	w.act("one")
+	w.awaitRoute("frankfurt", 1)
+	w.alert("frankfurt", time.Now())
+	w.awaitPlan(schemas.PlanRefused)
+	w.kill("frankfurt")
+	w.sees("frankfurt", 4)
+	if plan := w.awaitPlan(schemas.PlanFinished); plan.Trigger != schemas.TriggerAlert || plan.To != in("london") {
+		t.Errorf("plan %+v", plan)
+	}
+}
+
 func TestAlertForARegionWithoutTrafficIsPassedOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, noVerdicts)

@@ -150,6 +150,39 @@ func TestHealthyRegionsBecomeEligibleAndTheChangeIsTold(t *testing.T) {
 	}
 }
 
+func TestRankingOutlivesAnOutageOfItsSamplesUntilItIsTooOld(t *testing.T) {
+	topology := example(t)
+	topology.Apps[0].Failover.MaxRankingAge = schemas.Duration(6 * time.Second)
+	dsn := chembedtest.Start(t)
+	db := migrated(t, dsn)
+	server := bustest.Start(t, "frankfurt", "london", "dallas", "tokyo", "madrid")
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	apply(ctx, t, server, topology)
+	fill(ctx, t, db, topology)
+	service := start(t, server, dsn)
+	defer service.stop(t)
+	mirror := bus.NewMirror(server.Connect(schemas.Gateway, ""), schemas.RankingBucket)
+	running := sync.WaitGroup{}
+	running.Go(func() { _ = mirror.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	enough := func(r schemas.Ranking) bool { return len(r.Orders) == 4 && r.Orders[0].Candidates[0].Enough }
+	awaitRanking(ctx, t, mirror, enough)
+	if err := db.Exec(ctx, "TRUNCATE TABLE samples"); err != nil {
+		t.Fatal(err)
+	}
+	service.await(ctx, t, http.StatusServiceUnavailable, "too few samples of every candidate")
+	kept, _ := mirror.Get("shop")
+	if !enough(kept.Value) {
+		t.Error("the last good ranking is gone, want it kept")
+	}
+	empty := awaitRanking(ctx, t, mirror, func(r schemas.Ranking) bool { return len(r.Orders) == 4 && !enough(r) })
+	if age := empty.At.Sub(kept.Value.At); age < 6*time.Second {
+		t.Errorf("the last good ranking was kept for %s, want 6 s", age)
+	}
+}
+
 func TestEveryMissingSettingIsNamed(t *testing.T) {
 	proc := daemon.NewProcess("ranker", nil, func(name string) string {
 		return map[string]string{"LEEWARD_RANK_INTERVAL": "soon", "LEEWARD_CLICKHOUSE_DSN": "http://leeward:secret@127.0.0.1:8123"}[name]

@@ -1,5 +1,5 @@
 // Package demo does Leeward's main job once, unattended, in the demo world: a new base image is pushed, and what follows is watched through the API
-// until two failovers have moved a client's requests to another region.
+// until three failovers have moved a client's requests to another region.
 package demo
 
 import (
@@ -27,8 +27,10 @@ type Options struct {
 	Topology string
 	// World and Leeward are the state folders of the two.
 	World, Leeward string
-	Chaos          bool
-	Progress       io.Writer
+	// Deploy is the folder deploy/ of the checkout.
+	Deploy   string
+	Chaos    bool
+	Progress io.Writer
 }
 
 // demo is one run.
@@ -44,6 +46,8 @@ type demo struct {
 	chaos  *chaos
 	report Report
 	began  time.Time
+	// built are the newest builds of the variants.
+	built map[string]schemas.BuildFinished
 }
 
 // appName is the app of the demo world.
@@ -72,10 +76,15 @@ func (d *demo) run(ctx context.Context) error {
 		{"containers run the new images", d.restarted},
 		{"candidates are ranked", d.ranked},
 		{"traffic is where the app starts", d.home},
-		{"primary lost, found by alert", func(ctx context.Context) error { return d.failover(ctx, schemas.TriggerAlert) }},
+		{"primary lost, found by alert", func(ctx context.Context) error { return d.failover(ctx, viaWebhook) }},
 		{"moved back by request", d.failback},
-		{"primary lost, found by verdicts", func(ctx context.Context) error { return d.failover(ctx, schemas.TriggerVerdicts) }},
+		{"primary lost, found by verdicts", func(ctx context.Context) error { return d.failover(ctx, viaVerdicts) }},
 		{"moved back by request", d.failback},
+		{"primary lost, found by Prometheus", func(ctx context.Context) error { return d.failover(ctx, viaPrometheus) }},
+		{"moved back by request", d.failback},
+		{"the alert is over", d.resolved},
+		{"rules, dashboards and reference name what is scraped", d.scraped},
+		{"variants are measured", d.images},
 		{"every acknowledged sample and event is in ClickHouse", d.complete},
 	} {
 		began := time.Now()
@@ -148,14 +157,15 @@ func (d *demo) push(ctx context.Context) error {
 		return w.see(e)
 	})
 	d.report.BuildSeconds, d.report.ReplicateSeconds = seconds(w.built.Sub(pushed)), seconds(max(0, w.replicated.Sub(w.built)))
+	d.built = w.builds
 	return errors.Join(err, w.failure)
 }
 
 // watch follows builds and replications to their end. A builder that was killed announces in any order, so nothing here depends on one.
 type watch struct {
 	app schemas.App
-	// digests are the newest build's, by variant; a base push has two tags, so a variant may be built more than once, and the last build counts.
-	digests map[string]string
+	// builds are the newest, by variant; a variant may be built more than once, and the last build counts.
+	builds map[string]schemas.BuildFinished
 	// regions are those that hold a digest.
 	regions map[string]map[string]bool
 
@@ -164,7 +174,7 @@ type watch struct {
 }
 
 func newWatch(app schemas.App) *watch {
-	return &watch{app: app, digests: map[string]string{}, regions: map[string]map[string]bool{}}
+	return &watch{app: app, builds: map[string]schemas.BuildFinished{}, regions: map[string]map[string]bool{}}
 }
 
 // see takes one event and says whether the newest build of every variant is everywhere.
@@ -179,7 +189,7 @@ func (w *watch) see(e event) (enough bool) {
 			w.failure = fmt.Errorf("build of %s: %s", b.Variant, b.Error)
 			return true
 		}
-		w.digests[b.Variant], w.built = b.Digest, later(w.built, b.At)
+		w.builds[b.Variant], w.built = b, later(w.built, b.At)
 	case schemas.ImageReplicatedTopic.Contract().Name:
 		var r schemas.ImageReplicated
 		if json.Unmarshal(e.Payload, &r) != nil || r.App != w.app.Name || r.Outcome != "verified" {
@@ -191,7 +201,7 @@ func (w *watch) see(e event) (enough bool) {
 		w.regions[r.Digest][r.Region], w.replicated = true, later(w.replicated, r.At)
 	}
 	for _, v := range w.app.Variants {
-		if len(w.regions[w.digests[v.Name]]) < len(w.app.Regions()) {
+		if len(w.regions[w.builds[v.Name].Digest]) < len(w.app.Regions()) {
 			return false
 		}
 	}
@@ -292,15 +302,22 @@ func (d *demo) route(ctx context.Context) (schemas.Route, error) {
 
 // world runs a command of the world's own tool.
 func (d *demo) world(ctx context.Context, args ...string) error {
+	_, err := d.worldSays(ctx, args...)
+	return err
+}
+
+// worldSays is world with what the command prints.
+func (d *demo) worldSays(ctx context.Context, args ...string) ([]byte, error) {
 	program, err := os.Executable()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	out, err := exec.CommandContext(ctx, filepath.Join(filepath.Dir(program), "world"), args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("world %s: %w: %s", strings.Join(args, " "), err, out)
+	out, err := exec.CommandContext(ctx, filepath.Join(filepath.Dir(program), "world"), args...).Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		err = fmt.Errorf("world %s: %w: %s", strings.Join(args, " "), err, exit.Stderr)
 	}
-	return nil
+	return out, err
 }
 
 // rtt is the round trip the world emulates between the entry and a region, in milliseconds.

@@ -21,7 +21,7 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), downCommand(), statusCommand(), cutCommand(), healCommand(), rttCommand(), killAppCommand(), pushBaseCommand(), topologyCommand())
+	root.AddCommand(upCommand(), downCommand(), statusCommand(), cutCommand(), healCommand(), rttCommand(), killAppCommand(), pushBaseCommand(), topologyCommand(), measureCommand())
 	root.AddCommand(superviseCommand(), wanCommand(), runtimeCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "world:", err)

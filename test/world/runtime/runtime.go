@@ -30,7 +30,9 @@ type Runtime struct {
 	Cgroup string
 	// DatabaseURL is given to the app.
 	DatabaseURL string
-	Log         zerolog.Logger
+	// Port, when it is set, is where the app listens instead of its variant's port.
+	Port int
+	Log  zerolog.Logger
 }
 
 // Run follows image states until ctx ends, and then stops the containers. States of other regions are none of its

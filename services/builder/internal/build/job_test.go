@@ -59,7 +59,10 @@ func TestIDChangesWithEverythingThatDecidesTheResult(t *testing.T) {
 		return j
 	}
 	seen := map[string]string{job(func(*build.Job) {}).ID("content"): "nothing"}
-	same := job(func(j *build.Job) { j.Push.Delivery, j.Push.Digest = "2", "sha256:0"; j.App.Source.Args = map[string]string{"B": "9", "A": "1"} })
+	same := job(func(j *build.Job) {
+		j.Push.Delivery, j.Push.Digest = "2", "sha256:0"
+		j.App.Source.Args = map[string]string{"B": "9", "A": "1"}
+	})
 	if _, ok := seen[same.ID("content")]; !ok {
 		t.Error("another delivery or an argument that the variant overrides: the id changed, want the same")
 	}

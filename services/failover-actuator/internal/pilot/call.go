@@ -61,7 +61,7 @@ func (p *Pilot) alert(e schemas.AlertReceived, done chan error) {
 	id := decide.ID("alert", e.App, e.Identity())
 	_, app, err := p.app()
 	switch active := p.book.Route().Active.Region; {
-	case err != nil || p.closed(id):
+	case err != nil || p.closed(id, e.At):
 		done <- err
 		return
 	case e.Region != active:
@@ -72,11 +72,12 @@ func (p *Pilot) alert(e schemas.AlertReceived, done chan error) {
 	now := time.Now()
 	i := p.incidents[e.Region]
 	if i == nil {
-		i = &incident{Incident: decide.Incident{ID: id, Region: e.Region}}
+		i = &incident{Incident: decide.Incident{Region: e.Region}, refused: map[decide.Cause]bool{}}
 		p.incidents[e.Region] = i
 	}
-	if i.Trigger != schemas.TriggerAlert && i.quorumAt.IsZero() {
-		i.Trigger, i.Reason, i.AlertAt = schemas.TriggerAlert, fmt.Sprintf("alert %s from %s", e.Name, e.Source), e.At
+	if i.quorumAt.IsZero() && (i.Trigger != schemas.TriggerAlert || i.refused[decide.Unconfirmed]) {
+		i.ID, i.Trigger, i.Reason, i.AlertAt = id, schemas.TriggerAlert, fmt.Sprintf("alert %s from %s", e.Name, e.Source), e.At
+		delete(i.refused, decide.Unconfirmed)
 		i.deadline, i.until = now.Add(decide.ConfirmWithin(app)), now.Add(schemas.AlertReceivedTopic.Contract().ActWithin)
 		p.ask(i)
 	}
@@ -84,10 +85,12 @@ func (p *Pilot) alert(e schemas.AlertReceived, done chan error) {
 	log.Info().Str("incident", i.ID).Msg("alert received")
 }
 
-// closed says whether an incident has come to its end before, such as when its alert is offered again after a restart.
-func (p *Pilot) closed(id string) bool {
+// closed says whether an alert's incident has come to its end before, such as when the alert is offered again after a restart.
+// One that nobody confirmed is looked at again when its sender repeats it later.
+func (p *Pilot) closed(id string, at time.Time) bool {
 	for _, plan := range p.plans {
-		if plan.Incident == id && (plan.State == schemas.PlanFinished || plan.ID == decide.PlanID(id, plan.Epoch, decide.Unconfirmed)) {
+		unconfirmed := plan.ID == decide.PlanID(id, plan.Epoch, decide.Unconfirmed) && !at.After(plan.At)
+		if plan.Incident == id && (plan.State == schemas.PlanFinished || unconfirmed) {
 			return true
 		}
 	}

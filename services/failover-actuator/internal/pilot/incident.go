@@ -16,7 +16,7 @@ type incident struct {
 	quorumAt time.Time
 	// confirmed is whether they ever did.
 	confirmed bool
-	// deadline is until when the vantages may confirm an alert, and until how long a confirmed alert is held on to.
+	// deadline is until when the vantages may confirm an alert before it is refused, and until how long its region is watched.
 	deadline, until time.Time
 	// notBefore keeps the next decision away from the last one.
 	notBefore time.Time
@@ -73,7 +73,7 @@ func (p *Pilot) consider(ctx context.Context) (time.Duration, error) {
 		}
 	case !i.confirmed && f.Now.Before(i.deadline):
 		return i.deadline.Sub(f.Now), nil
-	case !i.confirmed:
+	case !i.confirmed && !i.refused[decide.Unconfirmed]:
 		return redecide, p.act(ctx, i, q)
 	case f.Now.After(i.until):
 		p.close(region)
@@ -85,7 +85,7 @@ func (p *Pilot) consider(ctx context.Context) (time.Duration, error) {
 func (p *Pilot) suspect(region string, accused decide.Quorum) *incident {
 	i := &incident{Incident: decide.Incident{
 		ID: decide.ID("verdicts", p.App, region, time.Now().String()), Trigger: schemas.TriggerVerdicts, Region: region, Reason: "the vantages' own verdicts",
-	}}
+	}, refused: map[decide.Cause]bool{}}
 	p.incidents[region] = i
 	if !accused.Down {
 		p.ask(i)
@@ -132,23 +132,27 @@ func (p *Pilot) hold(ctx context.Context, i *incident, d decide.Decision) error 
 		if err := p.refuse(ctx, d.Plan); err != nil {
 			return err
 		}
-		if i.refused == nil {
-			i.refused = map[decide.Cause]bool{}
-		}
 		i.refused[d.Cause] = true
 	}
 	if d.Cause == decide.Unconfirmed && i.Trigger == schemas.TriggerAlert {
-		p.close(i.Region)
+		// The alert has its answer. What it accuses is watched a while longer, for vantages that see it only later.
+		i.release(nil)
 	}
 	return nil
+}
+
+// release answers everyone who waits for the incident.
+func (i *incident) release(err error) {
+	for _, done := range i.waiting {
+		done <- err
+	}
+	i.waiting = nil
 }
 
 // close ends an incident: nothing more comes of what opened it.
 func (p *Pilot) close(region string) {
 	if i := p.incidents[region]; i != nil {
-		for _, done := range i.waiting {
-			done <- nil
-		}
+		i.release(nil)
 		delete(p.incidents, region)
 		p.Log.Info().Str("incident", i.ID).Str("region", region).Msg("incident closed")
 	}
@@ -157,9 +161,7 @@ func (p *Pilot) close(region string) {
 // drop forgets every incident, and has its alerts offered again.
 func (p *Pilot) drop() {
 	for region, i := range p.incidents {
-		for _, done := range i.waiting {
-			done <- ErrElsewhere
-		}
+		i.release(ErrElsewhere)
 		delete(p.incidents, region)
 	}
 }

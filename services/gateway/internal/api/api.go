@@ -41,6 +41,7 @@ func (s Server) Handler() http.Handler {
 	s.apps(api)
 	s.failovers(api)
 	s.events(api)
+	s.samples(api)
 	s.Hooks.Register(mux)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {

@@ -21,7 +21,7 @@ import (
 
 // All returns the commands.
 func All() []*cobra.Command {
-	return []*cobra.Command{applyCommand(), rankCommand(), failoverCommand()}
+	return []*cobra.Command{applyCommand(), rankCommand(), failoverCommand(), importCommand()}
 }
 
 // client calls the API; its flags are on every command.

@@ -3,6 +3,7 @@ package rank
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/leeward-failover/leeward/schemas"
 )
@@ -46,6 +47,19 @@ func tied(a, b schemas.RankedCandidate) bool {
 		return false
 	}
 	return class(a) != measured || a.LowMS <= b.HighMS && b.LowMS <= a.HighMS
+}
+
+// Outlives says whether a ranking is worth more than the one that follows it: it knew something of the same topology not long ago, and its follower,
+// ranked after an outage of the probers or of the whole stack, knows nothing of anybody.
+func Outlives(previous, next schemas.Ranking, limit time.Duration) bool {
+	return informed(previous) && !informed(next) && previous.Topology == next.Topology && next.At.Sub(previous.At) <= limit
+}
+
+// informed says whether there were enough samples of any candidate.
+func informed(r schemas.Ranking) bool {
+	return slices.ContainsFunc(r.Orders, func(o schemas.Order) bool {
+		return slices.ContainsFunc(o.Candidates, func(c schemas.RankedCandidate) bool { return c.Enough })
+	})
 }
 
 // Changed says whether an order is no longer the one of the ranking before: two candidates have changed sides, one came or went, or another set passes every gate.

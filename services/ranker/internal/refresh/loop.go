@@ -22,7 +22,7 @@ import (
 const patience = 10 * time.Second
 
 // Loop ranks every app of the topology each Interval, and at once when the topology changes.
-// When ClickHouse does not answer the last good ranking stays where it is; it carries its own age.
+// When ClickHouse does not answer, or has too few samples of everyone, the last good ranking stays where it is; it carries its own age.
 type Loop struct {
 	Interval time.Duration
 	Mirrors  *Mirrors
@@ -137,6 +137,9 @@ func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology)
 	ranking, err := rank.Compute(in, app, t, state)
 	if err != nil {
 		return l.Metrics.lost(err)
+	}
+	if rank.Outlives(previous, ranking, app.Failover.MaxRankingAge.D()) {
+		return l.Metrics.lost(fmt.Errorf("ranking of %s: too few samples of every candidate", app.Name))
 	}
 	if err := l.publish(ctx, previous, ranking); err != nil {
 		return l.Metrics.lost(err)
