@@ -31,7 +31,7 @@ build: ## build every binary into bin/
 
 up: install build ## start the demo world and all of Leeward, then print the API's address
 	@bin/world up --detach --state $(STATE)/world
-	@sed "s/20\.20\.2/$$(node -p process.versions.node)/g" examples/leeward.yaml > $(STATE)/leeward.yaml # base images carry this machine's Node.js
+	@bin/world topology examples/leeward.yaml > $(STATE)/leeward.yaml # with the versions of this machine's base images
 	@$(UP) bin/leeward up --detach --file $(STATE)/leeward.yaml --bus 10.88.0.1:4222 --build-root $(CURDIR) --buildkit unix://$(STATE)/world/buildkitd.sock \
 	  $(foreach r,$(REGIONS),--wrap 'prober-$(r)=nsenter --net=/run/netns/lw-$(r) --') $(foreach n,1 2 3 4,--health prober-$(word $(n),$(REGIONS))=10.88.$(n).1:9110)
 	@bin/world push-base base/node

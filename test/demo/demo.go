@@ -49,6 +49,8 @@ type demo struct {
 	chaos  *chaos
 	report Report
 	began  time.Time
+	// built are the newest builds of the variants.
+	built map[string]schemas.BuildFinished
 }
 
 // appName is the app of the demo world.
@@ -117,6 +119,9 @@ func (d *demo) steps() []step {
 			step{"moved back by request", d.failback},
 			step{"the alert is over", d.resolved},
 			step{"rules, dashboards and reference name what is scraped", d.scraped})
+	}
+	if d.app.Built() {
+		steps = append(steps, step{"variants are measured", d.images})
 	}
 	return append(steps, step{"every acknowledged sample and event is in ClickHouse", d.complete})
 }
@@ -188,14 +193,15 @@ func (d *demo) push(ctx context.Context) error {
 		return w.see(e)
 	})
 	d.report.BuildSeconds, d.report.ReplicateSeconds = seconds(w.built.Sub(pushed)), seconds(max(0, w.replicated.Sub(w.built)))
+	d.built = w.builds
 	return errors.Join(err, w.failure)
 }
 
 // watch follows builds and replications to their end. A builder that was killed announces in any order, so nothing here depends on one.
 type watch struct {
 	app schemas.App
-	// digests are the newest build's, by variant; a base push has two tags, so a variant may be built more than once, and the last build counts.
-	digests map[string]string
+	// builds are the newest, by variant; a variant may be built more than once, and the last build counts.
+	builds map[string]schemas.BuildFinished
 	// regions are those that hold a digest.
 	regions map[string]map[string]bool
 
@@ -204,7 +210,7 @@ type watch struct {
 }
 
 func newWatch(app schemas.App) *watch {
-	return &watch{app: app, digests: map[string]string{}, regions: map[string]map[string]bool{}}
+	return &watch{app: app, builds: map[string]schemas.BuildFinished{}, regions: map[string]map[string]bool{}}
 }
 
 // see takes one event and says whether the newest build of every variant is everywhere.
@@ -219,7 +225,7 @@ func (w *watch) see(e event) (enough bool) {
 			w.failure = fmt.Errorf("build of %s: %s", b.Variant, b.Error)
 			return true
 		}
-		w.digests[b.Variant], w.built = b.Digest, later(w.built, b.At)
+		w.builds[b.Variant], w.built = b, later(w.built, b.At)
 	case schemas.ImageReplicatedTopic.Contract().Name:
 		var r schemas.ImageReplicated
 		if json.Unmarshal(e.Payload, &r) != nil || r.App != w.app.Name || r.Outcome != "verified" {
@@ -231,7 +237,7 @@ func (w *watch) see(e event) (enough bool) {
 		w.regions[r.Digest][r.Region], w.replicated = true, later(w.replicated, r.At)
 	}
 	for _, v := range w.app.Variants {
-		if len(w.regions[w.digests[v.Name]]) < len(w.app.Regions()) {
+		if len(w.regions[w.builds[v.Name].Digest]) < len(w.app.Regions()) {
 			return false
 		}
 	}

@@ -22,6 +22,8 @@ type Report struct {
 	Ranking          []Ranked   `json:"ranking"`
 	Lag              Lag        `json:"lag"`
 	Failovers        []Failover `json:"failovers"`
+	// Images are the variants as measured on this machine.
+	Images []Image `json:"images"`
 	// Killed are the processes that were killed with signal 9 on the way.
 	Killed []string `json:"killed,omitempty"`
 	// GoalsMissed are figures that fell short of what they should be; they do not make the demo fail.

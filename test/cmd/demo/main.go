@@ -52,6 +52,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		report.OK, report.Error = false, err.Error()
 	}
+	report.Table(os.Stderr)
 	line, _ := json.Marshal(report)
 	fmt.Println(string(line))
 	end(report.OK)

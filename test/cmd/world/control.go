@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -166,6 +167,28 @@ func pushBaseCommand() *cobra.Command {
 		return nil
 	}
 	return cmd
+}
+
+func topologyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "topology FILE", Short: "Print a leeward.yaml with the versions of the base images that this machine makes", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cache, err := world.BaseImages()
+			if err != nil {
+				return err
+			}
+			text, err := os.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			topology, err := baseimage.Topology(cmd.Context(), cache, string(text))
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(cmd.OutOrStdout(), topology)
+			return nil
+		},
+	}
 }
 
 func chosen(name string, starts []string) bool {

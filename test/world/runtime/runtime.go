@@ -30,6 +30,8 @@ type Runtime struct {
 	Cgroup string
 	// DatabaseURL is the primary's, where the app writes, and DatabaseReadURL the region's own, where it reads.
 	DatabaseURL, DatabaseReadURL string
+	// Port, when it is set, is where the app listens instead of its variant's port.
+	Port int
 
 	Log zerolog.Logger
 }

@@ -35,8 +35,11 @@ var Regions = []Site{
 	{Name: "tokyo", Title: "Tokyo", Index: 4, Namespace: "lw-tokyo"},
 }
 
+// Variants are the ways the app is built, in the order of their ports.
+var Variants = []string{"single", "slim", "nginx", "static"}
+
 // Ports says where each variant of the app listens in a region.
-var Ports = map[string]int{"single": 8081, "slim": 8082}
+var Ports = map[string]int{"single": 8081, "slim": 8082, "nginx": 8083, "static": 8084}
 
 // Where the parts of the entry listen.
 const (
