@@ -182,7 +182,7 @@ func (d *demo) push(ctx context.Context) error {
 		return err
 	}
 	w := newWatch(d.app)
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	killed := false
 	err = d.client.follow(ctx, after, func(e event) bool {
