@@ -195,8 +195,8 @@ func (v validator) notBuilt(path string, a schemas.App) {
 	given(".source.args", len(a.Source.Args) > 0)
 	given(".images", a.Images != schemas.Images{})
 	for i, variant := range a.Variants {
-		given(at(path+".variants", i)+".target", variant.Target != "")
-		given(at(path+".variants", i)+".args", len(variant.Args) > 0)
+		given(at(".variants", i)+".target", variant.Target != "")
+		given(at(".variants", i)+".args", len(variant.Args) > 0)
 	}
 }
 
