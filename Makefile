@@ -14,7 +14,7 @@ UP        = LEEWARD_STATE=$(STATE)/leeward \
             $(foreach r,$(REGIONS),SHOP_$(shell echo $(r) | tr a-z A-Z)_DATABASE_URL=$(call PROBE_URL,$(r))) \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
-.PHONY: help install build up down demo demo-chaos demo-loopback picture map test test-long check lint generate tidy tools clean
+.PHONY: help install build up down demo demo-chaos demo-loopback picture map k6 test test-long check lint generate tidy tools clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ picture: up ## photograph the console during a failover, for the README
 
 map: ## draw the console's map anew from npm's world-atlas
 	go run ./services/gateway/cmd/worldmap services/gateway/internal/console/assets/land.svg
+
+k6: ## build k6, the load generator, into bin/ (some minutes the first time)
+	cd tools/k6 && GOWORK=off CGO_ENABLED=0 go build -mod=readonly -trimpath -ldflags '-s -w' -o ../../bin/k6 go.k6.io/k6
 
 test: install ## run every test (root needed for the demo world's)
 	go test -race -timeout 15m work
