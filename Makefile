@@ -8,6 +8,7 @@ BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 SERVICES := $(notdir $(wildcard services/*))
 MODULES   = $(shell go list -m -f '{{.Dir}}')
 STATE    := $(CURDIR)/.state
+REGIONS  := frankfurt london dallas tokyo
 UP       := LEEWARD_STATE=$(STATE)/leeward SHOP_DATABASE_URL="$$(cat $(STATE)/world/secrets/probe-url 2>/dev/null)" \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
@@ -30,7 +31,7 @@ up: install build ## start the demo world and all of Leeward, then print the API
 	@bin/world up --detach --state $(STATE)/world
 	@sed "s/20\.20\.2/$$(node -p process.versions.node)/g" examples/leeward.yaml > $(STATE)/leeward.yaml # base images carry this machine's Node.js
 	@$(UP) bin/leeward up --detach --file $(STATE)/leeward.yaml --bus 10.88.0.1:4222 --build-root $(CURDIR) --buildkit unix://$(STATE)/world/buildkitd.sock \
-	  $(foreach r,frankfurt london dallas tokyo,--wrap 'prober-$(r)=nsenter --net=/run/netns/lw-$(r) --')
+	  $(foreach r,$(REGIONS),--wrap 'prober-$(r)=nsenter --net=/run/netns/lw-$(r) --') $(foreach n,1 2 3 4,--health prober-$(word $(n),$(REGIONS))=10.88.$(n).1:9110)
 	@bin/world push-base base/node
 	@echo "the base images are pushed, which starts the shop's build; containers run in about half a minute, a full ranking takes about two: bin/leeward rank shop"
 
@@ -38,7 +39,7 @@ down: ## stop everything: no process, mount, namespace or container stays
 	@[ ! -x bin/leeward ] || bin/leeward down --state $(STATE)/leeward
 	@[ ! -x bin/world ] || bin/world down
 
-demo: up ## the main job unattended: push, build, replicate, measure, rank, two failovers
+demo: up ## the main job unattended: push, build, replicate, measure, rank, three failovers
 	@bin/demo --state $(STATE)
 
 demo-chaos: up ## the demo, with every service, NATS and ClickHouse killed once on the way

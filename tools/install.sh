@@ -6,8 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 buildkit_version=v0.33.1
-packages=(ca-certificates curl docker-registry haproxy iproute2 postgresql runc)
-services=(docker-registry haproxy postgresql)
+packages=(ca-certificates curl docker-registry haproxy iproute2 postgresql prometheus prometheus-alertmanager runc)
+services=(docker-registry haproxy postgresql prometheus prometheus-alertmanager)
 
 say() { printf 'install: %s\n' "$*"; }
 die() { printf 'install: %s\n' "$*" >&2; exit 1; }

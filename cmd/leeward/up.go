@@ -69,6 +69,7 @@ func upCommand() *cobra.Command {
 	f.StringVar(&o.BuildKit, "buildkit", "unix:///run/buildkit/buildkitd.sock", "address of buildkitd")
 	f.StringVar(&o.BuildRoot, "build-root", ".", "folder that build contexts are below")
 	f.StringToStringVar(&wraps, "wrap", nil, "NAME=COMMAND: put COMMAND in front of a child's, as prober-tokyo='nsenter --net=/run/netns/tokyo'")
+	f.StringToStringVar(&o.Health, "health", nil, "NAME=HOST:PORT: where a service serves /livez, /readyz and /metrics, without authentication, instead of on loopback, as prober-tokyo=10.88.4.1:9110")
 	return cmd
 }
 

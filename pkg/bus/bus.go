@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/sethvargo/go-retry"
 
@@ -28,6 +29,8 @@ type Options struct {
 	Service schemas.Service
 	// Vantage tells probers apart.
 	Vantage string
+	// Metrics gets the connection's figures; nil for none.
+	Metrics prometheus.Registerer
 	Log     zerolog.Logger
 }
 
@@ -39,6 +42,7 @@ type Bus struct {
 	service schemas.Service
 	user    string
 	log     zerolog.Logger
+	metrics metrics
 
 	mu          sync.Mutex
 	reconnected chan struct{}
@@ -48,7 +52,7 @@ type Bus struct {
 // Connect starts connecting and returns at once: a bus that is not there yet is waited for by whoever uses it.
 func Connect(o Options) (*Bus, error) {
 	user := schemas.UserName(o.Service, o.Vantage)
-	b := &Bus{service: o.Service, user: user, log: o.Log, reconnected: make(chan struct{}), closed: make(chan struct{})}
+	b := &Bus{service: o.Service, user: user, log: o.Log, metrics: newMetrics(), reconnected: make(chan struct{}), closed: make(chan struct{})}
 	nkey, err := nats.NkeyOptionFromSeed(o.Seed)
 	if err != nil {
 		return nil, fmt.Errorf("bus user %s: read nkey seed %s: %w", user, o.Seed, err)
@@ -61,6 +65,7 @@ func Connect(o Options) (*Bus, error) {
 		nats.ReconnectHandler(func(*nats.Conn) { o.Log.Info().Msg("bus found again"); b.announce() }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
+				b.metrics.lost.Inc()
 				o.Log.Warn().Err(err).Msg("bus lost")
 			}
 		}),
@@ -71,6 +76,9 @@ func Connect(o Options) (*Bus, error) {
 	)
 	if err != nil {
 		return nil, fmt.Errorf("connect to bus %s as %s: %w", o.URL, user, err)
+	}
+	if o.Metrics != nil {
+		b.register(o.Metrics)
 	}
 	if b.js, err = jetstream.New(b.conn); err != nil {
 		return nil, fmt.Errorf("bus: %w", err)

@@ -154,6 +154,7 @@ func deliver[E schemas.Event](ctx context.Context, b *Bus, topic schemas.Topic[E
 	}
 	if meta, err := m.Metadata(); err == nil && time.Since(meta.Timestamp) > topic.Contract().ActWithin {
 		log.Warn().Time("stored", meta.Timestamp).Dur("act_within", topic.Contract().ActWithin).Msg("event expired")
+		b.metrics.expired.Inc()
 		_ = m.Ack()
 		return
 	}
@@ -200,7 +201,11 @@ func (b *Bus) Reject(ctx context.Context, m Message, reason error) error {
 	letter.Data = m.Data
 	letter.Header.Set(headerOrigin, origin+":"+m.Subject)
 	letter.Header.Set(headerReason, strings.ReplaceAll(strings.ReplaceAll(reason.Error(), "\r", " "), "\n", "; "))
-	return b.publish(ctx, b.js, letter, "letter:"+b.user+":"+origin)
+	if err := b.publish(ctx, b.js, letter, "letter:"+b.user+":"+origin); err != nil {
+		return err
+	}
+	b.metrics.letters.Inc()
+	return nil
 }
 
 // ErrNotFound says that a key or a stream is not there.

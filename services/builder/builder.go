@@ -24,7 +24,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	if err != nil {
 		return err
 	}
-	b, err := bus.Connect(bus.Options{URL: cfg.busURL, Seed: cfg.busSeed, Service: schemas.Builder, Log: proc.Log})
+	b, err := bus.Connect(bus.Options{URL: cfg.busURL, Seed: cfg.busSeed, Service: schemas.Builder, Metrics: proc.Metrics, Log: proc.Log})
 	if err != nil {
 		return err
 	}

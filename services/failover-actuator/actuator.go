@@ -22,7 +22,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	if err != nil {
 		return err
 	}
-	b, err := bus.Connect(bus.Options{URL: c.bus, Seed: c.seed, Service: schemas.Actuator, Log: proc.Log})
+	b, err := bus.Connect(bus.Options{URL: c.bus, Seed: c.seed, Service: schemas.Actuator, Metrics: proc.Metrics, Log: proc.Log})
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	b, err := bus.Connect(bus.Options{URL: cfg.natsURL, Seed: cfg.natsSeed, Service: schemas.Gateway, Log: proc.Log})
+	b, err := bus.Connect(bus.Options{URL: cfg.natsURL, Seed: cfg.natsSeed, Service: schemas.Gateway, Metrics: proc.Metrics, Log: proc.Log})
 	if err != nil {
 		return err
 	}

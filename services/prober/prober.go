@@ -31,7 +31,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	if err != nil {
 		return err
 	}
-	b, err := bus.Connect(bus.Options{URL: c.bus, Seed: c.seed, Service: schemas.Prober, Vantage: c.vantage, Log: log})
+	b, err := bus.Connect(bus.Options{URL: c.bus, Seed: c.seed, Service: schemas.Prober, Vantage: c.vantage, Metrics: proc.Metrics, Log: log})
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	kit := probe.NewKit(c.vantage, func(ref string) (string, error) { return env.Resolve(ref, proc.Getenv) })
 	defer kit.Close(ctx)
 	boot := uint64(time.Now().UnixMicro())
-	m := meter.New(proc.Metrics, store.State)
+	m := meter.New(proc.Metrics, c.vantage, store.State)
 	out := &outbox.Outbox{Vantage: c.vantage, Boot: boot, Spool: store, Publish: b.PublishRaw, Meter: m, Log: log}
 	v := &vantage.Vantage{Name: c.vantage, Boot: boot, Bus: b, Measure: kit.Measure, Emit: out.Add, Meter: m, Log: log}
 	health := daemon.Health{Addr: c.healthAddr, Proc: proc, Ready: func() error { return errors.Join(b.Ready(), v.Ready()) }}

@@ -24,7 +24,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	if err != nil {
 		return fmt.Errorf("config: %w", err)
 	}
-	b, err := bus.Connect(bus.Options{URL: cfg.natsURL, Seed: cfg.natsSeed, Service: schemas.Ranker, Log: proc.Log})
+	b, err := bus.Connect(bus.Options{URL: cfg.natsURL, Seed: cfg.natsSeed, Service: schemas.Ranker, Metrics: proc.Metrics, Log: proc.Log})
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	b, err := bus.Connect(bus.Options{URL: cfg.natsURL, Seed: cfg.natsSeed, Service: schemas.Recorder, Log: proc.Log})
+	b, err := bus.Connect(bus.Options{URL: cfg.natsURL, Seed: cfg.natsSeed, Service: schemas.Recorder, Metrics: proc.Metrics, Log: proc.Log})
 	if err != nil {
 		return err
 	}

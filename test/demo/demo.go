@@ -1,5 +1,5 @@
 // Package demo does Leeward's main job once, unattended, in the demo world: a new base image is pushed, and what follows is watched through the API
-// until two failovers have moved a client's requests to another region.
+// until three failovers have moved a client's requests to another region.
 package demo
 
 import (
@@ -27,8 +27,10 @@ type Options struct {
 	Topology string
 	// World and Leeward are the state folders of the two.
 	World, Leeward string
-	Chaos          bool
-	Progress       io.Writer
+	// Deploy is the folder deploy/ of the checkout.
+	Deploy   string
+	Chaos    bool
+	Progress io.Writer
 }
 
 // demo is one run.
@@ -72,10 +74,14 @@ func (d *demo) run(ctx context.Context) error {
 		{"containers run the new images", d.restarted},
 		{"candidates are ranked", d.ranked},
 		{"traffic is where the app starts", d.home},
-		{"primary lost, found by alert", func(ctx context.Context) error { return d.failover(ctx, schemas.TriggerAlert) }},
+		{"primary lost, found by alert", func(ctx context.Context) error { return d.failover(ctx, viaWebhook) }},
 		{"moved back by request", d.failback},
-		{"primary lost, found by verdicts", func(ctx context.Context) error { return d.failover(ctx, schemas.TriggerVerdicts) }},
+		{"primary lost, found by verdicts", func(ctx context.Context) error { return d.failover(ctx, viaVerdicts) }},
 		{"moved back by request", d.failback},
+		{"primary lost, found by Prometheus", func(ctx context.Context) error { return d.failover(ctx, viaPrometheus) }},
+		{"moved back by request", d.failback},
+		{"the alert is over", d.resolved},
+		{"rules, dashboards and reference name what is scraped", d.scraped},
 		{"every acknowledged sample and event is in ClickHouse", d.complete},
 	} {
 		began := time.Now()

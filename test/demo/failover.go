@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,11 +15,27 @@ import (
 	"github.com/leeward-failover/leeward/schemas"
 )
 
+// Who notices that a region is lost.
+const (
+	viaWebhook    = "webhook"
+	viaVerdicts   = "verdicts"
+	viaPrometheus = "prometheus"
+)
+
 // failover cuts the active region off while the client sends requests, and measures how they reach another one.
-func (d *demo) failover(ctx context.Context, trigger string) error {
+func (d *demo) failover(ctx context.Context, via string) error {
+	trigger := schemas.TriggerAlert
+	if via == viaVerdicts {
+		trigger = schemas.TriggerVerdicts
+	}
 	from, err := d.settled(ctx, trigger)
 	if err != nil {
 		return err
+	}
+	if via == viaPrometheus {
+		if err := d.resolved(ctx); err != nil {
+			return err
+		}
 	}
 	loading, stop := context.WithCancel(ctx)
 	loaded := make(chan struct{})
@@ -32,7 +49,7 @@ func (d *demo) failover(ctx context.Context, trigger string) error {
 		return err
 	}
 	defer func() { _ = d.world(context.WithoutCancel(ctx), "heal", from.Region) }()
-	if trigger == schemas.TriggerAlert {
+	if via == viaWebhook {
 		if err := d.alert(ctx, from.Region); err != nil {
 			return err
 		}
@@ -45,12 +62,16 @@ func (d *demo) failover(ctx context.Context, trigger string) error {
 		return err
 	}
 	time.Sleep(2 * time.Second) // the client goes on, so that late failures are counted
-	f, err := d.measure(ctx, plan, killed)
+	f, err := d.measure(ctx, plan, via, killed)
 	if err != nil {
 		return err
 	}
 	d.report.Failovers = append(d.report.Failovers, f)
-	d.say("  %s to %s by %s: detected %.0f ms, quorum %.0f ms, first request %.0f ms after the kill; overhead %.1f ms", f.From, f.To, f.Trigger, f.DetectMS, f.QuorumMS, f.KillToFirstRequestMS, f.OverheadMS)
+	d.say("  %s to %s by %s: detected %.0f ms, quorum %.0f ms, first request %.0f ms after the kill; overhead %.1f ms", f.From, f.To, f.Via, f.DetectMS, f.QuorumMS, f.KillToFirstRequestMS, f.OverheadMS)
+	if via == viaPrometheus {
+		d.say("  by part: detect %.0f + pending %.0f + for %.0f (rule: %.0f) + group_wait %.0f (route: %.0f) + confirm %.0f + shift %.0f ms",
+			f.DetectMS, f.PendingMS, f.ForMS, f.RuleForMS, f.GroupWaitMS, f.RouteGroupWaitMS, f.ConfirmMS, f.ShiftMS)
+	}
 	return nil
 }
 
@@ -183,14 +204,14 @@ func (d *demo) moved(ctx context.Context, trigger string, since time.Time) (sche
 	return found, err
 }
 
-func (d *demo) measure(ctx context.Context, p schemas.Plan, killed time.Time) (Failover, error) {
+func (d *demo) measure(ctx context.Context, p schemas.Plan, via string, killed time.Time) (Failover, error) {
 	first, _ := d.load.first(p.To.Region, killed)
 	rtt, err := d.rtt(ctx, p.To.Region)
 	if err != nil {
 		return Failover{}, err
 	}
 	f := Failover{
-		Trigger: p.Trigger, From: p.From.Region, To: p.To.Region, RTTMS: rtt,
+		Trigger: p.Trigger, Via: via, From: p.From.Region, To: p.To.Region, RTTMS: rtt,
 		DetectMS: ms(p.Times.FirstDownAt.Sub(killed)), QuorumMS: ms(p.Times.QuorumAt.Sub(killed)),
 		ShiftMS: ms(first.answered.Sub(p.Times.QuorumAt)), KillToFirstRequestMS: ms(first.answered.Sub(killed)),
 	}
@@ -205,6 +226,9 @@ func (d *demo) measure(ctx context.Context, p schemas.Plan, killed time.Time) (F
 	f.Requests, f.Failed = d.load.count(killed, first.answered.Add(2*time.Second))
 	if f.To == f.From || f.ShiftMS <= 0 || f.DetectMS <= 0 {
 		return f, fmt.Errorf("the measured failover makes no sense: %+v", f)
+	}
+	if via == viaPrometheus {
+		return f, f.byRule(ctx, p, killed, first.answered)
 	}
 	return f, nil
 }
@@ -270,3 +294,5 @@ func (d *demo) eligible(ctx context.Context, region string) error {
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()/100) / 10 }
+
+func tenths(ms float64) float64 { return math.Round(ms*10) / 10 }

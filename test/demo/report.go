@@ -35,13 +35,24 @@ type Ranked struct {
 // Failover is one move with the parts of its delay, in milliseconds.
 type Failover struct {
 	Trigger string `json:"trigger"`
-	From    string `json:"from"`
-	To      string `json:"to"`
+	// Via is who noticed: a webhook that the demo posts itself, the vantages' verdicts, or prometheus, whose alert comes through Alertmanager.
+	Via  string `json:"via"`
+	From string `json:"from"`
+	To   string `json:"to"`
 	// DetectMS is from the kill to the first down verdict, QuorumMS from the kill to the quorum.
 	DetectMS float64 `json:"detect_ms"`
 	QuorumMS float64 `json:"quorum_ms"`
 	// ShiftMS is from the quorum to the first 2xx that carries the new region's instance.
 	ShiftMS float64 `json:"shift_ms"`
+	// What lies between the first down verdict and the shift when it was Prometheus who noticed: PendingMS until an evaluation finds the rule true, ForMS until the alert fires,
+	// GroupWaitMS until the gateway has the webhook, ConfirmMS until the vantages have looked again and the quorum stands. With DetectMS before and ShiftMS after they add up to KillToFirstRequestMS.
+	PendingMS   float64 `json:"pending_ms,omitempty"`
+	ForMS       float64 `json:"for_ms,omitempty"`
+	GroupWaitMS float64 `json:"group_wait_ms,omitempty"`
+	ConfirmMS   float64 `json:"confirm_ms,omitempty"`
+	// RuleForMS and RouteGroupWaitMS are the rule's `for` and the route's `group_wait` as configured.
+	RuleForMS        float64 `json:"rule_for_ms,omitempty"`
+	RouteGroupWaitMS float64 `json:"route_group_wait_ms,omitempty"`
 	// RTTMS is the round trip between the entry and the new region; OverheadMS what of the shift is not two of them.
 	RTTMS      float64 `json:"rtt_ms"`
 	OverheadMS float64 `json:"overhead_ms"`
@@ -63,7 +74,7 @@ const (
 func (r *Report) goals() {
 	for _, f := range r.Failovers {
 		if f.OverheadMS > goalOverheadMS {
-			r.GoalsMissed = append(r.GoalsMissed, "overhead_ms by "+f.Trigger)
+			r.GoalsMissed = append(r.GoalsMissed, "overhead_ms by "+f.Via)
 		}
 		if f.Trigger == schemas.TriggerVerdicts && f.KillToFirstRequestMS > goalKillByVerdictsMS {
 			r.GoalsMissed = append(r.GoalsMissed, "kill_to_first_request_ms by "+f.Trigger)

@@ -21,6 +21,7 @@ import (
 	"github.com/leeward-failover/leeward/test/world/baseimage"
 	"github.com/leeward-failover/leeward/test/world/buildkit"
 	"github.com/leeward-failover/leeward/test/world/haproxy"
+	"github.com/leeward-failover/leeward/test/world/monitor"
 	"github.com/leeward-failover/leeward/test/world/netns"
 	"github.com/leeward-failover/leeward/test/world/postgres"
 	"github.com/leeward-failover/leeward/test/world/registry"
@@ -38,6 +39,10 @@ type Supervisor struct {
 	Buildkitd string
 	// Hook is the URL that the hub registry's notifications go to.
 	Hook string
+	// Deploy is the folder deploy/ of the checkout, whose rules Prometheus runs by.
+	Deploy string
+	// AlertSecret is the file with the bearer token that Alertmanager shows the gateway; it may come later.
+	AlertSecret string
 	// Bus says how the runtimes reach the bus.
 	Bus Bus
 	// Progress gets a line per step.
@@ -76,6 +81,7 @@ func (s *Supervisor) Run(ctx context.Context, ready func()) error {
 	g.Go(func() error { return s.step("postgresql", func() (string, error) { return s.startPostgres(ctx) }) })
 	g.Go(func() error { return s.step("haproxy", func() (string, error) { return s.startHAProxy(ctx) }) })
 	g.Go(func() error { return s.step("buildkitd", func() (string, error) { return s.startBuildkit(ctx) }) })
+	g.Go(func() error { return s.step("monitoring", func() (string, error) { return s.startMonitoring(ctx) }) })
 	g.Go(func() error { return s.step("runtimes", func() (string, error) { return s.startRuntimes(ctx) }) })
 	if err := g.Wait(); err != nil {
 		return err
@@ -171,6 +177,20 @@ func (s *Supervisor) startBuildkit(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return s.State.BuildkitSocket(), s.processes.Start(ctx, p)
+}
+
+func (s *Supervisor) startMonitoring(ctx context.Context) (string, error) {
+	c := monitor.Config{Folder: s.State.path("monitor"), Deploy: s.Deploy, Secret: s.AlertSecret}
+	for _, prepare := range []func(monitor.Config) (supervise.Process, error){monitor.Prometheus, monitor.Alertmanager} {
+		p, err := prepare(c)
+		if err != nil {
+			return "", err
+		}
+		if err := s.processes.Start(ctx, p); err != nil {
+			return "", err
+		}
+	}
+	return monitor.Where(), nil
 }
 
 // startRuntimes starts what runs the app's containers. They wait for the bus by themselves.

@@ -26,7 +26,7 @@ type program struct {
 func build(t *testing.T) program {
 	t.Helper()
 	need(t, os.Geteuid() == 0, "root is needed for network namespaces")
-	for _, name := range []string{"runc", "docker-registry", "haproxy", "unshare", "setpriv", "nsenter", "ip"} {
+	for _, name := range []string{"runc", "docker-registry", "haproxy", "prometheus", "prometheus-alertmanager", "unshare", "setpriv", "nsenter", "ip"} {
 		_, err := exec.LookPath(name)
 		need(t, err == nil, name+" is not installed (tools/install.sh)")
 	}

@@ -18,6 +18,7 @@ import (
 func main() {
 	state := flag.String("state", ".state", "state folder of make up")
 	chaos := flag.Bool("chaos", false, "kill every service, NATS and ClickHouse once on the way")
+	deploy := flag.String("deploy", "deploy", "folder with rules and dashboards")
 	limit := flag.Duration("limit", 8*time.Minute, "give up after this long")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -26,7 +27,7 @@ func main() {
 	defer cancel()
 	report, err := demo.Run(ctx, demo.Options{
 		API: "http://127.0.0.1:8080", Entry: "http://10.88.0.1:8000", Topology: filepath.Join(*state, "leeward.yaml"),
-		World: filepath.Join(*state, "world"), Leeward: filepath.Join(*state, "leeward"), Chaos: *chaos, Progress: os.Stderr,
+		World: filepath.Join(*state, "world"), Leeward: filepath.Join(*state, "leeward"), Deploy: *deploy, Chaos: *chaos, Progress: os.Stderr,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)

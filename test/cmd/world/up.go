@@ -21,6 +21,7 @@ func upCommand() *cobra.Command {
 	state := stateFlag(cmd)
 	detach := cmd.Flags().Bool("detach", false, "return once the world is up")
 	bus := busFlags(cmd)
+	alerts := alertFlags(cmd)
 	hook := cmd.Flags().String("hook", "http://"+site.Gateway+"/hooks/registry/distribution", "where the hub registry's notifications go")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, out := cmd.Context(), cmd.OutOrStdout()
@@ -44,11 +45,13 @@ func upCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if bus.NKey, err = filepath.Abs(bus.NKey); err != nil {
-			return err
+		for _, path := range []*string{&bus.NKey, &alerts.deploy, &alerts.secret} {
+			if *path, err = filepath.Abs(*path); err != nil {
+				return err
+			}
 		}
 		began := time.Now()
-		argv := []string{program, "supervise", "--state", string(folder), "--nats", bus.URL, "--nkey", bus.NKey, "--hook", *hook}
+		argv := []string{program, "supervise", "--state", string(folder), "--nats", bus.URL, "--nkey", bus.NKey, "--hook", *hook, "--deploy", alerts.deploy, "--alert-secret", alerts.secret}
 		supervisor, err := world.Launch(ctx, folder, *detach, out, argv...)
 		if err != nil {
 			return errors.Join(err, world.Down(context.WithoutCancel(ctx)))
@@ -71,6 +74,7 @@ func superviseCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "supervise", Hidden: true, Args: cobra.NoArgs, Short: "Be the first process of the world's process namespace (up starts it)"}
 	state := stateFlag(cmd)
 	bus := busFlags(cmd)
+	alerts := alertFlags(cmd)
 	hook := cmd.Flags().String("hook", "http://"+site.Gateway+"/hooks/registry/distribution", "where the hub registry's notifications go")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		folder, err := state()
@@ -83,13 +87,15 @@ func superviseCommand() *cobra.Command {
 		}
 		progress := os.NewFile(3, "progress") // the pipe that up reads
 		supervisor := world.Supervisor{
-			State:     folder,
-			Program:   program,
-			Buildkitd: filepath.Join(filepath.Dir(program), "buildkitd"),
-			Hook:      *hook,
-			Bus:       *bus,
-			Progress:  progress,
-			Log:       zerolog.New(os.Stderr).With().Timestamp().Logger(),
+			State:       folder,
+			Program:     program,
+			Buildkitd:   filepath.Join(filepath.Dir(program), "buildkitd"),
+			Hook:        *hook,
+			Deploy:      alerts.deploy,
+			AlertSecret: alerts.secret,
+			Bus:         *bus,
+			Progress:    progress,
+			Log:         zerolog.New(os.Stderr).With().Timestamp().Logger(),
 		}
 		return supervisor.Run(cmd.Context(), func() {
 			fmt.Fprintln(progress, world.Ready)
@@ -121,4 +127,19 @@ func busFlags(cmd *cobra.Command) *world.Bus {
 	cmd.Flags().StringVar(&bus.URL, "nats", "nats://"+site.NATS, "where the runtimes find Leeward's bus")
 	cmd.Flags().StringVar(&bus.NKey, "nkey", seed, "file with the runtimes' NATS seed, waited for")
 	return &bus
+}
+
+// alerts say what Prometheus and Alertmanager work with.
+type alerts struct{ deploy, secret string }
+
+// alertFlags adds --deploy and --alert-secret to a command. The secret's default is where leeward up keeps it.
+func alertFlags(cmd *cobra.Command) *alerts {
+	var a alerts
+	root, err := repository()
+	if err != nil {
+		root = "."
+	}
+	cmd.Flags().StringVar(&a.deploy, "deploy", filepath.Join(root, "deploy"), "folder with the configuration of Prometheus and Alertmanager")
+	cmd.Flags().StringVar(&a.secret, "alert-secret", filepath.Join(root, ".state", "leeward", "hook-alertmanager-secret"), "file with the token Alertmanager shows the gateway, read at every alert")
+	return &a
 }

@@ -40,3 +40,8 @@ func Own(username, path string) error {
 	}
 	return os.Chown(path, uid, gid)
 }
+
+// Powerless returns argv to run as root without root's powers, except to read what others own: for what must read files of the state folder and of this checkout.
+func Powerless(argv ...string) []string {
+	return append([]string{"setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all,+dac_read_search", "--"}, argv...)
+}

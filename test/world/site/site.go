@@ -44,6 +44,9 @@ const (
 	Postgres    = "10.88.0.1:5432"
 	HAProxy     = "10.88.0.1:8000"
 	NATS        = "10.88.0.1:4222"
+	// Prometheus and Alertmanager are for this machine only.
+	Prometheus   = "127.0.0.1:9090"
+	Alertmanager = "127.0.0.1:9093"
 	// HAProxySocket is its runtime socket, where leeward.yaml says it is.
 	HAProxySocket = "/run/leeward/haproxy.sock"
 	// Gateway is Leeward's, not the world's: the hub registry sends its notifications there.

@@ -1,6 +1,7 @@
 package up
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -60,8 +61,7 @@ func (o Options) children() ([]supervise.Process, error) {
 		o.service(schemas.Actuator, "", actuatorHealth, nil),
 	)
 	for i, v := range o.Vantages {
-		health := fmt.Sprintf("127.0.0.1:%d", proberPort+i)
-		children = append(children, o.service(schemas.Prober, v, health, map[string]string{"LEEWARD_VANTAGE": v, "LEEWARD_SPOOL_DIR": s.path("spool", v)}))
+		children = append(children, o.service(schemas.Prober, v, fmt.Sprintf("127.0.0.1:%d", proberPort+i), map[string]string{"LEEWARD_VANTAGE": v, "LEEWARD_SPOOL_DIR": s.path("spool", v)}))
 	}
 	return children, nil
 }
@@ -93,18 +93,20 @@ func (o Options) clickhouse() (dsn string, engine []supervise.Process, err error
 	return "file:" + o.State.DSN(), []supervise.Process{child}, nil
 }
 
-// service is a child that is a bus user. A prober in another network can not be asked for its health from here, so its process alone counts.
+// service is a child that is a bus user. One in another network can be asked for its health from here only at an address of its own; without one its process alone counts.
 func (o Options) service(service schemas.Service, vantage, health string, settings map[string]string) supervise.Process {
+	name := schemas.UserName(service, vantage)
+	own := o.Health[name]
+	health = cmp.Or(own, health)
 	all := map[string]string{
-		"LEEWARD_NATS_URL": "nats://" + o.BusAddr, "LEEWARD_NATS_SEED": natsd.SeedFile(o.State.Keys(), schemas.UserName(service, vantage)),
+		"LEEWARD_NATS_URL": "nats://" + o.BusAddr, "LEEWARD_NATS_SEED": natsd.SeedFile(o.State.Keys(), name),
 		"LEEWARD_HEALTH_ADDR": health,
 	}
 	for k, v := range settings {
 		all[k] = v
 	}
-	name := schemas.UserName(service, vantage)
 	ready := o.answers("http://" + health + "/livez")
-	if len(o.Wrap[name]) > 0 {
+	if len(o.Wrap[name]) > 0 && own == "" {
 		ready = func(context.Context) error { return nil }
 	}
 	return o.child(name, []string{string(service)}, ready, all)

@@ -34,6 +34,8 @@ type Options struct {
 	BuildRoot      string
 	// Wrap puts a command in front of a child's, by the child's name, as nsenter for a prober in another network.
 	Wrap map[string][]string
+	// Health is where a service serves its health instead of on loopback, by the child's name, as a prober in another network.
+	Health map[string]string
 	// Progress is told each step as it ends.
 	Progress io.Writer
 	Log      zerolog.Logger

@@ -35,18 +35,28 @@ type Builder struct {
 // Metrics count builds.
 type Metrics struct {
 	Builds  *prometheus.CounterVec
+	Running *prometheus.GaugeVec
 	Seconds *prometheus.HistogramVec
 }
 
 // NewMetrics makes the metrics and registers them.
 func NewMetrics(r *prometheus.Registry) Metrics {
 	m := Metrics{
-		Builds: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "leeward_builder_builds_total", Help: "Builds that ended, by outcome."}, []string{"outcome"}),
+		Builds:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "leeward_builder_builds_total", Help: "Builds that ended, by outcome: succeeded or failed."}, []string{"app", "variant", "outcome"}),
+		Running: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leeward_builder_builds_running", Help: "Builds under way."}, []string{"app", "variant"}),
 		Seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "leeward_builder_build_seconds", Help: "How long builds took, the push included.",
-			Buckets: prometheus.ExponentialBuckets(0.25, 2, 12)}, []string{"outcome"}),
+			Buckets: prometheus.ExponentialBuckets(0.25, 2, 12)}, []string{"app", "variant", "outcome"}),
 	}
-	r.MustRegister(m.Builds, m.Seconds)
+	r.MustRegister(m.Builds, m.Running, m.Seconds)
 	return m
+}
+
+// began counts a build that begins. Its counters are there from then on, so that the first failure is seen as an increase.
+func (m Metrics) began(j Job) {
+	m.Running.WithLabelValues(j.App.Name, j.Variant.Name).Inc()
+	for _, outcome := range []string{"succeeded", "failed"} {
+		m.Builds.WithLabelValues(j.App.Name, j.Variant.Name, outcome)
+	}
 }
 
 // Run handles pushes until ctx ends.

@@ -31,7 +31,9 @@ func (b *Builder) variant(ctx context.Context, j Job) error {
 		return err
 	}
 	if state.Last.Build != id || state.Announced {
+		b.Metrics.began(j)
 		outcome, err := b.build(ctx, j, id, src, refused)
+		b.Metrics.Running.WithLabelValues(j.App.Name, j.Variant.Name).Dec()
 		if err != nil {
 			return err
 		}
@@ -156,8 +158,8 @@ func (b *Builder) reachable(ctx context.Context, j Job) error {
 
 // conclude is the state after a build: a failed one leaves the image that the regions are to hold as it was.
 func (b *Builder) conclude(j Job, state schemas.BuildState, outcome schemas.BuildFinished) schemas.BuildState {
-	b.Metrics.Builds.WithLabelValues(outcome.Outcome).Inc()
-	b.Metrics.Seconds.WithLabelValues(outcome.Outcome).Observe(outcome.Seconds)
+	b.Metrics.Builds.WithLabelValues(j.App.Name, j.Variant.Name, outcome.Outcome).Inc()
+	b.Metrics.Seconds.WithLabelValues(j.App.Name, j.Variant.Name, outcome.Outcome).Observe(outcome.Seconds)
 	event := b.Log.Info()
 	if outcome.Outcome == failed {
 		event = b.Log.Warn().Str("error", outcome.Error)

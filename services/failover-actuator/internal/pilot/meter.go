@@ -1,6 +1,7 @@
 package pilot
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,11 +16,18 @@ type Meter struct {
 	leases *prometheus.GaugeVec
 	epochs *prometheus.GaugeVec
 	drifts *prometheus.CounterVec
+	active *prometheus.GaugeVec
+	busy   *prometheus.GaugeVec
+
+	mu sync.Mutex
+	// shown is the active candidate of each app as it is shown.
+	shown map[string]schemas.Candidate
 }
 
 // NewMeter makes the metrics and registers them.
 func NewMeter(r *prometheus.Registry) *Meter {
 	m := &Meter{
+		shown: map[string]schemas.Candidate{},
 		plans: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "leeward_failover_plans_total", Help: "Plans that ended, refused ones included."},
 			[]string{"app", "state", "trigger"}),
 		phases: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "leeward_failover_phase_seconds",
@@ -30,9 +38,29 @@ func NewMeter(r *prometheus.Registry) *Meter {
 			[]string{"app", "part"}),
 		drifts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "leeward_failover_drifts_total", Help: "Times a target had other weights than the route's."},
 			[]string{"app", "target"}),
+		active: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leeward_failover_active", Help: "1 at the candidate that the app's route sends traffic to."},
+			[]string{"app", "region", "variant"}),
+		busy: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leeward_failover_plans_running", Help: "Plans that are being carried out."}, []string{"app"}),
 	}
-	r.MustRegister(m.plans, m.phases, m.leases, m.epochs, m.drifts)
+	r.MustRegister(m.plans, m.phases, m.leases, m.epochs, m.drifts, m.active, m.busy)
 	return m
+}
+
+// begin shows an app's counters before anything happens, so that the first time it does is seen as an increase.
+func (m *Meter) begin(app string) {
+	for _, state := range []schemas.PlanState{schemas.PlanRefused, schemas.PlanFinished, schemas.PlanRolledBack, schemas.PlanFailed} {
+		for _, trigger := range []string{schemas.TriggerAlert, schemas.TriggerVerdicts, schemas.TriggerRequest} {
+			m.plans.WithLabelValues(app, string(state), trigger)
+		}
+	}
+	m.busy.WithLabelValues(app).Set(0)
+}
+
+// forget removes what an app is shown to be; its counters stay.
+func (m *Meter) forget(app string) {
+	for _, gauge := range []*prometheus.GaugeVec{m.leases, m.epochs, m.active, m.busy} {
+		gauge.DeletePartialMatch(prometheus.Labels{"app": app})
+	}
 }
 
 func (m *Meter) held(app string, held bool) {
@@ -43,12 +71,26 @@ func (m *Meter) held(app string, held bool) {
 	m.leases.WithLabelValues(app).Set(value)
 }
 
-func (m *Meter) epoch(app string, e schemas.Epoch) {
-	m.epochs.WithLabelValues(app, "term").Set(float64(e.Term))
-	m.epochs.WithLabelValues(app, "number").Set(float64(e.N))
+// route shows where an app's traffic goes and by which epoch.
+func (m *Meter) route(r schemas.Route) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.epochs.WithLabelValues(r.App, "term").Set(float64(r.Epoch.Term))
+	m.epochs.WithLabelValues(r.App, "number").Set(float64(r.Epoch.N))
+	if last, ok := m.shown[r.App]; ok && last != r.Active {
+		m.active.DeleteLabelValues(r.App, last.Region, last.Variant)
+	}
+	m.shown[r.App] = r.Active
+	m.active.WithLabelValues(r.App, r.Active.Region, r.Active.Variant).Set(1)
 }
 
-func (m *Meter) drift(app, target string) { m.drifts.WithLabelValues(app, target).Inc() }
+// looked counts a look at a target's weights.
+func (m *Meter) looked(app, target string, drifted bool) {
+	drifts := m.drifts.WithLabelValues(app, target)
+	if drifted {
+		drifts.Inc()
+	}
+}
 
 // ended counts a plan and the parts of its delay that it has.
 func (m *Meter) ended(p schemas.Plan) {

@@ -65,6 +65,8 @@ var (
 // Run stands over the app until ctx ends. The lease is given back only after the last act.
 func (p *Pilot) Run(ctx context.Context) error {
 	defer close(p.gone)
+	p.Meter.begin(p.App)
+	defer p.Meter.forget(p.App)
 	keeping, release := context.WithCancel(context.WithoutCancel(ctx))
 	var g errgroup.Group
 	g.Go(func() error { return p.Lease.Run(keeping) })

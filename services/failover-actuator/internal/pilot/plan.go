@@ -42,6 +42,8 @@ func (p *Pilot) carry(ctx context.Context, plan schemas.Plan, revision uint64) (
 	if err != nil {
 		return plan, err
 	}
+	p.Meter.busy.WithLabelValues(p.App).Set(1)
+	defer p.Meter.busy.WithLabelValues(p.App).Set(0)
 	news := []func(context.Context) error{p.planned(plan)}
 	plan, err = execute.Executor{
 		App: app, Targets: targets, Hold: p.allowed, Claim: p.book.Claim, Now: time.Now,

@@ -83,7 +83,7 @@ func (p *Pilot) follow() {
 	if e, ok := p.Mirrors.Routes.Get(p.App); ok && p.book.Follow(e) {
 		p.Log.Warn().Uint64("epoch", e.Value.Epoch.N).Str("active", e.Value.Active.String()).Msg("route written by someone else")
 	}
-	p.Meter.epoch(p.App, p.book.Route().Epoch)
+	p.Meter.route(p.book.Route())
 }
 
 // allowed returns why this process may not act, or nil.
@@ -117,11 +117,12 @@ func (p *Pilot) settle(ctx context.Context) {
 			continue
 		}
 		delete(p.unread, t.Name())
-		if seen.Equal(want) || p.allowed() != nil {
+		drifted := !seen.Equal(want) && p.allowed() == nil
+		p.Meter.looked(p.App, t.Name(), drifted)
+		if !drifted {
 			continue
 		}
 		outcome, err := t.Apply(ctx, target.Change{Epoch: p.book.Route().Epoch, Expected: seen, Next: want})
-		p.Meter.drift(p.App, t.Name())
 		log.Warn().Err(err).Str("found", seen.String()).Str("set", want.String()).Str("outcome", string(outcome)).Msg("drift corrected")
 	}
 }

@@ -62,6 +62,10 @@ type call struct {
 
 // receive does what every webhook needs: the clock, the secret, the size limit, and the answer.
 func (h Hooks) receive(source, secret string, handle func(context.Context, call) error) http.Handler {
+	// There from the start, so that the first one is seen as an increase.
+	for _, result := range []string{"stored", "ignored", "refused"} {
+		h.Count.WithLabelValues(source, result)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		at := time.Now()
 		err := authenticate(r, secret)

@@ -1,50 +1,78 @@
-// Package meter counts what the prober does, for its /metrics.
+// Package meter counts what the prober does and what it sees, for its /metrics.
 package meter
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/leeward-failover/leeward/schemas"
 )
 
-// Meter holds the prober's metrics.
+// Meter holds the prober's metrics. Every one that rules look at carries the vantage.
 type Meter struct {
-	samples       *prometheus.CounterVec
 	late          prometheus.Histogram
 	MissedRounds  prometheus.Counter
 	WritesFailed  prometheus.Counter
 	PublishErrors prometheus.Counter
+
+	*cells
+	sighted, anchors, reachable prometheus.Gauge
 }
 
-// New registers the metrics; spool says how full the spool is and how many batches it lost.
-func New(r prometheus.Registerer, spool func() (batches int, bytes int64, dropped int)) *Meter {
+// New registers the metrics of a vantage; spool says how full the spool is and how many batches it lost.
+func New(r prometheus.Registerer, vantage string, spool func() (batches int, bytes int64, dropped int)) *Meter {
+	own := prometheus.Labels{"vantage": vantage}
+	opts := func(name, help string) prometheus.Opts {
+		return prometheus.Opts{Name: "leeward_prober_" + name, Help: help, ConstLabels: own}
+	}
 	counter := func(name, help string) prometheus.Counter {
-		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "leeward_prober_" + name, Help: help})
+		c := prometheus.NewCounter(prometheus.CounterOpts(opts(name, help)))
 		r.MustRegister(c)
 		return c
 	}
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts(opts(name, help)))
+		r.MustRegister(g)
+		return g
+	}
 	m := &Meter{
-		samples: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "leeward_prober_samples_total", Help: "Measurements by kind and outcome."}, []string{"kind", "outcome"}),
-		late: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "leeward_prober_late_seconds", Help: "How long after its due time a probe was sent.",
+		late: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "leeward_prober_late_seconds", Help: "How long after its due time a probe was sent.", ConstLabels: own,
 			Buckets: []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1}}),
 		MissedRounds:  counter("rounds_missed_total", "Rounds passed over because the process stood still or the clock was set."),
 		WritesFailed:  counter("verdict_writes_failed_total", "Verdicts, presences and changes of health that could not be written in time."),
 		PublishErrors: counter("publish_errors_total", "Attempts to publish a batch that failed; each is tried again."),
+		sighted:       gauge("sighted", "Whether enough anchors answered in the latest round; a vantage that is not sighted accuses no region."),
+		anchors:       gauge("anchors", "Anchors that the topology gives the vantage."),
+		reachable:     gauge("anchors_reachable", "Anchors that answered in the latest round."),
+		cells:         newCells(r, own),
 	}
-	r.MustRegister(m.samples, m.late,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "leeward_prober_spool_batches", Help: "Batches that wait for the bus to acknowledge them."},
+	r.MustRegister(m.late,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("spool_batches", "Batches that wait for the bus to acknowledge them.")),
 			func() float64 { batches, _, _ := spool(); return float64(batches) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "leeward_prober_spool_bytes", Help: "Size of the batches that wait."},
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("spool_bytes", "Size of the batches that wait.")),
 			func() float64 { _, bytes, _ := spool(); return float64(bytes) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "leeward_prober_dropped_batches_total", Help: "Batches lost because the spool was full or a file damaged."},
+		prometheus.NewCounterFunc(prometheus.CounterOpts(opts("dropped_batches_total", "Batches lost because the spool was full or a file damaged.")),
 			func() float64 { _, _, dropped := spool(); return float64(dropped) }))
 	return m
 }
 
 // Sample counts a measurement.
 func (m *Meter) Sample(s schemas.Sample) {
-	m.samples.WithLabelValues(s.Kind.String(), s.Outcome.String()).Inc()
-	m.late.Observe((time.Duration(s.LateUS) * time.Microsecond).Seconds())
+	m.late.Observe(seconds(s.LateUS))
+	m.cells.sample(s)
 }
+
+// Present says how many of the anchors answered, and whether that is enough to be believed.
+func (m *Meter) Present(reachable, anchors int, sighted bool) {
+	m.reachable.Set(float64(reachable))
+	m.anchors.Set(float64(anchors))
+	m.sighted.Set(truth(sighted))
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func seconds(us uint32) float64 { return float64(us) / 1e6 }

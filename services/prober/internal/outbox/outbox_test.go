@@ -52,7 +52,7 @@ func run(t *testing.T, o *office, n, batches int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := &outbox.Outbox{Vantage: "london", Boot: 7, Spool: store, Publish: o.publish, Meter: meter.New(prometheus.NewRegistry(), store.State), Log: zerolog.Nop()}
+	out := &outbox.Outbox{Vantage: "london", Boot: 7, Spool: store, Publish: o.publish, Meter: meter.New(prometheus.NewRegistry(), "london", store.State), Log: zerolog.Nop()}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = out.Run(ctx) }()

@@ -66,6 +66,7 @@ func (j *judge) settle(ctx context.Context, c *cell, site site, l verdict.Look, 
 	from := j.state.Health
 	j.state = step(j.state)
 	s := j.state
+	j.vantage.Meter.Judged(j.app, j.region, s.Health)
 	// Written under the lock, so that verdicts leave in the order they were reached.
 	post(ctx, j.vantage, schemas.VerdictBucket, schemas.Verdict{
 		Vantage: j.vantage.Name, App: j.app, Region: j.region, Health: s.Health, Since: s.Since, At: l.At, Round: s.Rounds, Incident: incident,

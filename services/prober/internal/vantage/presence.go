@@ -44,6 +44,7 @@ func (v *Vantage) present(ctx context.Context, site site, round uint64) {
 	}
 	seen := reached >= anchor.Enough(anchors)
 	v.sight.Store(&sight{seen})
+	v.Meter.Present(reached, anchors, seen)
 	post(ctx, v, schemas.VantageBucket, schemas.Presence{
 		Vantage: v.Name, Region: site.VantageRegion, Boot: v.Boot, Sighted: seen, AnchorsReachable: reached, Anchors: anchors,
 		Round: round, At: time.Now(), Topology: site.Topology,

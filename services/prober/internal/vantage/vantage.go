@@ -124,6 +124,7 @@ func newSite(t schemas.Topology, self schemas.Vantage, cells []target.Cell) site
 
 // switchTo makes the wanted cells the running ones; the lock is held.
 func (v *Vantage) switchTo(ctx context.Context, wanted []target.Cell) {
+	v.Meter.Follow(wanted)
 	old := v.cells
 	v.cells = map[cellName]*cell{}
 	for _, w := range wanted {

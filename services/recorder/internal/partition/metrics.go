@@ -37,6 +37,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
+// begin shows a partition's counters before anything happens, so that the first time it does is seen as an increase.
+func (m *Metrics) begin(partition string) {
+	m.retries.WithLabelValues(partition)
+	m.rejected.WithLabelValues(partition)
+}
+
 // landed counts a block that is in.
 func (m *Metrics) landed(partition string, b *block, tables []table.Rows) {
 	for _, t := range tables {

@@ -66,6 +66,7 @@ func (w *Writer) Ready() error { return w.trouble.err(w.Name) }
 
 // Run lands the partition until ctx ends or another recorder has taken it over.
 func (w *Writer) Run(ctx context.Context) error {
+	w.Metrics.begin(w.Name)
 	for {
 		err := w.run(ctx)
 		if !errors.Is(err, errOtherStream) {
