@@ -12,7 +12,7 @@ REGIONS  := frankfurt london dallas tokyo
 UP       := LEEWARD_STATE=$(STATE)/leeward SHOP_DATABASE_URL="$$(cat $(STATE)/world/secrets/probe-url 2>/dev/null)" \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
-.PHONY: help install build up down demo demo-chaos test test-long check lint generate tidy tools clean
+.PHONY: help install build up down demo demo-chaos test test-compose test-long check lint generate tidy tools clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,10 @@ demo-chaos: up ## the demo, with every service, NATS and ClickHouse killed once 
 
 test: install ## run every test (root needed for the demo world's)
 	go test -race -timeout 15m work
+
+test-compose: ## build the images and run docker-compose.yml under a dockerd of the test's own (root needed)
+	@tools/install.sh --compose
+	go test ./test/compose -count=1 -run TestWebhook -compose -v -timeout 15m
 
 test-long: test demo-chaos ## every test and the demo with kills, then five minutes each of stress and of fuzzing
 	go test -timeout 20m ./pkg/clickhouse -run Stress -stress 5m
