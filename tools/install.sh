@@ -74,6 +74,7 @@ if ((${#missing[@]})); then
     for service in "${services[@]}"; do
       [[ " ${missing[*]} " != *" $service "* ]] || systemctl disable --quiet "$service" || true
     done
+    [[ " ${missing[*]} " != *" docker.io "* ]] || systemctl disable --quiet docker docker.socket containerd || true
   fi
 fi
 
