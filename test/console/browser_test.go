@@ -4,6 +4,7 @@ package console_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -35,23 +36,32 @@ var pictures = flag.String("pictures", "", "folder to write pictures of the scre
 // patience is how long a page may take to show what it should.
 const patience = 30 * time.Second
 
-// chromium is the browser of all tests, one process with a tab each.
-var chromium struct {
-	once sync.Once
-	ctx  context.Context
-	err  error
-}
+// chromium starts the browser of all tests, one process with a tab each; closing ends it.
+var (
+	chromium = sync.OnceValues(startChromium)
+	closing  = func() {}
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	ctx, stop := context.WithCancel(context.Background())
-	chromium.ctx = ctx
 	code := m.Run()
-	if chromium.err == nil {
-		_ = chromedp.Cancel(chromium.ctx)
-	}
-	stop()
+	closing()
 	os.Exit(code)
+}
+
+// errMissing says that there is no browser on this machine.
+var errMissing = errors.New("chromium was not found: tools/install.sh installs it")
+
+func startChromium() (context.Context, error) {
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		return nil, errMissing
+	}
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU,
+		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-background-timer-throttling", true), chromedp.Flag("disable-renderer-backgrounding", true))
+	ctx, cancel := chromedp.NewContext(allocator)
+	closing = func() { _ = chromedp.Cancel(ctx); cancel(); stop() }
+	return ctx, chromedp.Do(ctx, chromedp.Navigate("about:blank"))
 }
 
 // missing skips the test on a laptop and fails it in CI.
@@ -76,20 +86,14 @@ type tab struct {
 // open opens a tab of its own, whose cookies nobody else has, and keeps what the console of the browser says.
 func open(t *testing.T, url string) *tab {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
+	browser, err := chromium()
+	if errors.Is(err, errMissing) {
+		missing(t, err.Error())
+	}
 	if err != nil {
-		missing(t, "chromium was not found: tools/install.sh installs it")
+		t.Fatalf("start chromium: %v", err)
 	}
-	chromium.once.Do(func() {
-		allocator, _ := chromedp.NewExecAllocator(chromium.ctx, chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU,
-			chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-background-timer-throttling", true), chromedp.Flag("disable-renderer-backgrounding", true))
-		chromium.ctx, _ = chromedp.NewContext(allocator)
-		chromium.err = chromedp.Do(chromium.ctx, chromedp.Navigate("about:blank"))
-	})
-	if chromium.err != nil {
-		t.Fatalf("start chromium: %v", chromium.err)
-	}
-	ctx, closeTab := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
+	ctx, closeTab := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(closeTab)
 	p := &tab{t: t, ctx: ctx, url: url}
 	// The first run of a tab's context begins it, and its end would end it: it must have no deadline of its own.

@@ -112,11 +112,6 @@ func (c camera) ready(ctx context.Context, route *schemas.Route) error {
 		return err
 	}
 	for _, k := range r.Orders[0].Candidates {
-		if k.Running && k.Censored {
-			return fmt.Errorf("the cost of %s is only a bound yet", k.Candidate)
-		}
-	}
-	for _, k := range r.Orders[0].Candidates {
 		if k.Eligible && k.Region != route.Active.Region {
 			return nil
 		}

@@ -136,7 +136,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) error {
 		return c.show(w, r, http.StatusUnauthorized, view{Name: "login", Title: "Sign in", Body: b})
 	}
 	c.sessions.close(r)
-	http.SetCookie(w, &http.Cookie{Name: cookie, Value: c.sessions.open(b.Actor), Path: "/", HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode})
+	setCookie(w, r, c.sessions.open(b.Actor), 0)
 	http.Redirect(w, r, b.Next, http.StatusSeeOther)
 	return nil
 }
@@ -146,9 +146,15 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c.sessions.close(r)
-	http.SetCookie(w, &http.Cookie{Name: cookie, Path: "/", MaxAge: -1, HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode})
+	setCookie(w, r, "", -1)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 	return nil
+}
+
+// setCookie has the browser keep a session's id out of the reach of scripts and of other sites' requests; an age below 0 has it forgotten.
+func setCookie(w http.ResponseWriter, r *http.Request, id string, maxAge int) {
+	//nolint:gosec // On loopback the API speaks plain HTTP, and a browser would not send a cookie back that is for TLS only.
+	http.SetCookie(w, &http.Cookie{Name: cookie, Value: id, Path: "/", MaxAge: maxAge, HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode})
 }
 
 // local keeps a place to go on to within the console.
