@@ -2,20 +2,22 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  := -s -w -X github.com/leeward-failover/leeward/pkg/daemon.Version=$(VERSION)
-BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
-SERVICES := $(notdir $(wildcard services/*))
-MODULES   = $(shell go list -m -f '{{.Dir}}')
-STATE    := $(CURDIR)/.state
-REGIONS  := frankfurt london dallas tokyo
-UP       := LEEWARD_STATE=$(STATE)/leeward SHOP_DATABASE_URL="$$(cat $(STATE)/world/secrets/probe-url 2>/dev/null)" \
+VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS   := -s -w -X github.com/leeward-failover/leeward/pkg/daemon.Version=$(VERSION)
+BUILD     := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+SERVICES  := $(notdir $(wildcard services/*))
+MODULES    = $(shell go list -m -f '{{.Dir}}')
+STATE     := $(CURDIR)/.state
+REGIONS   := frankfurt london dallas tokyo
+PROBE_URL = "$$(cat $(STATE)/world/secrets/probe-url-$(1) 2>/dev/null)"
+UP        = LEEWARD_STATE=$(STATE)/leeward \
+            $(foreach r,$(REGIONS),SHOP_$(shell echo $(r) | tr a-z A-Z)_DATABASE_URL=$(call PROBE_URL,$(r))) \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
-.PHONY: help install build up down demo demo-chaos picture map test test-long check lint generate tidy tools clean
+.PHONY: help install build up down demo demo-chaos demo-loopback picture map test test-long check lint generate tidy tools clean
 
 help: ## show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 install: ## install what is missing, and say what (LEEWARD_NO_INSTALL=1 only says)
 	@tools/install.sh
@@ -29,7 +31,7 @@ build: ## build every binary into bin/
 
 up: install build ## start the demo world and all of Leeward, then print the API's address
 	@bin/world up --detach --state $(STATE)/world
-	@sed "s/20\.20\.2/$$(node -p process.versions.node)/g" examples/leeward.yaml > $(STATE)/leeward.yaml # base images carry this machine's Node.js
+	@bin/world topology examples/leeward.yaml > $(STATE)/leeward.yaml # with the versions of this machine's base images
 	@$(UP) bin/leeward up --detach --file $(STATE)/leeward.yaml --bus 10.88.0.1:4222 --build-root $(CURDIR) --buildkit unix://$(STATE)/world/buildkitd.sock \
 	  $(foreach r,$(REGIONS),--wrap 'prober-$(r)=nsenter --net=/run/netns/lw-$(r) --') $(foreach n,1 2 3 4,--health prober-$(word $(n),$(REGIONS))=10.88.$(n).1:9110)
 	@bin/world push-base base/node
@@ -45,6 +47,12 @@ demo: up ## the main job unattended: push, build, replicate, measure, rank, thre
 demo-chaos: up ## the demo, with every service, NATS and ClickHouse killed once on the way
 	@bin/demo --state $(STATE) --chaos
 
+demo-loopback: ## the main job with regions simulated on loopback, without builds; an ordinary user is enough
+	@mkdir -p bin
+	$(BUILD) -o bin/leeward ./cmd/leeward
+	$(BUILD) -o bin/demo ./test/cmd/demo
+	@bin/demo --loopback
+
 picture: up ## photograph the console during a failover, for the README
 	@$(BUILD) -o bin/picture ./test/cmd/picture
 	@bin/picture --out docs/pictures/console-failover.png
@@ -59,10 +67,13 @@ test-long: test demo-chaos ## every test and the demo with kills, then five minu
 	go test -timeout 20m ./pkg/clickhouse -run Stress -stress 5m
 	go test -timeout 20m ./pkg/config -run '^$$' -fuzz FuzzParse -fuzztime 5m
 	go test -timeout 20m ./schemas -run '^$$' -fuzz FuzzDecodeSampleBatch -fuzztime 5m
+	for f in Distribution DockerHub GitHubPackage GitHubRegistryPackage GitHubPush Alertmanager; do go test ./services/gateway/internal/hook -run '^$$' -fuzz "^Fuzz$$f$$" -fuzztime 1m || exit 1; done
+	go test ./pkg/git -run '^$$' -fuzz FuzzAnswerOfAServer -fuzztime 1m
 
-check: tools lint ## generated files, module files, lint, dependency rules, vulnerabilities
+check: tools lint ## generated files, module files, lint, dependency rules, macOS, vulnerabilities
 	@go generate work
 	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff >/dev/null && GOWORK=off CGO_ENABLED=0 go build -trimpath ./...) || { echo "$$m: run make tidy, or mend the build"; exit 1; }; done
+	@CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet ./cmd/leeward/... ./test/cmd/demo || { echo "leeward does not compile for macOS: put what only Linux has behind a build tag"; exit 1; }
 	@git diff --exit-code -- schemas/SUBJECTS.md schemas/json examples/leeward.schema.json docs/reference || { echo "generated files are stale: commit what make generate wrote"; exit 1; }
 	@tools/vulnerabilities.sh
 

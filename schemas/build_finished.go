@@ -8,8 +8,10 @@ type BuildFinished struct {
 	Build   string `json:"build"`
 	App     string `json:"app"`
 	Variant string `json:"variant"`
-	// Trigger is the digest of the pushed image that asked for the build.
+	// Trigger is what asked for the build: the digest of a pushed image or the commit of a pushed branch.
 	Trigger string `json:"trigger"`
+	// Commit is the commit that was built, for an app that is built from a git repository.
+	Commit string `json:"commit,omitempty"`
 	// Outcome is succeeded or failed.
 	Outcome string `json:"outcome"`
 	// Error is the build's own message, with the failing step.

@@ -4,6 +4,7 @@ package schemas
 func Catalog() []Contract {
 	return []Contract{
 		ImagePushedTopic.contract,
+		SourcePushedTopic.contract,
 		AlertReceivedTopic.contract,
 		TopologyChangedTopic.contract,
 		FailoverRequestedTopic.contract,

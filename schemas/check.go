@@ -11,6 +11,7 @@ import (
 var (
 	namePattern   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	digestPattern = regexp.MustCompile(`^sha256:[a-f0-9]{64}$`)
+	commitPattern = regexp.MustCompile(`^([a-f0-9]{40}|[a-f0-9]{64})$`)
 )
 
 // ValidName says whether s can name an app, region, vantage or variant: lower-case letters, digits and inner hyphens, at most 63.
@@ -18,6 +19,9 @@ func ValidName(s string) bool { return namePattern.MatchString(s) }
 
 // ValidDigest says whether s is a sha256 digest in the form registries use.
 func ValidDigest(s string) bool { return digestPattern.MatchString(s) }
+
+// ValidCommit says whether s is the hash of a git commit: 40 hexadecimal digits, or 64 in a repository that hashes with SHA-256.
+func ValidCommit(s string) bool { return commitPattern.MatchString(s) }
 
 // check collects what is wrong with a value, so that all of it is reported at once.
 type check struct{ problems []error }

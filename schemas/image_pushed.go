@@ -4,16 +4,16 @@ import "time"
 
 // ImagePushed says that a registry holds a new digest under a tag. The digest is what the registry itself answered, never only what a webhook claimed.
 type ImagePushed struct {
-	// Source is the kind of webhook (distribution) or "reconcile" for what was found by comparing tags at start.
+	// Source is the kind of webhook (distribution, dockerhub, github) or "reconcile" for what was found by comparing tags at start.
 	Source string `json:"source"`
-	// Delivery is the sender's id of the notification.
+	// Delivery is the sender's id of the notification; for a sender whose id is missing or not signed it is the hash of the body.
 	Delivery string `json:"delivery"`
 	// Registry is host:port, without a scheme.
 	Registry   string `json:"registry"`
 	Repository string `json:"repository"`
 	Tag        string `json:"tag"`
 	Digest     string `json:"digest"`
-	// Verified says how the sender was authenticated: bearer, hmac, own (we asked the registry ourselves).
+	// Verified says how the sender was authenticated: bearer, path (a secret in the address), hmac, own (we asked the registry ourselves).
 	Verified   string    `json:"verified"`
 	BodySHA256 string    `json:"body_sha256,omitempty"`
 	At         time.Time `json:"at"`

@@ -51,6 +51,9 @@ func Permit(s Service, vantage string) Permissions {
 	case Gateway:
 		p.readStream(Events)
 		p.allow(SampleSubject(ImportVantage))
+		p.readStream(Letters)
+		// How full these are is shown to people; what is in them is not the gateway's business.
+		p.allow("$JS.API.STREAM.INFO."+Samples, "$JS.API.STREAM.INFO."+Evaluations)
 	case Recorder:
 		for _, stream := range []string{Samples, Evaluations, Events} {
 			p.readStream(stream)

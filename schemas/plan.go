@@ -5,9 +5,11 @@ import "time"
 // PlanState is how far a plan has come.
 type PlanState string
 
-// The states of a plan. Refused, finished, rolled_back and failed are ends.
+// The states of a plan. Refused, previewed, finished, rolled_back and failed are ends.
 const (
-	PlanRefused    PlanState = "refused"
+	PlanRefused PlanState = "refused"
+	// PlanPreviewed is a plan that someone asked to see: it is never carried out and takes no epoch.
+	PlanPreviewed  PlanState = "previewed"
 	PlanPlanned    PlanState = "planned"
 	PlanRunning    PlanState = "running"
 	PlanFinished   PlanState = "finished"
@@ -17,7 +19,7 @@ const (
 
 // Ended says whether nothing more will happen under the plan.
 func (s PlanState) Ended() bool {
-	return s == PlanRefused || s == PlanFinished || s == PlanRolledBack || s == PlanFailed
+	return s == PlanRefused || s == PlanPreviewed || s == PlanFinished || s == PlanRolledBack || s == PlanFailed
 }
 
 // What started a failover.
@@ -37,8 +39,12 @@ type Plan struct {
 	Reason  string    `json:"reason"`
 	Actor   string    `json:"actor,omitempty"`
 	From    Candidate `json:"from"`
-	// To is empty in a refused plan.
-	To       Candidate `json:"to,omitzero"`
+	// To is empty in a refused plan, and in a preview of one.
+	To Candidate `json:"to,omitzero"`
+	// Forced says that a person insisted although gates failed; the reason names them.
+	Forced bool `json:"forced,omitempty"`
+	// Supposed is the region that a preview supposes to be lost.
+	Supposed string    `json:"supposed,omitempty"`
 	Epoch    Epoch     `json:"epoch"`
 	State    PlanState `json:"state"`
 	Topology string    `json:"topology"`
@@ -97,7 +103,7 @@ func (p Plan) Validate() error {
 	c.text("id", p.ID)
 	c.name("app", p.App)
 	c.candidate("from", p.From)
-	if p.State != PlanRefused {
+	if p.State != PlanRefused && (p.State != PlanPreviewed || p.To != Candidate{}) {
 		c.candidate("to", p.To)
 	}
 	switch p.Trigger {
@@ -106,13 +112,16 @@ func (p Plan) Validate() error {
 		c.failf("trigger %q is not alert, verdicts or request", p.Trigger)
 	}
 	switch p.State {
-	case PlanRefused, PlanPlanned, PlanRunning, PlanFinished, PlanRolledBack, PlanFailed:
+	case PlanRefused, PlanPreviewed, PlanPlanned, PlanRunning, PlanFinished, PlanRolledBack, PlanFailed:
 	default:
 		c.failf("state %q is not a state of a plan", p.State)
 	}
 	c.time("at", p.At)
 	return c.err()
 }
+
+// PreviewID is the id of the plan that answers a dry run's request.
+func PreviewID(request string) string { return "preview-" + request }
 
 // Key is the app and the plan's id.
 func (p Plan) Key() []string { return []string{p.App, p.ID} }

@@ -19,12 +19,14 @@ const (
 	KindHTTP    Kind = 3
 	KindDBRead  Kind = 4
 	KindDBWrite Kind = 5
+	// KindDBLag is no request: its latency is how far the region's database was behind the last heartbeat the primary had acknowledged to the vantage.
+	KindDBLag Kind = 6
 	// KindBench is a request of a load generator whose results were imported.
 	KindBench Kind = 7
 )
 
 // kindNames are the names of the kinds in configuration and in ClickHouse.
-var kindNames = map[Kind]string{KindICMP: "icmp", KindTCP: "tcp", KindHTTP: "http", KindDBRead: "db_read", KindDBWrite: "db_write", KindBench: "bench"}
+var kindNames = map[Kind]string{KindICMP: "icmp", KindTCP: "tcp", KindHTTP: "http", KindDBRead: "db_read", KindDBWrite: "db_write", KindDBLag: "db_lag", KindBench: "bench"}
 
 // String is the kind's name in configuration and in ClickHouse.
 func (k Kind) String() string {
@@ -72,6 +74,7 @@ func (o Outcome) String() string {
 
 // Sample is one measurement: who measured what, when it was due, how long each phase took, how it ended.
 type Sample struct {
+	// Variant is empty for what the variants of a region share: its database.
 	App, Region, Variant string
 	Kind                 Kind
 	Outcome              Outcome

@@ -31,7 +31,7 @@ type Region struct {
 	Location Location `json:"location" yaml:"location"`
 	// Jurisdiction is the law the region's data is under, as the user names it (DE, EU, US).
 	Jurisdiction string `json:"jurisdiction" yaml:"jurisdiction"`
-	// Registry is the base URL of the region's own registry; http:// for one without TLS.
+	// Registry is the base URL of the region's own registry; http:// for one without TLS. It may be left out when Leeward builds no app.
 	Registry string `json:"registry" yaml:"registry"`
 }
 
@@ -65,12 +65,16 @@ type App struct {
 	Mode string `json:"mode" yaml:"mode"`
 	// Start is where traffic is when Leeward first sees the app.
 	Start Candidate `json:"start" yaml:"start"`
-	// Source is what the app is built from; leave it out for an app that Leeward does not build.
+	// Source is what the app is built from. For an app that Leeward does not build, leave out source, images and every variant's target.
 	Source Source `json:"source" yaml:"source"`
 	// Images is where built images are pushed first.
 	Images Images `json:"images" yaml:"images"`
 	// Variants are the ways to build the app, one or more.
 	Variants []Variant `json:"variants" yaml:"variants"`
+	// PrimaryDatabase is a reference (env: or file:) to the PostgreSQL URL that all regions of the app write to, read by the probers. Leave it out for an app
+	// whose regions write to the database they read. The probers' role needs a table there:
+	// leeward_heartbeat (vantage text PRIMARY KEY, at timestamptz NOT NULL, token bigint NOT NULL), with SELECT, INSERT and UPDATE.
+	PrimaryDatabase string `json:"primary_database,omitempty" yaml:"primary_database,omitempty"`
 	// Endpoints are where the app can be reached.
 	Endpoints []Endpoint `json:"endpoints" yaml:"endpoints"`
 	// Probe is how often the app is measured.
@@ -91,12 +95,24 @@ type App struct {
 type Source struct {
 	// Watch are the repositories whose pushes start a build.
 	Watch []Watch `json:"watch" yaml:"watch"`
-	// Context is the build context, a folder below the builder's build root.
+	// Git is the repository and branch that is built, and whose pushes start a build; leave it out to build from a folder of the builder's.
+	Git Git `json:"git,omitzero" yaml:"git,omitempty"`
+	// Context is the build context: a folder below the builder's build root, or with git a folder of the repository.
 	Context string `json:"context" yaml:"context"`
-	// Dockerfile is its path, below the build root like the context.
+	// Dockerfile is its path inside the context.
 	Dockerfile string `json:"dockerfile,omitempty" yaml:"dockerfile,omitempty"`
 	// Args are the build arguments of every variant.
 	Args map[string]string `json:"args,omitempty" yaml:"args,omitempty"`
+}
+
+// Git is a branch of a git repository. Every build is of the commit the branch is at when the build begins.
+type Git struct {
+	// Repository is its address, https:// or http://, as a push webhook's clone_url has it.
+	Repository string `json:"repository" yaml:"repository"`
+	// Branch is the branch that is built, without refs/heads/.
+	Branch string `json:"branch" yaml:"branch"`
+	// Token is a reference (env: or file:) to the token of a private repository, as the gateway and the builder resolve it.
+	Token string `json:"token,omitempty" yaml:"token,omitempty"`
 }
 
 // Watch is a repository and the tags of it that matter.
@@ -139,7 +155,7 @@ type Endpoint struct {
 	TCP string `json:"tcp,omitempty" yaml:"tcp,omitempty"`
 	// HTTP is a URL to get; a status from 200 to 399 is success.
 	HTTP string `json:"http,omitempty" yaml:"http,omitempty"`
-	// Database is a reference (env: or file:) to a PostgreSQL URL, as the region's app reaches its database.
+	// Database is a reference (env: or file:) to the PostgreSQL URL of the region's own database, where its app reads; all endpoints of a region share it.
 	Database string `json:"database,omitempty" yaml:"database,omitempty"`
 }
 
@@ -163,7 +179,7 @@ type Objective struct {
 	Quantile float64 `json:"quantile" yaml:"quantile"`
 	// Window is how far back samples count.
 	Window Duration `json:"window" yaml:"window"`
-	// WritesPerRequest is how many database writes a request costs; their quantile is added that many times.
+	// WritesPerRequest is how many database writes a request costs; the quantile of a write from the candidate's own region to the primary database is added that many times.
 	WritesPerRequest float64 `json:"writes_per_request" yaml:"writes_per_request"`
 }
 
@@ -179,6 +195,9 @@ type Gates struct {
 	MinSamples int `json:"min_samples,omitempty" yaml:"min_samples,omitempty"`
 	// MaxAge is how old the newest sample may be.
 	MaxAge Duration `json:"max_age,omitempty" yaml:"max_age,omitempty"`
+	// RPO (recovery point objective) is how far a candidate's database may be behind the last write that the primary database acknowledged; at least two probe intervals,
+	// since heartbeats are written once in each.
+	RPO Duration `json:"rpo,omitempty" yaml:"rpo,omitempty"`
 }
 
 // Failover is when and how traffic is moved.
@@ -317,6 +336,9 @@ func (a App) Endpoint(c Candidate) (Endpoint, bool) {
 	return a.Endpoints[i], true
 }
 
+// Built says whether Leeward builds the app. One that it does not build has no digest to look for.
+func (a App) Built() bool { return a.Source.Context != "" }
+
 // Candidate is the endpoint's region and variant.
 func (e Endpoint) Candidate() Candidate { return Candidate{e.Region, e.Variant} }
 
@@ -329,6 +351,16 @@ func (a App) Regions() []string {
 		}
 	}
 	return names
+}
+
+// Database is the reference to a region's own database, empty when none is named.
+func (a App) Database(region string) string {
+	for _, e := range a.Endpoints {
+		if e.Region == region && e.Database != "" {
+			return e.Database
+		}
+	}
+	return ""
 }
 
 // Candidates lists every region of the topology with every variant of the app, running or not.

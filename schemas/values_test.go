@@ -14,6 +14,7 @@ func at(n int) time.Time {
 
 const (
 	digest      = "sha256:5bc0f2188458b610386f1b1956ba714fc9b8e0947549c83096e6f64b00bcec7f"
+	commit      = "0d1a26e67d8f5eaf1f6ba5c57fc3c7d91ac0fd1c"
 	otherDigest = "sha256:61b2bef9103a17053f683e170bd705c1a6e47b563a8a67947a5cd17bded087c0"
 )
 
@@ -32,11 +33,14 @@ func events() []golden {
 		event(schemas.ImagePushedTopic, schemas.ImagePushed{
 			Source: "distribution", Delivery: "32cf1666-68c2-457d-9c37-34d8c9c87e2c", Registry: "10.88.0.1:5000", Repository: "base/node", Tag: "20.20.2-bookworm",
 			Digest: digest, Verified: "bearer", BodySHA256: digest[7:], At: at(0)}),
+		event(schemas.SourcePushedTopic, schemas.SourcePushed{
+			Source: "github", Delivery: "72d3162e-cc78-11e3-81ab-4c9367dc0958", Repository: "https://github.com/acme/shop.git", Branch: "main",
+			Commit: commit, Verified: "hmac", BodySHA256: digest[7:], At: at(0)}),
 		event(schemas.AlertReceivedTopic, schemas.AlertReceived{
 			Source: "alertmanager", Fingerprint: "89d0919c20edb05c", Status: "resolved", Name: "RegionDown", Labels: map[string]string{"region": "frankfurt", "app": "shop"},
 			Annotations: map[string]string{"summary": "no answer for <30s> & counting"}, StartsAt: at(0), EndsAt: at(5), App: "shop", Region: "frankfurt", Verified: "bearer", At: at(6)}),
 		event(schemas.TopologyChangedTopic, schemas.TopologyChanged{Hash: "0011223344556677", Previous: "8899aabbccddeeff", Actor: "api", At: at(0)}),
-		event(schemas.FailoverRequestedTopic, schemas.FailoverRequested{Request: "back-1", App: "shop", To: frankfurt, Actor: "ada", Reason: "the region is back", At: at(0)}),
+		event(schemas.FailoverRequestedTopic, schemas.FailoverRequested{Request: "back-1", App: "shop", To: frankfurt, Actor: "ada", Reason: "the region is back", Force: true, DryRun: true, Lost: "tokyo", At: at(0)}),
 		event(schemas.BuildFinishedTopic, build()),
 		event(schemas.ImageReplicatedTopic, schemas.ImageReplicated{
 			App: "shop", Variant: "slim", Region: "tokyo", Build: "b1", Digest: digest, Outcome: "failed", Error: "no route to host", Attempt: 2, Seconds: 3.5, At: at(0)}),
@@ -60,21 +64,36 @@ func build() schemas.BuildFinished {
 		Stages: []schemas.BuildStage{{Name: "slim", Seconds: 4.25, Steps: 3, CachedSteps: 1}}, Seconds: 12.5, StartedAt: at(0), At: at(12)}
 }
 
+// buildOfCommit is a build of an app that is built from a git repository.
+func buildOfCommit() schemas.BuildFinished {
+	b := build()
+	b.Trigger, b.Commit = commit, commit
+	return b
+}
+
 func entries() []golden {
 	t := topology()
 	hash := t.Hash()
+	git := t.Apps[0]
+	git.Source.Git = schemas.Git{Repository: "https://github.com/acme/shop.git", Branch: "main", Token: "env:SHOP_GIT_TOKEN"}
 	return []golden{
 		entry(schemas.TopologyBucket, ".region", schemas.TopologyPart{Topology: hash, Region: &t.Regions[0]}),
 		entry(schemas.TopologyBucket, ".vantage", schemas.TopologyPart{Topology: hash, Vantage: &t.Vantages[0]}),
 		entry(schemas.TopologyBucket, ".app", schemas.TopologyPart{Topology: hash, App: &t.Apps[0]}),
+		entry(schemas.TopologyBucket, ".app_replicated", schemas.TopologyPart{Topology: hash, App: replicated(t.Apps[0])}),
+		entry(schemas.TopologyBucket, ".app.git", schemas.TopologyPart{Topology: hash, App: &git}),
 		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
 			Hash: hash, Version: 1, Regions: []string{"frankfurt", "london"}, Vantages: []string{"london"}, Apps: []string{"shop"}, Actor: "api", At: at(0)}}),
 		entry(schemas.BuildBucket, "", schemas.BuildState{App: "shop", Variant: "slim", Last: build(), Delivery: "push:distribution:32cf1666", Announced: true, Wanted: build()}),
+		entry(schemas.BuildBucket, ".git", schemas.BuildState{App: "shop", Variant: "slim", Last: buildOfCommit(), Delivery: "source:github:32cf1666", Announced: true, Wanted: build()}),
 		entry(schemas.ImageBucket, "", schemas.ImageState{
 			App: "shop", Variant: "slim", Region: "tokyo", Build: "b1", Digest: digest, Reference: "10.88.4.1:5000/shop@" + digest, Parity: "failed", Error: "no route to host", Since: at(0)}),
 		entry(schemas.VerdictBucket, "", schemas.Verdict{
 			Vantage: "london", App: "shop", Region: "frankfurt", Health: schemas.Degraded, Since: at(0), At: at(1), Round: 812, Incident: "i1", FailedRounds: 2,
 			Variants: []schemas.VariantHealth{{Variant: "slim", OK: true, LatencyUS: 18_400, Error: "none"}}, LatencyUS: 18_400, Reason: "single does not answer", Topology: hash}),
+		entry(schemas.VerdictBucket, ".replicated", schemas.Verdict{
+			Vantage: "london", App: "shop", Region: "dallas", Health: schemas.Up, Since: at(0), At: at(5), Round: 812, Variants: []schemas.VariantHealth{{Variant: "slim", OK: true, LatencyUS: 18_400}},
+			Replication: &schemas.Replication{Acknowledged: schemas.Heartbeat{At: at(4), Token: 731, SeenAt: at(5)}, Replayed: schemas.Heartbeat{At: at(3), Token: 729, SeenAt: at(5)}}, Topology: hash}),
 		entry(schemas.VerdictBucket, ".connected", schemas.Verdict{
 			Vantage: "london", App: "shop", Region: "frankfurt", Health: schemas.Up, Since: at(0), At: at(1), Round: 813,
 			Variants: []schemas.VariantHealth{{Variant: "slim", OK: true, LatencyUS: 18_400}}, LatencyUS: 18_400, ConnectUS: 9_100, Topology: hash}),
@@ -83,6 +102,7 @@ func entries() []golden {
 		entry(schemas.RankingBucket, "", ranking()),
 		entry(schemas.RouteBucket, "", schemas.Route{App: "shop", Active: frankfurt, Epoch: schemas.Epoch{Term: 1, N: 6}, Plan: "p0", Since: at(0)}),
 		entry(schemas.PlanBucket, "", plan()),
+		entry(schemas.PlanBucket, ".preview", preview()),
 		entry(schemas.LeaseBucket, "", schemas.Lease{App: "shop", Holder: "actuator-1", At: at(0)}),
 		entry(schemas.IntentBucket, "", schemas.InsertIntent{
 			Partition: "samples-0", Incarnation: "b251808f-8da6-4235-877c-e51cad70070f", First: 1, Last: 40, Rows: 4_000, State: "before", Owner: "recorder-1", At: at(0)}),
@@ -141,6 +161,18 @@ func plan() schemas.Plan {
 		Times:      schemas.PlanTimes{AlertAt: at(0), FirstDownAt: at(1), QuorumAt: at(2), PlannedAt: at(3), ShiftedAt: at(4), VerifiedAt: at(5), EndedAt: at(6)},
 		At:         at(3),
 	}
+}
+
+// replicated is an app as it was before there were databases in every region, with one.
+func replicated(a schemas.App) *schemas.App {
+	a.PrimaryDatabase, a.Gates.RPO = "env:SHOP_PRIMARY_DATABASE_URL", schemas.Duration(2*time.Second)
+	return &a
+}
+
+func preview() schemas.Plan {
+	p := plan()
+	p.ID, p.Incident, p.State, p.Trigger, p.Forced, p.Supposed = schemas.PreviewID("back-1"), "preview:back-1", schemas.PlanPreviewed, schemas.TriggerRequest, true, "tokyo"
+	return p
 }
 
 func topology() schemas.Topology {

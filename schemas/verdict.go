@@ -39,7 +39,9 @@ type Verdict struct {
 	// ConnectUS is the shortest time in which a connection was opened in the round, which is one round trip of the network; 0 when none was.
 	ConnectUS uint32 `json:"connect_us,omitempty"`
 	Reason    string `json:"reason,omitempty"`
-	Topology  string `json:"topology"`
+	// Replication is how far the region's database follows the primary; absent for an app without a primary database.
+	Replication *Replication `json:"replication,omitempty"`
+	Topology    string       `json:"topology"`
 }
 
 // VariantHealth is whether one variant of the app answered the vantage's latest round, all its deciding probes counted.

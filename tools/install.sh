@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 buildkit_version=v0.33.1
-packages=(ca-certificates chromium curl docker-registry haproxy iproute2 postgresql prometheus prometheus-alertmanager runc)
+packages=(ca-certificates chromium curl docker-registry git haproxy iproute2 mariadb-client-core mariadb-server-core postgresql prometheus prometheus-alertmanager runc)
 services=(docker-registry haproxy postgresql prometheus prometheus-alertmanager)
 
 say() { printf 'install: %s\n' "$*"; }
@@ -21,8 +21,9 @@ go_version=$(go env GOVERSION)
 [[ $(printf '%s\n' go1.26 "$go_version" | sort -V | head -n1) == go1.26 ]] || die "Go 1.26 or newer is needed, found $go_version"
 command -v node >/dev/null || die "Node.js was not found: the base images are made from this machine's node (apt-get install nodejs npm)"
 command -v npm >/dev/null || die "npm was not found (apt-get install npm)"
-node_major=$(node -p 'process.versions.node.split(".")[0]')
-((node_major >= 18)) || die "Node.js 18 or newer is needed, found $(node --version)"
+node_version=$(node -p process.versions.node)
+node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit((major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22 ? 0 : 1)' ||
+  die "Node.js 20.19 or newer (22.12 of 22) is needed, found $node_version: the example app's page is built with Vite 8. See https://nodejs.org/en/download"
 
 # --- Debian packages --------------------------------------------------------------------------------------------------
 

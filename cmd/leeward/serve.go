@@ -22,11 +22,11 @@ import (
 	"github.com/leeward-failover/leeward/services/recorder"
 )
 
-// servable is everything serve can run: the six services, and the two servers that up starts for those who have none.
+// servable is everything serve can run: the six services, and what up starts for those who have none: a bus, a ClickHouse, regions.
 func servable() map[string]daemon.Run {
 	return map[string]daemon.Run{
 		"gateway": gateway.Run, "builder": builder.Run, "prober": prober.Run, "recorder": recorder.Run,
-		"ranker": ranker.Run, "failover-actuator": actuator.Run, "nats": serveNATS, "clickhouse": serveClickHouse,
+		"ranker": ranker.Run, "failover-actuator": actuator.Run, "nats": serveNATS, "clickhouse": serveClickHouse, "loopback": serveLoopback,
 	}
 }
 

@@ -9,13 +9,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/leeward-failover/leeward/cmd/leeward/internal/loopback"
 	"github.com/leeward-failover/leeward/cmd/leeward/internal/up"
 	"github.com/leeward-failover/leeward/pkg/config"
 	"github.com/leeward-failover/leeward/schemas"
@@ -23,6 +26,8 @@ import (
 
 const upLong = `Runs NATS with JetStream, an embedded ClickHouse and every service as processes of their own, and starts again what dies.
 The embedded ClickHouse is for development and tests; in production name a server with --clickhouse.
+
+With --loopback the regions are simulated on this machine. Without a topology that is chosen by itself where the demo world can not be: without root, or off Linux.
 
 The state folder holds everything: data, logs, keys, and the API's token in the file api-token.`
 
@@ -34,12 +39,17 @@ func upCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "up", Short: "Run all of Leeward on this machine", Long: upLong, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			topology, err := readTopology(file)
-			if err != nil {
-				return err
-			}
+			var err error
 			if o.State, err = stateFolder(state); err != nil {
 				return err
+			}
+			if o.Loopback, err = chooseLoopback(cmd.Flags(), os.Geteuid()); err != nil {
+				return err
+			}
+			if o.Loopback {
+				if file, err = simulate(o.State); err != nil {
+					return err
+				}
 			}
 			if detach && o.State.Running() {
 				fmt.Fprintf(cmd.OutOrStdout(), "leeward is up already, its API at http://%s\n", o.APIAddr)
@@ -47,6 +57,10 @@ func upCommand() *cobra.Command {
 			}
 			if detach {
 				return launch(cmd.Context(), o.State, cmd.OutOrStdout())
+			}
+			topology, err := readTopology(file)
+			if err != nil {
+				return err
 			}
 			for _, v := range topology.Vantages {
 				o.Vantages = append(o.Vantages, v.Name)
@@ -62,6 +76,7 @@ func upCommand() *cobra.Command {
 	f.StringVarP(&file, "file", "f", "leeward.yaml", "the topology to run; it is applied once everything answers")
 	f.StringVar(&state, "state", defaultState(), "state folder ($LEEWARD_STATE)")
 	f.BoolVar(&detach, "detach", false, "return once everything answers; `leeward down` stops it")
+	f.Bool("loopback", false, "simulate the regions on this machine, without builds; needs neither root nor Linux")
 	f.StringVar(&o.BusAddr, "bus", "127.0.0.1:4222", "where NATS listens")
 	f.StringVar(&o.APIAddr, "api", "127.0.0.1:8080", "where the API listens")
 	f.StringVar(&o.ClickHouse, "clickhouse", "", "reference to a ClickHouse server's DSN, file:PATH or env:NAME; default the embedded engine")
@@ -71,6 +86,19 @@ func upCommand() *cobra.Command {
 	f.StringToStringVar(&wraps, "wrap", nil, "NAME=COMMAND: put COMMAND in front of a child's, as prober-tokyo='nsenter --net=/run/netns/tokyo'")
 	f.StringToStringVar(&o.Health, "health", nil, "NAME=HOST:PORT: where a service serves /livez, /readyz and /metrics, without authentication, instead of on loopback, as prober-tokyo=10.88.4.1:9110")
 	return cmd
+}
+
+// chooseLoopback says whether to simulate the regions: when asked to, and where nothing else would do.
+func chooseLoopback(flags *pflag.FlagSet, uid int) (bool, error) {
+	asked, _ := flags.GetBool("loopback")
+	if asked && flags.Changed("file") {
+		return false, errors.New("--loopback has a topology of its own: leave --file out, and change what runs with `leeward apply`")
+	}
+	if asked || flags.Changed("loopback") || flags.Changed("file") {
+		return asked, nil
+	}
+	_, err := os.Stat(flags.Lookup("file").DefValue)
+	return errors.Is(err, os.ErrNotExist) && (uid != 0 || runtime.GOOS != "linux"), nil
 }
 
 // run runs everything in this process's foreground.
@@ -91,9 +119,15 @@ func run(cmd *cobra.Command, o up.Options, file string) error {
 		}
 		fmt.Fprintln(o.Progress, "ClickHouse is the embedded engine, for development and tests; production names a server with --clickhouse")
 	}
+	if o.Loopback {
+		fmt.Fprintln(o.Progress, loopback.Banner)
+	}
 	err = up.Run(cmd.Context(), o, func() {
 		if err := applyWhenReady(cmd, o, file); err != nil {
 			fmt.Fprintln(o.Progress, "not applied:", err)
+		}
+		if o.Loopback {
+			fmt.Fprintf(o.Progress, "%s\ntraffic comes in at http://127.0.0.1:8000; take a region away with `leeward loopback cut frankfurt`, and bring it back with `heal`\n", loopback.Banner)
 		}
 		fmt.Fprintf(o.Progress, "the API is at http://%s, its token in %s\n", o.APIAddr, o.State.APIToken())
 		fmt.Fprintln(o.Progress, readyLine)
@@ -213,7 +247,7 @@ func stateFolder(path string) (up.State, error) {
 func readTopology(file string) (schemas.Topology, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return schemas.Topology{}, fmt.Errorf("%w\nname a topology with --file; examples/leeward.yaml is one", err)
+		return schemas.Topology{}, fmt.Errorf("%w\nname a topology with --file (examples/leeward.yaml is one), or simulate regions on this machine with --loopback", err)
 	}
 	return config.Parse(file, data)
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -104,6 +106,17 @@ func (b *Bus) Ready() error {
 		return errors.New("the bus is not connected")
 	}
 	return nil
+}
+
+// Servers are the addresses of the bus's nodes, as far as this connection has heard of them.
+func (b *Bus) Servers() []string {
+	var servers []string
+	for _, s := range b.conn.Servers() {
+		if u, err := url.Parse(s); err == nil && !slices.Contains(servers, u.Host) {
+			servers = append(servers, u.Host)
+		}
+	}
+	return servers
 }
 
 // User is the bus user of this connection.

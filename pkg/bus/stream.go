@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/leeward-failover/leeward/schemas"
 )
 
 // Message is a stored message as those see it who read a whole stream.
@@ -28,6 +30,8 @@ type StreamState struct {
 	First, Last uint64
 	Messages    uint64
 	Bytes       uint64
+	// Replicas is how many copies of it the bus keeps.
+	Replicas int
 }
 
 // metadataIncarnation is the key of a stream's uuid in its metadata.
@@ -49,7 +53,7 @@ func (b *Bus) State(ctx context.Context, stream string) (StreamState, error) {
 	}
 	return StreamState{
 		Incarnation: info.Config.Metadata[metadataIncarnation],
-		First:       info.State.FirstSeq, Last: info.State.LastSeq, Messages: info.State.Msgs, Bytes: info.State.Bytes,
+		First:       info.State.FirstSeq, Last: info.State.LastSeq, Messages: info.State.Msgs, Bytes: info.State.Bytes, Replicas: info.Config.Replicas,
 	}, nil
 }
 
@@ -71,6 +75,26 @@ func (b *Bus) Last(ctx context.Context, stream, subject string) (Message, error)
 		return Message{}, fmt.Errorf("read %s on %s: %w", stream, subject, err)
 	}
 	return Message{Stream: stream, Sequence: raw.Sequence, Subject: raw.Subject, Header: raw.Header, Data: raw.Data, Stored: raw.Time}, nil
+}
+
+// NewestLetter returns why the newest dead letter was rejected; ErrNotFound when there is none.
+func (b *Bus) NewestLetter(ctx context.Context) (reason string, err error) {
+	err = again(ctx, func(ctx context.Context) error {
+		s, err := b.js.Stream(ctx, schemas.Letters)
+		if err != nil {
+			return err
+		}
+		m, err := s.GetMsg(ctx, s.CachedInfo().State.LastSeq)
+		if err != nil {
+			return err
+		}
+		reason = m.Header.Get(headerReason)
+		return nil
+	})
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return "", fmt.Errorf("%s: %w", schemas.Letters, ErrNotFound)
+	}
+	return reason, err
 }
 
 // Tail calls each for every message of a stream from a sequence on, in order and without a gap that the stream does not have, until ctx ends or each fails.

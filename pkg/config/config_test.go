@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -37,19 +38,30 @@ func TestEveryProblemIsReportedWithItsPlace(t *testing.T) {
 		old, new string
 		want     []string
 	}{
-		"broken YAML":      {"regions:\n", "regions: [\n", []string{"not YAML"}},
-		"unknown field":    {"    team: storefront\n", "    taem: storefront\n", []string{`unknown field "taem" in apps[0] (did you mean "team"?)`}},
-		"literal secret":   {`database: "env:SHOP_DATABASE_URL"}` + "\n      - {region: frankfurt, variant: slim", `database: "postgres://u:hunter2@db/shop"}` + "\n      - {region: frankfurt, variant: slim", []string{"apps[0].endpoints[0].database: holds a literal secret, not a reference"}},
-		"bad duration":     {"interval: 1s", "interval: soon", []string{`"soon" is not a duration`}},
-		"wrong shape":      {"    mode: auto\n", "    mode: [auto]\n", []string{"apps[0].mode is a list, not a single value"}},
-		"no such region":   {"start: {region: frankfurt", "start: {region: paris", []string{"paris/slim has no endpoint"}},
-		"own repository":   {"repository: base/node", "repository: shop", []string{"each build would start another"}},
-		"duplicate field":  {"    mode: auto\n", "    mode: auto\n    mode: observe\n", []string{""}},
-		"two at once":      {"version: 1\n", "version: 7\ncolour: red\n", []string{`unknown field "colour"`}},
-		"second document":  {"vantages:\n", "---\nvantages:\n", []string{"second document"}},
-		"empty value":      {"    mode: auto\n", "    mode:\n", []string{"apps[0].mode has no value"}},
-		"URL with secret":  {"registry: http://10.88.1.1:5000", "registry: http://me:pw@10.88.1.1:5000", []string{"regions[0].registry: holds a secret"}},
-		"missing server":   {"            - {region: tokyo, variant: slim, server: tokyo-slim}\n", "", []string{"no server stands for tokyo/slim"}},
+		"broken YAML":     {"regions:\n", "regions: [\n", []string{"not YAML"}},
+		"unknown field":   {"    team: storefront\n", "    taem: storefront\n", []string{`unknown field "taem" in apps[0] (did you mean "team"?)`}},
+		"literal secret":  {` database: "env:SHOP_FRANKFURT_DATABASE_URL"`, ` database: "postgres://u:hunter2@db/shop"`, []string{"apps[0].endpoints[0].database: holds a literal secret, not a reference"}},
+		"bad duration":    {"interval: 1s", "interval: soon", []string{`"soon" is not a duration`}},
+		"wrong shape":     {"    mode: auto\n", "    mode: [auto]\n", []string{"apps[0].mode is a list, not a single value"}},
+		"no such region":  {"start: {region: frankfurt", "start: {region: paris", []string{"paris/slim has no endpoint"}},
+		"own repository":  {"repository: base/node", "repository: shop", []string{"each build would start another"}},
+		"duplicate field": {"    mode: auto\n", "    mode: auto\n    mode: observe\n", []string{""}},
+		"two at once":     {"version: 1\n", "version: 7\ncolour: red\n", []string{`unknown field "colour"`}},
+		"second document": {"vantages:\n", "---\nvantages:\n", []string{"second document"}},
+		"empty value":     {"    mode: auto\n", "    mode:\n", []string{"apps[0].mode has no value"}},
+		"URL with secret": {"registry: http://10.88.1.1:5000", "registry: http://me:pw@10.88.1.1:5000", []string{"regions[0].registry: holds a secret"}},
+		"missing server":  {"            - {region: tokyo, variant: slim, server: tokyo-slim}\n", "", []string{"no server stands for tokyo/slim"}},
+		"literal primary": {`primary_database: "env:SHOP_FRANKFURT_DATABASE_URL"`, `primary_database: "postgres://u:hunter2@db/shop"`, []string{"apps[0].primary_database: holds a literal secret, not a reference"}},
+		"RPO of nothing":  {`    primary_database: "env:SHOP_FRANKFURT_DATABASE_URL"` + "\n", "", []string{"apps[0].gates.rpo: there is no primary database to be behind (name the app's primary_database"}},
+		"RPO too short":   {"rpo: 2s", "rpo: 1999ms", []string{"apps[0].gates.rpo: 1.999s is shorter than two probe intervals, 2s"}},
+		"RPO below zero":  {"rpo: 2s", "rpo: -1s", []string{"apps[0].gates.rpo: -1s is shorter"}},
+		"two databases":   {`"env:SHOP_LONDON_DATABASE_URL"`, `"env:OTHER"`, []string{"is not the database that another endpoint of london names"}},
+		"half of a build": {"      context: examples/shop\n", "", []string{
+			"apps[0].source.watch: is given, but source.context, what to build, is missing (give source.context, or leave out source, images and every target",
+			"apps[0].source.args: is given", "apps[0].images: is given", "apps[0].variants[0].target: is given", "apps[0].variants[1].target: is given",
+		}},
+		"no home registry": {`    images: {registry: "http://10.88.0.1:5000", repository: shop}` + "\n", "", []string{"apps[0].images.registry: ", "apps[0].images.repository: is missing"}},
+		"no registry":      {"    registry: http://10.88.1.1:5000\n", "", []string{"regions[0].registry: is missing (built images are copied there)"}},
 		"socket injection": {"server: tokyo-slim}", "server: \"tokyo; shutdown\"}", []string{"is not a server name"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,6 +85,44 @@ func TestEveryProblemIsReportedWithItsPlace(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRPONeedsADatabaseInEveryRegion takes a region's database out of all its endpoints: out of one alone says nothing.
+func TestRPONeedsADatabaseInEveryRegion(t *testing.T) {
+	without := func(n int) error {
+		_, err := config.Parse("leeward.yaml", []byte(strings.Replace(example(t), `, database: "env:SHOP_TOKYO_DATABASE_URL"`, "", n)))
+		return err
+	}
+	if err := without(1); err != nil {
+		t.Errorf("one endpoint without: %v", err)
+	}
+	if err := without(-1); err == nil || !strings.Contains(err.Error(), "database: is missing: no endpoint of tokyo names the region's database") {
+		t.Errorf("no endpoint of a region with: %v", err)
+	}
+}
+
+func TestAppThatLeewardDoesNotBuildNeedsNothingOfABuild(t *testing.T) {
+	text := example(t)
+	cut := func(from, to string) {
+		before, rest, ok := strings.Cut(text, from)
+		_, after, also := strings.Cut(rest, to)
+		if !ok || !also {
+			t.Fatalf("the example has no %q before %q", from, to)
+		}
+		text = before + to + after
+	}
+	cut("    source:\n", "    variants:\n")
+	for range 4 {
+		cut("    registry: http", "\n")
+	}
+	text = regexp.MustCompile(`, target: [a-z]+`).ReplaceAllString(text, "")
+	topology, err := config.Parse("leeward.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if app := topology.Apps[0]; app.Built() || app.Source.Dockerfile != "" {
+		t.Errorf("built: %t, source %+v", app.Built(), app.Source)
 	}
 }
 

@@ -19,7 +19,12 @@ func complete(t *schemas.Topology) {
 	for i := range t.Apps {
 		a := &t.Apps[i]
 		a.Mode = orDefault(a.Mode, "observe")
-		a.Source.Dockerfile = orDefault(a.Source.Dockerfile, "Dockerfile")
+		if a.Source.Git.Repository != "" {
+			a.Source.Context = orDefault(a.Source.Context, ".")
+		}
+		if a.Built() {
+			a.Source.Dockerfile = orDefault(a.Source.Dockerfile, "Dockerfile")
+		}
 		a.Probe.Interval = orDefault(a.Probe.Interval, schemas.Duration(time.Second))
 		a.Probe.Timeout = orDefault(a.Probe.Timeout, schemas.Duration(800*time.Millisecond))
 		a.Probe.DownAfter = orDefault(a.Probe.DownAfter, 3)
@@ -71,7 +76,11 @@ func (v validator) topology(t schemas.Topology) {
 	for i, r := range t.Regions {
 		path := at("regions", i)
 		names.add(path+".name", r.Name)
-		v.url(path+".registry", r.Registry)
+		if r.Registry != "" {
+			v.url(path+".registry", r.Registry)
+		} else if slices.ContainsFunc(t.Apps, schemas.App.Built) {
+			v.failf(path+".registry", "built images are copied there", "is missing")
+		}
 		if r.Location.Latitude < -90 || r.Location.Latitude > 90 || r.Location.Longitude < -180 || r.Location.Longitude > 180 {
 			v.failf(path+".location", "latitude is -90 to 90, longitude -180 to 180", "is not a place on earth")
 		}
@@ -128,6 +137,7 @@ func (v validator) app(path string, a schemas.App, t schemas.Topology) {
 		v.failf(path+".variants", "", "an app has at least one variant")
 	}
 	v.endpoints(path, a, t)
+	v.databases(path, a)
 	if _, ok := a.Endpoint(a.Start); !ok {
 		v.failf(path+".start", "name a region and variant that has an endpoint", "%s has no endpoint", a.Start)
 	}
@@ -156,18 +166,52 @@ func (v validator) source(path string, a schemas.App) {
 			v.failf(p+".repository", "", "is where built images are pushed to: each build would start another")
 		}
 	}
-	if len(a.Source.Watch) == 0 {
+	if a.Source.Git != (schemas.Git{}) {
+		v.git(path+".source.git", a.Source.Git)
+	}
+	if !a.Built() {
+		v.notBuilt(path, a)
 		return
 	}
-	v.text(path+".source.context", a.Source.Context)
 	for _, p := range []string{a.Source.Context, a.Source.Dockerfile} {
 		if p != "" && !filepath.IsLocal(p) {
-			v.failf(path+".source", "paths are below the builder's build root", "%q leaves the build root", p)
+			v.failf(path+".source", "paths are below the builder's build root, or inside the git repository", "%q leads out of it", p)
 		}
 	}
 	v.url(path+".images.registry", a.Images.Registry)
 	v.text(path+".images.repository", a.Images.Repository)
 }
+
+// notBuilt finds what only an app that is built has.
+func (v validator) notBuilt(path string, a schemas.App) {
+	const hint = "give source.context, or leave out source, images and every target: then Leeward does not build the app"
+	given := func(field string, is bool) {
+		if is {
+			v.failf(path+field, hint, "is given, but source.context, what to build, is missing")
+		}
+	}
+	given(".source.watch", len(a.Source.Watch) > 0)
+	given(".source.dockerfile", a.Source.Dockerfile != "")
+	given(".source.args", len(a.Source.Args) > 0)
+	given(".images", a.Images != schemas.Images{})
+	for i, variant := range a.Variants {
+		given(at(".variants", i)+".target", variant.Target != "")
+		given(at(".variants", i)+".args", len(variant.Args) > 0)
+	}
+}
+
+func (v validator) git(path string, g schemas.Git) {
+	v.url(path+".repository", g.Repository)
+	if !branchName.MatchString(g.Branch) || strings.HasPrefix(g.Branch, "refs/") {
+		v.failf(path+".branch", "as main, without refs/heads/", "%q is not a branch", g.Branch)
+	}
+	if g.Token != "" {
+		v.reference(path+".token", g.Token)
+	}
+}
+
+// branchName is narrower than what git allows: nothing that means something to a shell, an address or git itself.
+var branchName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._/-]*$`)
 
 func (v validator) endpoints(path string, a schemas.App, t schemas.Topology) {
 	seen := map[schemas.Candidate]bool{}
@@ -193,6 +237,32 @@ func (v validator) endpoints(path string, a schemas.App, t schemas.Topology) {
 		if e.Database != "" {
 			v.reference(p+".database", e.Database)
 		}
+	}
+}
+
+// databases checks that the lag behind the primary can be measured wherever it is limited.
+func (v validator) databases(path string, a schemas.App) {
+	if a.PrimaryDatabase != "" {
+		v.reference(path+".primary_database", a.PrimaryDatabase)
+	}
+	rpo := a.Gates.RPO
+	for i, e := range a.Endpoints {
+		p := at(path+".endpoints", i) + ".database"
+		switch region := a.Database(e.Region); {
+		case region == "" && rpo != 0:
+			v.failf(p, "as env:NAME or file:/path; its lag is what gates.rpo limits", "is missing: no endpoint of %s names the region's database", e.Region)
+		case e.Database != "" && e.Database != region:
+			v.failf(p, "the endpoints of a region share one database", "is not the database that another endpoint of %s names", e.Region)
+		}
+	}
+	if rpo == 0 {
+		return
+	}
+	if a.PrimaryDatabase == "" {
+		v.failf(path+".gates.rpo", "name the app's primary_database, or leave rpo out", "there is no primary database to be behind")
+	}
+	if least := 2 * a.Probe.Interval; rpo < least {
+		v.failf(path+".gates.rpo", "the lag is measured by heartbeats, one each probe.interval", "%s is shorter than two probe intervals, %s", rpo, least)
 	}
 }
 

@@ -56,11 +56,14 @@ func answers(verdicts []schemas.Verdict, app, vantage string, c schemas.Candidat
 	})
 }
 
-// Image is the gate that the candidate's region was seen to hold the image it should run. images may hold other apps' and regions' too.
-func Image(app string, c schemas.Candidate, images []schemas.ImageState) schemas.Gate {
+// Image is the gate that the candidate's region was seen to hold the image it should run; an app that Leeward does not build passes. images may hold other apps' and regions' too.
+func Image(app schemas.App, c schemas.Candidate, images []schemas.ImageState) schemas.Gate {
+	if !app.Built() {
+		return schemas.Gate{Name: Digest, Result: schemas.Pass, Evidence: "not built by Leeward"}
+	}
 	g := schemas.Gate{Name: Digest, Result: schemas.Unknown, Evidence: "no image is known for the region"}
 	i := slices.IndexFunc(images, func(s schemas.ImageState) bool {
-		return s.App == app && s.Variant == c.Variant && s.Region == c.Region
+		return s.App == app.Name && s.Variant == c.Variant && s.Region == c.Region
 	})
 	if i < 0 {
 		return g

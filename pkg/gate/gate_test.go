@@ -13,7 +13,7 @@ import (
 
 var (
 	now  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	shop = schemas.App{Name: "shop", Probe: schemas.Probe{Interval: schemas.Duration(time.Second)}, Failover: schemas.Failover{Quorum: 0.6, MinVantages: 3}}
+	shop = schemas.App{Name: "shop", Source: schemas.Source{Context: "shop"}, Probe: schemas.Probe{Interval: schemas.Duration(time.Second)}, Failover: schemas.Failover{Quorum: 0.6, MinVantages: 3}}
 	slim = schemas.Candidate{Region: "london", Variant: "slim"}
 )
 
@@ -142,6 +142,15 @@ func TestHealthyNeedsAQuorumThatSeesRegionAndVariant(t *testing.T) {
 	}
 }
 
+func TestImageGatePassesWhatLeewardDoesNotBuild(t *testing.T) {
+	bought := shop
+	bought.Source = schemas.Source{}
+	want := schemas.Gate{Name: "image", Result: schemas.Pass, Evidence: "not built by Leeward"}
+	if diff := cmp.Diff(want, gate.Image(bought, slim, nil)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestImageGateNeedsAVerifiedDigestInTheRegion(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("ab", 32)
 	state := schemas.ImageState{App: "shop", Variant: "slim", Region: "london", Digest: digest, Since: now}
@@ -156,7 +165,7 @@ func TestImageGateNeedsAVerifiedDigestInTheRegion(t *testing.T) {
 	} {
 		s := state
 		c.change(&s)
-		if diff := cmp.Diff(c.want, gate.Image("shop", slim, []schemas.ImageState{s})); diff != "" {
+		if diff := cmp.Diff(c.want, gate.Image(shop, slim, []schemas.ImageState{s})); diff != "" {
 			t.Error(diff)
 		}
 	}

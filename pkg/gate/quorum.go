@@ -1,4 +1,5 @@
-// Package gate holds the conditions that the ranker and the failover-actuator both decide: what a quorum of vantages says, and whether a region holds the image.
+// Package gate holds the conditions that the ranker and the failover-actuator both decide: what a quorum of vantages says, whether a region's database
+// follows the primary closely enough, and whether a region holds the image.
 // It is pure: the callers bring the state and the time.
 package gate
 
@@ -21,6 +22,7 @@ const (
 	Distance     = "distance"
 	RoundTrip    = "rtt"
 	Jurisdiction = "jurisdiction"
+	Replication  = "replication"
 	Digest       = "image"
 )
 

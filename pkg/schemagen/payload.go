@@ -28,7 +28,7 @@ func bucket[V schemas.Value](b schemas.Bucket[V]) payload {
 
 // payloads binds each contract to its type once more, since a catalogue can not hold types; complete fails when one is missing.
 var payloads = []payload{
-	topic(schemas.ImagePushedTopic), topic(schemas.AlertReceivedTopic), topic(schemas.TopologyChangedTopic), topic(schemas.FailoverRequestedTopic),
+	topic(schemas.ImagePushedTopic), topic(schemas.SourcePushedTopic), topic(schemas.AlertReceivedTopic), topic(schemas.TopologyChangedTopic), topic(schemas.FailoverRequestedTopic),
 	topic(schemas.BuildFinishedTopic), topic(schemas.ImageReplicatedTopic), topic(schemas.HealthChangedTopic), topic(schemas.RankingChangedTopic),
 	topic(schemas.ProbeRequestedTopic), topic(schemas.FailoverPlannedTopic), topic(schemas.FailoverSteppedTopic), topic(schemas.FailoverFinishedTopic),
 	bucket(schemas.TopologyBucket), bucket(schemas.BuildBucket), bucket(schemas.ImageBucket), bucket(schemas.VerdictBucket), bucket(schemas.VantageBucket), bucket(schemas.RankingBucket),

@@ -31,6 +31,8 @@ type Process struct {
 	Started func(context.Context)
 	// Ready returns nil once the program answers.
 	Ready func(context.Context) error
+	// Health is the address where the program says how it is, if this machine can ask it; it is passed on in the states.
+	Health string
 	// Stop is the signal that ends it well, SIGTERM by default.
 	Stop syscall.Signal
 }
@@ -42,6 +44,7 @@ type State struct {
 	PID      int       `json:"pid"`
 	Since    time.Time `json:"since"`
 	Restarts int       `json:"restarts"`
+	Health   string    `json:"health,omitempty"`
 }
 
 // Supervisor keeps processes running until its context ends.
@@ -74,7 +77,7 @@ func (s *Supervisor) Start(ctx context.Context, p Process) error {
 	if err != nil {
 		return err
 	}
-	index := s.add(p.Name, cmd.Process.Pid)
+	index := s.add(p, cmd.Process.Pid)
 	s.started(ctx, p)
 	exited := make(chan error, 1)
 	s.group.Go(func() error {
@@ -146,8 +149,7 @@ func (s *Supervisor) launch(ctx context.Context, p Process) (*exec.Cmd, error) {
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Cancel = func() error { return cmd.Process.Signal(stop) }
 	cmd.WaitDelay = stopWithin
-	// A group of its own, so that a Ctrl-C at the terminal reaches the supervisor alone; and no program outlives a supervisor that is killed.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = attributes()
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}
@@ -179,10 +181,10 @@ func (s *Supervisor) started(ctx context.Context, p Process) {
 	})
 }
 
-func (s *Supervisor) add(name string, pid int) int {
+func (s *Supervisor) add(p Process, pid int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.states = append(s.states, State{Name: name, Running: true, PID: pid, Since: time.Now()})
+	s.states = append(s.states, State{Name: p.Name, Running: true, PID: pid, Since: time.Now(), Health: p.Health})
 	s.Changed(append([]State(nil), s.states...))
 	return len(s.states) - 1
 }

@@ -1,4 +1,4 @@
-// Package builder builds every variant of an app when an image it watches is pushed, and keeps the result in every region's registry.
+// Package builder builds every variant of an app when an image it watches or the branch it is built from is pushed, and keeps the result in every region's registry.
 package builder
 
 import (
@@ -37,7 +37,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	topology := bus.NewMirror(b, schemas.TopologyBucket)
 	builds := bus.NewMirror(b, schemas.BuildBucket)
 	builder := &build.Builder{
-		Bus: b, Topology: topology, Engine: engine, Root: cfg.buildRoot, Gather: 2 * time.Second, Log: proc.Log, Metrics: build.NewMetrics(proc.Metrics),
+		Bus: b, Topology: topology, Engine: engine, Root: cfg.buildRoot, Getenv: proc.Getenv, Gather: 2 * time.Second, Log: proc.Log, Metrics: build.NewMetrics(proc.Metrics),
 	}
 	keeper := &replica.Keeper{
 		Bus: b, Topology: topology, Builds: builds, Backoff: time.Second, Recheck: time.Minute, Log: proc.Log, Metrics: replica.NewMetrics(proc.Metrics),

@@ -9,9 +9,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -278,10 +278,12 @@ func (w *world) wantTotal(outcome string, want int) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	line := fmt.Sprintf("leeward_builder_builds_total{outcome=%q} %d\n", outcome, want)
-	if !strings.Contains(string(text), line) {
-		_, got, _ := strings.Cut(string(text), "leeward_builder_builds_total{")
-		w.t.Errorf("builds: got %.40q, want %q", got, line)
+	got := 0
+	for _, m := range regexp.MustCompile(`(?m)^leeward_builder_builds_total\{[^}]*outcome="`+outcome+`"[^}]*\} (\d+)$`).FindAllSubmatch(text, -1) {
+		got += must(strconv.Atoi(string(m[1])))
+	}
+	if got != want {
+		w.t.Errorf("%d builds %s, want %d", got, outcome, want)
 	}
 }
 

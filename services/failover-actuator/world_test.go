@@ -83,7 +83,7 @@ func newWorld(t *testing.T, change func(*schemas.App)) *world {
 	var servers []haproxytest.Server
 	var names []schemas.HAProxyServer
 	app := schemas.App{
-		Name: "shop", Mode: "auto", Start: in("frankfurt"), Variants: []schemas.Variant{{Name: variant}},
+		Name: "shop", Source: schemas.Source{Context: "shop"}, Mode: "auto", Start: in("frankfurt"), Variants: []schemas.Variant{{Name: variant}},
 		Probe:     schemas.Probe{Interval: schemas.Duration(time.Second), Timeout: schemas.Duration(500 * time.Millisecond), DownAfter: 1, UpAfter: 1},
 		Objective: schemas.Objective{Kind: "http", Quantile: 0.95, Window: schemas.Duration(time.Minute)},
 		Failover: schemas.Failover{Verdicts: true, Quorum: 0.6, MinVantages: 3, MaxRankingAge: schemas.Duration(time.Hour), CoolDown: schemas.Duration(time.Second),

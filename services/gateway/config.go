@@ -4,15 +4,16 @@ import (
 	"time"
 
 	"github.com/leeward-failover/leeward/pkg/env"
+	"github.com/leeward-failover/leeward/services/gateway/internal/hook"
 )
 
 type config struct {
-	natsURL, natsSeed                      string
-	apiAddr, healthAddr                    string
-	apiToken                               string
-	distributionSecret, alertmanagerSecret string
-	reconcileEvery                         time.Duration
-	simulated                              bool
+	natsURL, natsSeed   string
+	apiAddr, healthAddr string
+	apiToken            string
+	secrets             hook.Secrets
+	reconcileEvery      time.Duration
+	simulated           bool
 }
 
 func readConfig(r *env.Reader) (config, error) {
@@ -23,12 +24,13 @@ func readConfig(r *env.Reader) (config, error) {
 		apiAddr:    r.String("LEEWARD_API_ADDR", "127.0.0.1:8080"),
 		healthAddr: r.String("LEEWARD_HEALTH_ADDR", "127.0.0.1:9101"),
 		// Without a token nothing can be written; without a webhook secret that webhook is refused.
-		apiToken:           r.Secret("LEEWARD_API_TOKEN"),
-		distributionSecret: r.Secret("LEEWARD_HOOK_DISTRIBUTION_SECRET"),
-		alertmanagerSecret: r.Secret("LEEWARD_HOOK_ALERTMANAGER_SECRET"),
-		reconcileEvery:     r.Duration("LEEWARD_RECONCILE_INTERVAL", 5*time.Minute),
-		// Whoever simulates the regions says so, and the console says it to everyone.
-		simulated: r.String("LEEWARD_SIMULATED", "") == "true",
+		apiToken: r.Secret("LEEWARD_API_TOKEN"),
+		secrets: hook.Secrets{
+			Distribution: r.Secret("LEEWARD_HOOK_DISTRIBUTION_SECRET"), DockerHub: r.Secret("LEEWARD_HOOK_DOCKERHUB_SECRET"),
+			GitHub: r.Secret("LEEWARD_HOOK_GITHUB_SECRET"), Alertmanager: r.Secret("LEEWARD_HOOK_ALERTMANAGER_SECRET"),
+		},
+		reconcileEvery: r.Duration("LEEWARD_RECONCILE_INTERVAL", 5*time.Minute),
 	}
+	c.simulated = r.Getenv("LEEWARD_SIMULATED") == "true"
 	return c, r.Err()
 }

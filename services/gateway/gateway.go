@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -14,6 +15,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/pkg/daemon"
 	"github.com/leeward-failover/leeward/pkg/env"
+	"github.com/leeward-failover/leeward/pkg/git"
 	"github.com/leeward-failover/leeward/pkg/oci"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/gateway/internal/api"
@@ -41,12 +43,17 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	defer b.Close()
 	live := state.New(b)
 	ready := func() error { return errors.Join(b.Ready(), live.Ready()) }
-	tags := reconcile.Tags{Bus: b, Topologies: live.Topology, Resolve: oci.Resolve, Every: cfg.reconcileEvery, Log: proc.Log}
+	pushes := reconcile.Pushes{
+		Bus: b, Topologies: live.Topology, Resolve: oci.Resolve, Head: git.Head, Getenv: proc.Getenv, Every: cfg.reconcileEvery, Log: proc.Log,
+	}
 	hooks := hook.Hooks{
 		Topology: live.CurrentTopology, Resolve: oci.Resolve, Log: proc.Log, Count: hook.Metrics(proc.Metrics),
-		DistributionSecret: cfg.distributionSecret, AlertmanagerSecret: cfg.alertmanagerSecret,
+		Secrets: cfg.secrets, Seen: &hook.Seen{},
 		Pushed: func(ctx context.Context, e schemas.ImagePushed) error {
 			return bus.Publish(ctx, b, schemas.ImagePushedTopic, e)
+		},
+		SourcePushed: func(ctx context.Context, e schemas.SourcePushed) error {
+			return bus.Publish(ctx, b, schemas.SourcePushedTopic, e)
 		},
 		Alerted: func(ctx context.Context, e schemas.AlertReceived) error {
 			return bus.Publish(ctx, b, schemas.AlertReceivedTopic, e)
@@ -58,12 +65,14 @@ func Run(ctx context.Context, proc daemon.Process) error {
 			return bus.Publish(ctx, b, schemas.FailoverRequestedTopic, e)
 		},
 	})
-	server := api.Server{Bus: b, State: live, Token: cfg.apiToken, Hooks: hooks, Console: pages, Ready: ready, Log: proc.Log}
+	server := api.Server{
+		Bus: b, State: live, Token: cfg.apiToken, Simulated: cfg.simulated, Hooks: hooks, Console: pages, Ready: ready, Log: proc.Log, Ping: oci.Ping, Started: time.Now(), Examined: &api.Examined{},
+	}
 
 	proc.Log.Info().Str("address", listener.Addr().String()).Msg("API served")
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return live.Run(ctx) })
-	g.Go(func() error { return tags.Run(ctx) })
+	g.Go(func() error { return pushes.Run(ctx) })
 	g.Go(func() error { return pages.Run(ctx) })
 	g.Go(func() error { return daemon.Health{Addr: cfg.healthAddr, Ready: ready, Proc: proc}.Run(ctx) })
 	g.Go(func() error { return daemon.Serve(ctx, listener, server.Handler()) })

@@ -41,7 +41,8 @@ type instance struct {
 func settings(s *bustest.Server, over map[string]string) map[string]string {
 	env := map[string]string{
 		"LEEWARD_NATS_URL": s.URL(), "LEEWARD_NATS_SEED": s.Seed(schemas.Gateway, ""), "LEEWARD_HEALTH_ADDR": "127.0.0.1:0", "LEEWARD_RECONCILE_INTERVAL": "1h",
-		"LEEWARD_API_TOKEN": "env:API_TOKEN", "API_TOKEN": "t0ken", "LEEWARD_HOOK_DISTRIBUTION_SECRET": "env:HOOK", "LEEWARD_HOOK_ALERTMANAGER_SECRET": "env:HOOK", "HOOK": "s3cret",
+		"LEEWARD_API_TOKEN": "env:API_TOKEN", "API_TOKEN": "t0ken", "LEEWARD_HOOK_DISTRIBUTION_SECRET": "env:HOOK", "LEEWARD_HOOK_ALERTMANAGER_SECRET": "env:HOOK",
+		"LEEWARD_HOOK_DOCKERHUB_SECRET": "env:HOOK", "LEEWARD_HOOK_GITHUB_SECRET": "env:HOOK", "HOOK": "s3cret",
 	}
 	maps.Copy(env, over)
 	return env
@@ -55,13 +56,26 @@ func start(t *testing.T, s *bustest.Server, over map[string]string) instance {
 	return g
 }
 
+// startLogging is start with the gateway's log kept; it may be read once the gateway was stopped.
+func startLogging(t *testing.T, s *bustest.Server, log io.Writer, over map[string]string) instance {
+	t.Helper()
+	g := launchLogging(t, s, log, over)
+	g.await("ready", func() bool { return g.call(http.MethodGet, "/readyz", nil, nil).status == http.StatusOK })
+	return g
+}
+
 func launch(t *testing.T, s *bustest.Server, over map[string]string) instance {
+	t.Helper()
+	return launchLogging(t, s, testLog{t}, over)
+}
+
+func launchLogging(t *testing.T, s *bustest.Server, log io.Writer, over map[string]string) instance {
 	t.Helper()
 	// The API's port must be known before the gateway listens.
 	address := freeAddress(t)
 	env := settings(s, over)
 	env["LEEWARD_API_ADDR"] = address
-	proc := daemon.NewProcess("gateway", nil, func(name string) string { return env[name] }, io.Discard, testLog{t})
+	proc := daemon.NewProcess("gateway", nil, func(name string) string { return env[name] }, io.Discard, log)
 	ctx, cancel := context.WithCancel(context.Background())
 	done, result := make(chan struct{}), error(nil)
 	go func() {

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -98,7 +99,7 @@ func TestImportedResultsAreStoredAsSamplesOfTheirOwnKind(t *testing.T) {
 		}
 		return errEnd
 	})
-	if err != errEnd { //nolint:errorlint // it is the very value
+	if !errors.Is(err, errEnd) {
 		t.Error(err)
 	}
 }

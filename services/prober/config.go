@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/leeward-failover/leeward/pkg/env"
+	"github.com/leeward-failover/leeward/pkg/socks"
 	"github.com/leeward-failover/leeward/schemas"
 )
 
@@ -13,6 +14,7 @@ import (
 type config struct {
 	bus, seed  string
 	vantage    string
+	network    socks.Dialer
 	healthAddr string
 	spoolDir   string
 	spoolBytes int64
@@ -23,10 +25,16 @@ func readConfig(r *env.Reader) (config, error) {
 		bus:        r.Required("LEEWARD_NATS_URL"),
 		seed:       r.Required("LEEWARD_NATS_SEED"),
 		vantage:    r.Required("LEEWARD_VANTAGE"),
+		network:    socks.Dialer{Proxy: r.String("LEEWARD_PROBE_PROXY", "")},
 		healthAddr: r.String("LEEWARD_HEALTH_ADDR", "127.0.0.1:9110"),
 	}
 	if c.vantage != "" && !schemas.ValidName(c.vantage) {
 		return c, errors.Join(r.Err(), fmt.Errorf("LEEWARD_VANTAGE: %q is not a name: lower-case letters, digits and inner hyphens, at most 63", c.vantage))
+	}
+	if c.network.Proxy != "" {
+		if err := socks.ValidProxy(c.network.Proxy); err != nil {
+			return c, errors.Join(r.Err(), fmt.Errorf("LEEWARD_PROBE_PROXY: %w", err))
+		}
 	}
 	c.spoolDir = r.String("LEEWARD_SPOOL_DIR", filepath.Join("/var/lib/leeward/spool", c.vantage))
 	c.spoolBytes = int64(r.Int("LEEWARD_SPOOL_MIB", 256)) << 20

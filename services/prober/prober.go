@@ -36,12 +36,13 @@ func Run(ctx context.Context, proc daemon.Process) error {
 		return err
 	}
 	defer b.Close()
-	kit := probe.NewKit(c.vantage, func(ref string) (string, error) { return env.Resolve(ref, proc.Getenv) })
+	kit := probe.NewKit(c.vantage, c.network, func(ref string) (string, error) { return env.Resolve(ref, proc.Getenv) })
 	defer kit.Close(ctx)
 	boot := uint64(time.Now().UnixMicro())
 	m := meter.New(proc.Metrics, c.vantage, store.State)
 	out := &outbox.Outbox{Vantage: c.vantage, Boot: boot, Spool: store, Publish: b.PublishRaw, Meter: m, Log: log}
-	v := &vantage.Vantage{Name: c.vantage, Boot: boot, Bus: b, Measure: kit.Measure, Emit: out.Add, Meter: m, Log: log}
+	v := &vantage.Vantage{Name: c.vantage, Boot: boot, Bus: b, Measure: kit.Measure, Dial: c.network.DialContext, Emit: out.Add, Meter: m, Log: log}
+	meter.Lags(proc.Metrics, c.vantage, v.Lags)
 	health := daemon.Health{Addr: c.healthAddr, Proc: proc, Ready: func() error { return errors.Join(b.Ready(), v.Ready()) }}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return health.Run(ctx) })

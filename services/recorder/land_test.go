@@ -171,7 +171,7 @@ func eventsLandWithTheirDetail(w *world) {
 	w.eventually(3, "SELECT count() FROM decisions")
 
 	for query, want := range map[string]string{
-		`SELECT type, id, source, trace_id, app, JSONExtractString(payload, 'build'), stream_sequence FROM events WHERE type LIKE '%build%'`: `["leeward.build.finished.v1","build:b1:failed","leeward\/builder","` + trace + `","shop","b1",1]`,
+		`SELECT type, id, source, trace_id, app, JSONExtractString(payload, 'build'), stream_sequence FROM events WHERE type LIKE '%build%'`: `["leeward.build.finished.v1","build:b1:failed:","leeward\/builder","` + trace + `","shop","b1",1]`,
 		`SELECT type, id, subject, app, payload FROM events WHERE type LIKE '%alert%'`:                                                       `["leeward.alert.received.v1","n1","leeward.alert.received.v1.shop.new","shop","{\"app\":\"shop\",\"novelty\":true}"]`,
 		`SELECT groupUniqArray(app), count() FROM events WHERE type = 'leeward.failover.planned.v1'`:                                         `[["shop"],2]`,
 		`SELECT toUnixTimestamp64Milli(finished) - toUnixTimestamp64Milli(started), build, app, variant, trigger, outcome, error, digest, size_bytes, layers, seconds,

@@ -57,6 +57,19 @@ func (c client) do(ctx context.Context, method, path string, header map[string]s
 	return json.Unmarshal(data, out)
 }
 
+// simulated says whether the API says that its regions are simulated.
+func (c client) simulated(ctx context.Context) (bool, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/v1/apps", nil)
+	if err != nil {
+		return false, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false, err
+	}
+	return resp.Header.Get("X-Leeward-Simulated") == "true", resp.Body.Close()
+}
+
 // event is one control event from the API's stream.
 type event struct {
 	Sequence uint64          `json:"sequence"`

@@ -41,7 +41,16 @@ func serves(ctx context.Context, e schemas.Endpoint, digest string) error {
 
 // recorderBus connects with the recorder's rights, which may read the streams and write nothing but the recorder's intents.
 func (d *demo) recorderBus() (*bus.Bus, error) {
-	return bus.Connect(bus.Options{URL: "nats://10.88.0.1:4222", Seed: natsd.SeedFile(filepath.Join(d.Leeward, "keys"), string(schemas.Recorder)), Service: schemas.Recorder, Log: zerolog.Nop()})
+	return bus.Connect(bus.Options{URL: "nats://" + d.Bus, Seed: natsd.SeedFile(filepath.Join(d.Leeward, "keys"), string(schemas.Recorder)), Service: schemas.Recorder, Log: zerolog.Nop()})
+}
+
+// clickhouse connects to ClickHouse.
+func (d *demo) clickhouse() (*clickhouse.DB, error) {
+	dsn, err := os.ReadFile(filepath.Join(d.Leeward, "clickhouse-dsn"))
+	if err != nil {
+		return nil, err
+	}
+	return clickhouse.Open(strings.TrimSpace(string(dsn)))
 }
 
 // complete compares what the bus has acknowledged with what ClickHouse holds: every sample and every event up to now, once.
@@ -51,11 +60,7 @@ func (d *demo) complete(ctx context.Context) error {
 		return err
 	}
 	defer b.Close()
-	dsn, err := os.ReadFile(filepath.Join(d.Leeward, "clickhouse-dsn"))
-	if err != nil {
-		return err
-	}
-	db, err := clickhouse.Open(strings.TrimSpace(string(dsn)))
+	db, err := d.clickhouse()
 	if err != nil {
 		return err
 	}

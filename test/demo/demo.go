@@ -11,13 +11,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/leeward-failover/leeward/pkg/config"
 	"github.com/leeward-failover/leeward/schemas"
-	"github.com/leeward-failover/leeward/test/world/wan"
 )
 
 // Options say where everything is.
@@ -25,9 +24,13 @@ type Options struct {
 	API, Entry string
 	// Topology is the file that leeward up applied.
 	Topology string
-	// World and Leeward are the state folders of the two.
-	World, Leeward string
-	// Deploy is the folder deploy/ of the checkout.
+	// Leeward is the state folder of leeward up, and Bus the address of its NATS.
+	Leeward, Bus string
+	// World is the command that cuts and heals regions and lists round trips.
+	World []string
+	// Simulated says that the API must say that its regions are simulated.
+	Simulated bool
+	// Deploy is the folder deploy/ of the checkout; empty when nothing is scraped.
 	Deploy   string
 	Chaos    bool
 	Progress io.Writer
@@ -46,6 +49,8 @@ type demo struct {
 	chaos  *chaos
 	report Report
 	began  time.Time
+	// built are the newest builds of the variants.
+	built map[string]schemas.BuildFinished
 }
 
 // appName is the app of the demo world.
@@ -55,35 +60,24 @@ const appName = "shop"
 func Run(ctx context.Context, o Options) (Report, error) {
 	d := &demo{Options: o, load: &load{url: o.Entry + "/healthz", every: 10 * time.Millisecond}, began: time.Now()}
 	d.chaos = &chaos{demo: d}
+	d.report.UID = os.Getuid()
 	err := d.run(ctx)
 	d.report.OK = err == nil
-	d.report.goals()
+	d.report.goals(d.app.Probe.Interval.D())
 	return d.report, err
+}
+
+// Scraped does only the demo's look at the metrics, in a world in which it has run before.
+func Scraped(ctx context.Context, o Options) error {
+	now := time.Now()
+	return (&demo{Options: o, began: now}).scrapedSince(ctx, now.Add(-10*time.Minute))
 }
 
 func (d *demo) run(ctx context.Context) error {
 	if err := d.open(); err != nil {
 		return err
 	}
-	for _, step := range []struct {
-		name string
-		do   func(context.Context) error
-	}{
-		{"leeward answers", d.answers},
-		{"a new base image is pushed, built and replicated", d.push},
-		{"containers run the new images", d.restarted},
-		{"candidates are ranked", d.ranked},
-		{"traffic is where the app starts", d.home},
-		{"primary lost, found by alert", func(ctx context.Context) error { return d.failover(ctx, viaWebhook) }},
-		{"moved back by request", d.failback},
-		{"primary lost, found by verdicts", func(ctx context.Context) error { return d.failover(ctx, viaVerdicts) }},
-		{"moved back by request", d.failback},
-		{"primary lost, found by Prometheus", func(ctx context.Context) error { return d.failover(ctx, viaPrometheus) }},
-		{"moved back by request", d.failback},
-		{"the alert is over", d.resolved},
-		{"rules, dashboards and reference name what is scraped", d.scraped},
-		{"every acknowledged sample and event is in ClickHouse", d.complete},
-	} {
+	for _, step := range d.steps() {
 		began := time.Now()
 		d.say("%s …", step.name)
 		if err := step.do(ctx); err != nil {
@@ -92,6 +86,44 @@ func (d *demo) run(ctx context.Context) error {
 		d.say("  done after %.1f s", time.Since(began).Seconds())
 	}
 	return d.chaos.check(ctx)
+}
+
+// step is a part of the run.
+type step struct {
+	name string
+	do   func(context.Context) error
+}
+
+// steps are the script. An app that Leeward does not build starts where the images would be there.
+func (d *demo) steps() []step {
+	steps := []step{{"leeward answers", d.answers}}
+	if d.app.Built() {
+		steps = append(steps,
+			step{"a new base image is pushed, built and replicated", d.push},
+			step{"containers run the new images", d.restarted})
+	}
+	steps = append(steps,
+		step{"candidates are ranked", d.ranked},
+		step{"traffic is where the app starts", d.home})
+	if d.app.PrimaryDatabase != "" {
+		steps = append(steps, step{"a replica falls behind and catches up", d.lag})
+	}
+	steps = append(steps,
+		step{"primary lost, found by alert", func(ctx context.Context) error { return d.failover(ctx, viaWebhook) }},
+		step{"moved back by request", d.failback},
+		step{"primary lost, found by verdicts", func(ctx context.Context) error { return d.failover(ctx, viaVerdicts) }},
+		step{"moved back by request", d.failback})
+	if d.Deploy != "" {
+		steps = append(steps,
+			step{"primary lost, found by Prometheus", func(ctx context.Context) error { return d.failover(ctx, viaPrometheus) }},
+			step{"moved back by request", d.failback},
+			step{"the alert is over", d.resolved},
+			step{"rules, dashboards and reference name what is scraped", d.scraped})
+	}
+	if d.app.Built() {
+		steps = append(steps, step{"variants are measured", d.images})
+	}
+	return append(steps, step{"every acknowledged sample and event is in ClickHouse", d.complete})
 }
 
 func (d *demo) say(format string, args ...any) {
@@ -118,7 +150,14 @@ func (d *demo) open() (err error) {
 
 // answers waits for the API and applies the topology, which an earlier run may have left changed.
 func (d *demo) answers(ctx context.Context) error {
-	return until(ctx, 30*time.Second, "the API", func(ctx context.Context) error { return d.apply(ctx, true) })
+	err := until(ctx, 30*time.Second, "the API", func(ctx context.Context) error { return d.apply(ctx, true) })
+	if err != nil {
+		return err
+	}
+	if d.report.Simulated, err = d.client.simulated(ctx); err == nil && d.report.Simulated != d.Simulated {
+		err = fmt.Errorf("the API says simulated: %t, want %t", d.report.Simulated, d.Simulated)
+	}
+	return err
 }
 
 // apply applies the topology with the vantages' verdicts allowed, or not, to start a failover.
@@ -139,11 +178,11 @@ func (d *demo) push(ctx context.Context) error {
 		return err
 	}
 	pushed := time.Now()
-	if err := d.world(ctx, "push-base", "--salt", pushed.Format(time.RFC3339Nano), "base/node"); err != nil {
+	if _, err := d.world(ctx, "push-base", "--salt", pushed.Format(time.RFC3339Nano), "base/node"); err != nil {
 		return err
 	}
 	w := newWatch(d.app)
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	killed := false
 	err = d.client.follow(ctx, after, func(e event) bool {
@@ -154,14 +193,15 @@ func (d *demo) push(ctx context.Context) error {
 		return w.see(e)
 	})
 	d.report.BuildSeconds, d.report.ReplicateSeconds = seconds(w.built.Sub(pushed)), seconds(max(0, w.replicated.Sub(w.built)))
+	d.built = w.builds
 	return errors.Join(err, w.failure)
 }
 
 // watch follows builds and replications to their end. A builder that was killed announces in any order, so nothing here depends on one.
 type watch struct {
 	app schemas.App
-	// digests are the newest build's, by variant; a base push has two tags, so a variant may be built more than once, and the last build counts.
-	digests map[string]string
+	// builds are the newest, by variant; a variant may be built more than once, and the last build counts.
+	builds map[string]schemas.BuildFinished
 	// regions are those that hold a digest.
 	regions map[string]map[string]bool
 
@@ -170,7 +210,7 @@ type watch struct {
 }
 
 func newWatch(app schemas.App) *watch {
-	return &watch{app: app, digests: map[string]string{}, regions: map[string]map[string]bool{}}
+	return &watch{app: app, builds: map[string]schemas.BuildFinished{}, regions: map[string]map[string]bool{}}
 }
 
 // see takes one event and says whether the newest build of every variant is everywhere.
@@ -185,7 +225,7 @@ func (w *watch) see(e event) (enough bool) {
 			w.failure = fmt.Errorf("build of %s: %s", b.Variant, b.Error)
 			return true
 		}
-		w.digests[b.Variant], w.built = b.Digest, later(w.built, b.At)
+		w.builds[b.Variant], w.built = b, later(w.built, b.At)
 	case schemas.ImageReplicatedTopic.Contract().Name:
 		var r schemas.ImageReplicated
 		if json.Unmarshal(e.Payload, &r) != nil || r.App != w.app.Name || r.Outcome != "verified" {
@@ -197,7 +237,7 @@ func (w *watch) see(e event) (enough bool) {
 		w.regions[r.Digest][r.Region], w.replicated = true, later(w.replicated, r.At)
 	}
 	for _, v := range w.app.Variants {
-		if len(w.regions[w.digests[v.Name]]) < len(w.app.Regions()) {
+		if len(w.regions[w.builds[v.Name].Digest]) < len(w.app.Regions()) {
 			return false
 		}
 	}
@@ -296,26 +336,29 @@ func (d *demo) route(ctx context.Context) (schemas.Route, error) {
 	return r, d.client.get(ctx, "/v1/apps/"+appName+"/route", &r)
 }
 
-// world runs a command of the world's own tool.
-func (d *demo) world(ctx context.Context, args ...string) error {
-	program, err := os.Executable()
-	if err != nil {
-		return err
+// world runs a command of the tool that holds the regions, and returns what it prints.
+func (d *demo) world(ctx context.Context, args ...string) (string, error) {
+	argv := append(slices.Clone(d.World), args...)
+	var out, problem bytes.Buffer
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdout, cmd.Stderr = &out, &problem
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, problem.String())
 	}
-	out, err := exec.CommandContext(ctx, filepath.Join(filepath.Dir(program), "world"), args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("world %s: %w: %s", strings.Join(args, " "), err, out)
-	}
-	return nil
+	return out.String(), nil
 }
 
 // rtt is the round trip the world emulates between the entry and a region, in milliseconds.
 func (d *demo) rtt(ctx context.Context, region string) (float64, error) {
-	answer, err := wan.Send(ctx, filepath.Join(d.World, "wan.sock"), "rtt")
+	answer, err := d.world(ctx, "rtt")
 	if err != nil {
 		return 0, err
 	}
-	var links []wan.Link
+	var links []struct {
+		From  string  `json:"from"`
+		To    string  `json:"to"`
+		RTTms float64 `json:"rtt_ms"`
+	}
 	if err := json.Unmarshal([]byte(answer), &links); err != nil {
 		return 0, err
 	}

@@ -45,10 +45,10 @@ func (d *demo) failover(ctx context.Context, via string) error {
 		return err
 	}
 	killed := time.Now()
-	if err := d.world(ctx, "cut", from.Region); err != nil {
+	if _, err := d.world(ctx, "cut", from.Region); err != nil {
 		return err
 	}
-	defer func() { _ = d.world(context.WithoutCancel(ctx), "heal", from.Region) }()
+	defer func() { _, _ = d.world(context.WithoutCancel(ctx), "heal", from.Region) }()
 	if via == viaWebhook {
 		if err := d.alert(ctx, from.Region); err != nil {
 			return err
@@ -70,7 +70,7 @@ func (d *demo) failover(ctx context.Context, via string) error {
 	d.say("  %s to %s by %s: detected %.0f ms, quorum %.0f ms, first request %.0f ms after the kill; overhead %.1f ms", f.From, f.To, f.Via, f.DetectMS, f.QuorumMS, f.KillToFirstRequestMS, f.OverheadMS)
 	if via == viaPrometheus {
 		d.say("  by part: detect %.0f + pending %.0f + for %.0f (rule: %.0f) + group_wait %.0f (route: %.0f) + confirm %.0f + shift %.0f ms",
-			f.DetectMS, f.PendingMS, f.ForMS, f.RuleForMS, f.GroupWaitMS, f.RouteGroupWaitMS, f.ConfirmMS, f.ShiftMS)
+			f.DetectMS, f.PendingMS, f.ForMS, f.Configured.ForMS, f.GroupWaitMS, f.Configured.GroupWaitMS, f.ConfirmMS, f.ShiftMS)
 	}
 	return nil
 }

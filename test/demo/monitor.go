@@ -146,7 +146,7 @@ func (f *Failover) byRule(ctx context.Context, p schemas.Plan, killed, answered 
 	if err != nil {
 		return err
 	}
-	f.RuleForMS, f.RouteGroupWaitMS = r.Duration*1000, ms(wait)
+	f.Configured = &Waits{ForMS: r.Duration * 1000, GroupWaitMS: ms(wait)}
 	last := 0.0
 	for _, part := range []struct {
 		ms  *float64

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,39 +30,48 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/config"
 	"github.com/leeward-failover/leeward/pkg/natsd"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/test/world"
-	"github.com/leeward-failover/leeward/test/world/baseimage"
 	"github.com/leeward-failover/leeward/test/world/site"
 )
 
-// TestShopRunsInEveryRegion is the world's whole job with the test in Leeward's place: it makes the shop's images, copies
-// them to every region's registry, tells the runtimes over the bus and asks through HAProxy.
+// TestShopRunsInEveryRegion is the world's whole job: Leeward's builder builds the shop's Dockerfile with BuildKit and
+// copies what comes out to every region's registry, the runtimes hear of it over the bus, and the test asks the shop.
 func TestShopRunsInEveryRegion(t *testing.T) {
 	p := build(t)
 	before := p.traces(t)
+	maria := prepareMariaDB(t)
 	pushes := newHook(t)
 	p.up(t, "--hook", pushes.server.URL)
-	pushes.want(t, "base/debian", "base/node", "base/node")
-	builder := p.startBus(t)
-	images := map[string]schemas.ImageState{}
-	built := shopImages(t)
-	for variant, image := range built {
-		digest := push(t, image, variant)
-		pushes.want(t, "shop")
-		for _, state := range replicate(t, variant, digest, site.Regions...) {
-			images[state.Region+"/"+variant] = state
-			put(t, builder, state)
-		}
-	}
-	instances := map[string]string{}
+	pushes.want(t, "base/debian", "base/node", "base/node", "base/nginx", "base/golang")
+	connect := p.startBus(t)
+	p.buildShop(t, connect(schemas.Gateway))
+	builder := connect(schemas.Builder)
+	instances, images := map[string]string{}, map[string]schemas.ImageState{}
 	for _, region := range site.Regions {
-		for variant := range site.Ports {
-			instances[region.Name+"/"+variant] = answered(t, region, variant, "")
+		for _, variant := range site.Variants {
+			name := region.Name + "/" + variant
+			instances[name], images[name] = answered(t, region, variant, ""), imageState(t, builder, variant, region)
 		}
 	}
+	pushes.want(t, slices.Repeat([]string{"shop"}, len(site.Variants))...)
 
+	contracts := func(region site.Site) (all []contract) {
+		for _, variant := range site.Variants {
+			name := region.Name + "/" + variant
+			all = append(all, contract{url: "http://" + region.App(variant), instance: instances[name], image: images[name].Digest})
+		}
+		return all
+	}
+	for _, c := range contracts(site.Regions[0]) {
+		t.Run("contract of "+c.instance, func(t *testing.T) { c.check(t) })
+	}
+	t.Run("contract on MariaDB", func(t *testing.T) {
+		maria.check(t, pulled(t, images["frankfurt/slim"]), pulled(t, images["frankfurt/static"]))
+	})
+	t.Run("every variant without its database", func(t *testing.T) { p.cutOff(t, site.Regions[1], contracts(site.Regions[1])) })
 	t.Run("entry sends to the active server", func(t *testing.T) {
 		if got, want := get(t, "http://"+site.HAProxy+"/api/products"), instances["frankfurt/slim"]; got != want {
 			t.Errorf("products answered by %s, want %s", got, want)
@@ -76,9 +86,10 @@ func TestShopRunsInEveryRegion(t *testing.T) {
 		}
 	})
 	t.Run("container has no privileges", func(t *testing.T) {
-		for _, id := range []string{"frankfurt-shop-slim", "tokyo-shop-single"} {
+		for _, id := range []string{"frankfurt-shop-slim", "tokyo-shop-single", "london-shop-nginx", "dallas-shop-static"} {
 			status := containerStatus(t, id)
-			for _, want := range []string{"Uid:\t1000\t1000\t1000\t1000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1"} {
+			uid := map[bool]string{true: "1000", false: "65532"}[strings.HasSuffix(id, "-slim") || strings.HasSuffix(id, "-single")]
+			for _, want := range []string{"Uid:" + strings.Repeat("\t"+uid, 4), "CapEff:\t0000000000000000", "NoNewPrivs:\t1"} {
 				if !strings.Contains(status, want) {
 					t.Errorf("container %s has no %q in its status:\n%s", id, want, status)
 				}
@@ -90,21 +101,22 @@ func TestShopRunsInEveryRegion(t *testing.T) {
 		answered(t, site.Regions[1], "slim", instances["london/slim"])
 	})
 	t.Run("new digest replaces the container", func(t *testing.T) {
-		put(t, builder, replicate(t, "slim", push(t, changed(t, built["slim"]), "changed-slim"), site.Regions[0])[0])
+		put(t, builder, schemas.ImageBucket, replicate(t, "slim", push(t, changed(t, pulled(t, images["frankfurt/slim"])), "changed-slim"), site.Regions[0])[0])
 		answered(t, site.Regions[0], "slim", instances["frankfurt/slim"])
 	})
 	t.Run("image of another registry is left alone", func(t *testing.T) {
 		image := images["dallas/slim"]
 		image.Digest = images["dallas/single"].Digest
 		image.Reference = site.HubRegistry + "/shop@" + image.Digest
-		put(t, builder, image)
+		put(t, builder, schemas.ImageBucket, image)
 		// Another variant's change, seen after it, shows that it was read.
-		put(t, builder, replicate(t, "single", push(t, changed(t, built["single"]), "changed-single"), site.Regions[2])[0])
+		put(t, builder, schemas.ImageBucket, replicate(t, "single", push(t, changed(t, pulled(t, images["dallas/single"])), "changed-single"), site.Regions[2])[0])
 		answered(t, site.Regions[2], "single", instances["dallas/single"])
 		if got := get(t, "http://"+site.Regions[2].App("slim")+"/healthz"); got != instances["dallas/slim"] {
 			t.Errorf("the container was replaced by one from another registry: %s", got)
 		}
 	})
+	t.Run("databases follow the primary", func(t *testing.T) { databasesFollow(t, p) })
 	t.Run("cut region does not answer until it is healed", func(t *testing.T) {
 		p.run(t, "cut", "frankfurt")
 		client := http.Client{Timeout: 500 * time.Millisecond}
@@ -163,9 +175,11 @@ func newHook(t *testing.T) *hook {
 		defer h.mu.Unlock()
 		h.bearer = r.Header.Get("Authorization")
 		for _, event := range body.Events {
-			h.pushes = append(h.pushes, event.Target.Repository)
-			if event.Action != "push" || event.Target.Tag == "" {
-				t.Errorf("notified of %+v, want pushes of tags only", event)
+			if event.Action != "push" {
+				t.Errorf("notified of %+v, want pushes only", event)
+			}
+			if event.Target.Tag != "" { // not of the parts of an image, which BuildKit pushes by digest
+				h.pushes = append(h.pushes, event.Target.Repository)
 			}
 		}
 	}))
@@ -192,8 +206,8 @@ func (h *hook) want(t *testing.T, repositories ...string) {
 	h.pushes = nil
 }
 
-// startBus starts a bus where the runtimes look for it and connects to it as the builder.
-func (p program) startBus(t *testing.T) *bus.Bus {
+// startBus starts a bus where the runtimes look for it and returns what connects to it as a service.
+func (p program) startBus(t *testing.T) func(schemas.Service) *bus.Bus {
 	t.Helper()
 	folder := t.TempDir()
 	keys := filepath.Dir(p.seed())
@@ -213,57 +227,99 @@ func (p program) startBus(t *testing.T) *bus.Bus {
 	if err := connect(schemas.Setup).Create(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	return connect(schemas.Builder)
+	return connect
 }
 
-// shopImages makes an image per variant as the shop's Dockerfile would, from the base images and this machine's npm; the
-// Dockerfile itself is the builder's to build.
-func shopImages(t *testing.T) map[string]v1.Image {
+// buildShop has Leeward's builder build what leeward.yaml says and stops it when the images are in every region.
+func (p program) buildShop(t *testing.T, gateway *bus.Bus) {
 	t.Helper()
-	folder := t.TempDir()
-	if err := os.CopyFS(folder, os.DirFS("../../examples/shop")); err != nil {
-		t.Fatal(err)
-	}
-	for _, args := range [][]string{{"ci", "--no-audit", "--no-fund"}, {"run", "build"}} {
-		cmd := exec.Command("npm", args...)
-		cmd.Dir = folder
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("npm %v: %v: %s", args, err, out)
-		}
-	}
-	cache, err := world.BaseImages()
+	began := time.Now()
+	text := p.run(t, "topology", "../../examples/leeward.yaml")
+	topology, err := config.Parse("leeward.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	bases, err := baseimage.Build(t.Context(), cache, "")
+	for _, part := range topology.Parts("test", time.Now().UTC()) {
+		put(t, gateway, schemas.TopologyBucket, part)
+	}
+	path := filepath.Join(filepath.Dir(p.path), "builder")
+	compile := exec.Command("go", "build", "-trimpath", "-o", path, "../../services/builder/cmd/builder")
+	compile.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does, which leaves little to compile
+	if out, err := compile.CombinedOutput(); err != nil {
+		t.Fatalf("build builder: %v: %s", err, out)
+	}
+	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]v1.Image{
-		"single": stack(t, bases[2].Image, folder, "node", "src/server.js"),
-		"slim":   stack(t, bases[1].Image, filepath.Join(folder, "dist"), "node", "server.cjs"),
+	log, err := os.Create(path + ".log")
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-// stack puts the files of a folder on an image, in /app.
-func stack(t *testing.T, base v1.Image, folder string, command ...string) v1.Image {
-	t.Helper()
-	files := map[string][]byte{}
-	err := filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
+	defer log.Close()
+	said := func() string { text, _ := os.ReadFile(log.Name()); return string(text) }
+	builder := exec.Command(path)
+	builder.Env = append(os.Environ(), "LEEWARD_NATS_URL=nats://"+site.NATS, "LEEWARD_NATS_SEED="+natsd.SeedFile(filepath.Dir(p.seed()), string(schemas.Builder)),
+		"LEEWARD_BUILDKIT_ADDR=unix://"+p.state.BuildkitSocket(), "LEEWARD_BUILD_ROOT="+root, "LEEWARD_HEALTH_ADDR=127.0.0.1:0")
+	builder.Stdout, builder.Stderr = log, log
+	if err := builder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = builder.Process.Signal(syscall.SIGTERM)
+		_ = builder.Wait()
+		if t.Failed() {
+			t.Logf("the builder said:\n%s", said())
 		}
-		name, err := filepath.Rel(folder, path)
-		if err != nil {
-			return err
+	}()
+	watch := topology.Apps[0].Source.Watch[0]
+	base := strings.TrimPrefix(watch.Registry, "http://") + "/" + watch.Repository + ":" + watch.Tags[0]
+	digest, err := crane.Digest(base, crane.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	push := schemas.ImagePushed{Source: "distribution", Delivery: "1", Registry: watch.Registry, Repository: watch.Repository, Tag: watch.Tags[0], Digest: digest, Verified: "bearer", At: time.Now().UTC()}
+	if err := bus.Publish(t.Context(), gateway, schemas.ImagePushedTopic, push); err != nil {
+		t.Fatal(err)
+	}
+	images := bus.NewMirror(gateway, schemas.ImageBucket)
+	following, stop := context.WithCancel(t.Context())
+	followed := make(chan struct{})
+	go func() { defer close(followed); _ = images.Run(following) }()
+	defer func() { stop(); <-followed }()
+	eventually(t, 4*time.Minute, func() error {
+		verified := 0
+		for _, image := range images.All() {
+			if image.Value.Verified() {
+				verified++
+			}
 		}
-		files["app/"+name], err = os.ReadFile(path)
-		return err
+		if want := len(topology.Apps[0].Endpoints); verified < want {
+			return fmt.Errorf("%d of %d images are in their regions; the builder said:\n%s", verified, want, said())
+		}
+		return nil
 	})
+	t.Logf("built and copied after %.1f s", time.Since(began).Seconds())
+}
+
+// imageState is what a region was told to run.
+func imageState(t *testing.T, b *bus.Bus, variant string, region site.Site) schemas.ImageState {
+	t.Helper()
+	entry, err := bus.Get(t.Context(), b, schemas.ImageBucket, "shop", variant, region.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return appended(t, base, files, func(c *v1.Config) { c.WorkingDir, c.User, c.Cmd = "/app", "node", command })
+	return entry.Value
+}
+
+// pulled is an image as its registry holds it.
+func pulled(t *testing.T, state schemas.ImageState) v1.Image {
+	t.Helper()
+	image, err := crane.Pull(state.Reference, crane.Insecure, crane.WithContext(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
 }
 
 // appended is an image with one more layer and a changed configuration.
@@ -341,11 +397,11 @@ func replicate(t *testing.T, variant, digest string, regions ...site.Site) []sch
 	return images
 }
 
-func put(t *testing.T, b *bus.Bus, image schemas.ImageState) {
+func put[T schemas.Value](t *testing.T, b *bus.Bus, bucket schemas.Bucket[T], value T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if _, err := bus.Put(ctx, b, schemas.ImageBucket, image, bus.Condition{}); err != nil {
+	if _, err := bus.Put(ctx, b, bucket, value, bus.Condition{}); err != nil {
 		t.Fatal(err)
 	}
 }

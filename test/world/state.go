@@ -32,14 +32,20 @@ func (s State) HookToken() string { return s.path("secrets", "registry-hook-toke
 // ShopPassword is the file with the password of the app's database role.
 func (s State) ShopPassword() string { return s.path("secrets", "shop-password") }
 
-// ShopURL is the file with the app's whole connection string.
-func (s State) ShopURL() string { return s.path("secrets", "shop-url") }
+// ShopURL is the file with the app's whole connection string for the database of a region.
+func (s State) ShopURL(region string) string { return s.path("secrets", "shop-url-"+region) }
 
 // ProbePassword is the file with the password of the probers' database role.
 func (s State) ProbePassword() string { return s.path("secrets", "probe-password") }
 
-// ProbeURL is the file with the probers' whole connection string.
-func (s State) ProbeURL() string { return s.path("secrets", "probe-url") }
+// ProbeURL is the file with the probers' whole connection string for the database of a region.
+func (s State) ProbeURL(region string) string { return s.path("secrets", "probe-url-"+region) }
+
+// ReplicaPassword is the file with the password under which replicas follow the primary.
+func (s State) ReplicaPassword() string { return s.path("secrets", "replica-password") }
+
+// Postgres is the folder of a region's database.
+func (s State) Postgres(region string) string { return s.path("postgres", region) }
 
 // WANSocket takes commands for the network.
 func (s State) WANSocket() string { return s.path("wan.sock") }
@@ -65,32 +71,36 @@ func (s State) path(parts ...string) string {
 
 // prepare makes the folders and the secrets.
 func (s State) prepare() error {
-	if n := len(s.path("postgres", ".s.PGSQL.5432")); n > maxSocketPath {
-		return fmt.Errorf("the path of the state folder is %d bytes too long for the sockets in it: %s", n-maxSocketPath, s)
+	for _, region := range site.Regions {
+		if n := len(filepath.Join(s.Postgres(region.Name), ".s.PGSQL.5432")); n > maxSocketPath {
+			return fmt.Errorf("the path of the state folder is %d bytes too long for the sockets in it: %s", n-maxSocketPath, s)
+		}
 	}
 	for _, folder := range []string{s.Logs(), s.Secrets(), s.path("registry")} {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return err
 		}
 	}
-	for _, file := range []string{s.HookToken(), s.ShopPassword(), s.ProbePassword()} {
+	for _, file := range []string{s.HookToken(), s.ShopPassword(), s.ProbePassword(), s.ReplicaPassword()} {
 		if err := makeSecret(file); err != nil {
 			return err
 		}
 	}
-	if err := s.writeURL(s.ShopURL(), "shop", s.ShopPassword()); err != nil {
-		return err
+	var errs []error
+	for _, region := range site.Regions {
+		errs = append(errs, s.writeURL(s.ShopURL(region.Name), region, "shop", s.ShopPassword()),
+			s.writeURL(s.ProbeURL(region.Name), region, "leeward_probe", s.ProbePassword()))
 	}
-	return s.writeURL(s.ProbeURL(), "leeward_probe", s.ProbePassword())
+	return errors.Join(errs...)
 }
 
-// writeURL writes the connection string of a database role.
-func (s State) writeURL(file, role, passwordFile string) error {
+// writeURL writes the connection string of a database role in a region.
+func (s State) writeURL(file string, region site.Site, role, passwordFile string) error {
 	password, err := ReadSecret(passwordFile)
 	if err != nil {
 		return err
 	}
-	url := url.URL{Scheme: "postgres", User: url.UserPassword(role, password), Host: site.Postgres, Path: "shop", RawQuery: "sslmode=disable"}
+	url := url.URL{Scheme: "postgres", User: url.UserPassword(role, password), Host: region.Postgres(), Path: "shop", RawQuery: "sslmode=disable"}
 	return os.WriteFile(file, []byte(url.String()+"\n"), 0o600)
 }
 

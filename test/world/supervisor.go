@@ -139,23 +139,45 @@ func (s *Supervisor) startRegistries(ctx context.Context) (string, error) {
 	return fmt.Sprintf("hub %s and one in each of %d regions", site.HubRegistry, len(site.Regions)), g.Wait()
 }
 
+// startPostgres starts the primary, fills it, and then starts the replicas, each a copy of it.
 func (s *Supervisor) startPostgres(ctx context.Context) (string, error) {
-	folder := s.State.path("postgres")
-	p, err := postgres.Prepare(ctx, folder)
+	var passwords postgres.Passwords
+	for file, password := range map[string]*string{s.State.ShopPassword(): &passwords.Shop, s.State.ProbePassword(): &passwords.Probe, s.State.ReplicaPassword(): &passwords.Replica} {
+		secret, err := ReadSecret(file)
+		if err != nil {
+			return "", err
+		}
+		*password = secret
+	}
+	primary := site.Primary()
+	from := s.State.Postgres(primary.Name)
+	p, err := postgres.Primary(ctx, primary, from)
 	if err != nil {
 		return "", err
 	}
 	if err := s.processes.Start(ctx, p); err != nil {
 		return "", err
 	}
-	var passwords postgres.Passwords
-	if passwords.Shop, err = ReadSecret(s.State.ShopPassword()); err != nil {
+	var replicas []site.Site
+	for _, region := range site.Regions {
+		if region != primary {
+			replicas = append(replicas, region)
+		}
+	}
+	if err := postgres.Fill(ctx, from, passwords, replicas); err != nil {
 		return "", err
 	}
-	if passwords.Probe, err = ReadSecret(s.State.ProbePassword()); err != nil {
-		return "", err
+	var g errgroup.Group
+	for _, region := range replicas {
+		g.Go(func() error {
+			p, err := postgres.Replica(ctx, region, s.State.Postgres(region.Name), primary, from, passwords.Replica)
+			if err != nil {
+				return err
+			}
+			return s.processes.Start(ctx, p)
+		})
 	}
-	return site.Postgres + ", database shop", postgres.Fill(ctx, folder, passwords)
+	return fmt.Sprintf("primary %s and %d replicas, database shop", primary.Postgres(), len(replicas)), g.Wait()
 }
 
 func (s *Supervisor) startHAProxy(ctx context.Context) (string, error) {

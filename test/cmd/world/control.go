@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/leeward-failover/leeward/test/world"
 	"github.com/leeward-failover/leeward/test/world/baseimage"
+	"github.com/leeward-failover/leeward/test/world/postgres"
 	"github.com/leeward-failover/leeward/test/world/site"
 	"github.com/leeward-failover/leeward/test/world/wan"
 )
@@ -107,6 +110,33 @@ func killAppCommand() *cobra.Command {
 	}
 }
 
+func pauseReplicaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "pause-replica REGION", Short: "Let the database of a region fall behind: it answers, and replays nothing of what it receives", Args: cobra.ExactArgs(1), RunE: tellReplica(postgres.Pause),
+	}
+}
+
+func resumeReplicaCommand() *cobra.Command {
+	return &cobra.Command{Use: "resume-replica REGION", Short: "Undo pause-replica", Args: cobra.ExactArgs(1), RunE: tellReplica(postgres.Resume)}
+}
+
+func tellReplica(tell func(ctx context.Context, folder string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		state, err := upState()
+		if err != nil {
+			return err
+		}
+		region, err := site.Region(args[0])
+		if err != nil {
+			return err
+		}
+		if region == site.Primary() {
+			return fmt.Errorf("the database of %s is the primary and follows nobody", region.Name)
+		}
+		return tell(cmd.Context(), state.Postgres(region.Name))
+	}
+}
+
 func pushBaseCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "push-base [NAME...]", Short: "Push the base images to the hub registry: all, or those whose names start with NAME",
@@ -137,6 +167,28 @@ func pushBaseCommand() *cobra.Command {
 		return nil
 	}
 	return cmd
+}
+
+func topologyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "topology FILE", Short: "Print a leeward.yaml with the versions of the base images that this machine makes", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cache, err := world.BaseImages()
+			if err != nil {
+				return err
+			}
+			text, err := os.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			topology, err := baseimage.Topology(cmd.Context(), cache, string(text))
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(cmd.OutOrStdout(), topology)
+			return nil
+		},
+	}
 }
 
 func chosen(name string, starts []string) bool {

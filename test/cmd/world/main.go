@@ -21,7 +21,8 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), downCommand(), statusCommand(), cutCommand(), healCommand(), rttCommand(), killAppCommand(), pushBaseCommand())
+	root.AddCommand(upCommand(), downCommand(), statusCommand(), cutCommand(), healCommand(), rttCommand(), killAppCommand(), pushBaseCommand(), topologyCommand(), measureCommand())
+	root.AddCommand(pauseReplicaCommand(), resumeReplicaCommand())
 	root.AddCommand(superviseCommand(), wanCommand(), runtimeCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "world:", err)

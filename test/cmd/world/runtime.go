@@ -32,18 +32,23 @@ func runtimeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		database, err := world.ReadSecret(folder.ShopURL())
+		primary, err := world.ReadSecret(folder.ShopURL(site.Primary().Name))
+		if err != nil {
+			return err
+		}
+		own, err := world.ReadSecret(folder.ShopURL(region.Name))
 		if err != nil {
 			return err
 		}
 		log := zerolog.New(os.Stderr).With().Timestamp().Str("region", region.Name).Logger()
 		r := runtime.Runtime{
-			Region:      region,
-			Scratch:     filepath.Join(world.Scratch, region.Name),
-			Logs:        folder.Logs(),
-			Cgroup:      world.AppCgroup,
-			DatabaseURL: database,
-			Log:         log,
+			Region:          region,
+			Scratch:         filepath.Join(world.Scratch, region.Name),
+			Logs:            folder.Logs(),
+			Cgroup:          world.AppCgroup,
+			DatabaseURL:     primary,
+			DatabaseReadURL: own,
+			Log:             log,
 		}
 		states := make(chan schemas.ImageState)
 		g, ctx := errgroup.WithContext(cmd.Context())

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/leeward-failover/leeward/test/world/data"
+	"github.com/leeward-failover/leeward/pkg/roundtrip"
 	"github.com/leeward-failover/leeward/test/world/site"
 	"github.com/leeward-failover/leeward/test/world/wan"
 )
@@ -20,7 +20,7 @@ func wanCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		table, err := wan.ReadTable(data.InterRegion)
+		table, err := roundtrip.InterRegion()
 		if err != nil {
 			return err
 		}

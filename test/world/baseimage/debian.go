@@ -28,6 +28,9 @@ var fullPackages = []string{
 	"libexpat1", "libncursesw6", "libproc2-0", "libpython3.11-minimal", "libssl3", "make", "procps", "python3-minimal", "python3.11-minimal",
 }
 
+// nginxPackages are Debian's Nginx and the libraries it needs.
+var nginxPackages = []string{"libcrypt1", "libpcre2-8-0", "libssl3", "nginx", "nginx-common"}
+
 // download fetches packages into a folder, unless they are there, and returns their files in order of name.
 func download(ctx context.Context, folder string, packages []string) ([]string, error) {
 	// The folder is named for the list, and made under another name, so a half download or an older list is never used.
@@ -70,6 +73,26 @@ func run(ctx context.Context, folder, program string, args ...string) error {
 	cmd.Dir = folder
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s %s: %w: %s", program, strings.Join(args, " "), err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// packageVersion is the version of the program in a package, as its makers count, from the name of the package's file.
+func packageVersion(files []string, name string) (string, error) {
+	for _, file := range files {
+		if rest, ok := strings.CutPrefix(filepath.Base(file), name+"_"); ok {
+			version, _, _ := strings.Cut(rest, "-")
+			return version, nil
+		}
+	}
+	return "", fmt.Errorf("no package %s was downloaded", name)
+}
+
+func (t tree) addPackages(ctx context.Context, files []string) error {
+	for _, file := range files {
+		if err := t.addPackage(ctx, file); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 // Package baseimage makes the images that the example app is built from, where Docker Hub's cannot be had: a small
-// Debian and Node.js on it, from Debian's packages and this machine's Node.js. The same packages and the same Node.js
-// give the same digests.
+// Debian with Node.js, Nginx or Go on it, from Debian's packages and this machine's Node.js and Go. The same packages
+// and the same programs give the same digests.
 package baseimage
 
 import (
@@ -35,34 +35,41 @@ func Build(ctx context.Context, folder, salt string) ([]Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	node, err := nodeVersion(ctx)
+	l, err := buildLayers(ctx, folder)
 	if err != nil {
 		return nil, err
 	}
-	l, err := buildLayers(ctx, folder, node)
-	if err != nil {
-		return nil, err
-	}
-	debian := v1.Config{
-		Cmd: []string{"bash"},
-		// npm trusts its own list of authorities unless told.
-		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "NODE_EXTRA_CA_CERTS=/" + certificates, "SSL_CERT_FILE=/" + certificates},
-	}
-	nodejs := v1.Config{Cmd: []string{"node"}, Env: append(slices.Clone(debian.Env), "NODE_VERSION="+node)}
-	images := []Image{{Name: "base/debian:" + release + "-slim"}, {Name: "base/node:" + node + "-" + release + "-slim"}, {Name: "base/node:" + node + "-" + release}}
-	parts := [][]v1.Layer{{l.debian}, {l.debian, l.node}, {l.debian, l.node, l.full}}
-	for i, config := range []v1.Config{debian, nodejs, nodejs} {
-		layers := parts[i]
+	const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	// npm trusts its own list of authorities unless told.
+	trust := []string{"NODE_EXTRA_CA_CERTS=/" + certificates, "SSL_CERT_FILE=/" + certificates}
+	debian := v1.Config{Cmd: []string{"bash"}, Env: append([]string{path}, trust...)}
+	node := v1.Config{Cmd: []string{"node"}, Env: append(slices.Clone(debian.Env), "NODE_VERSION="+l.versions.node)}
+	nginx := v1.Config{Cmd: []string{"nginx", "-g", "daemon off;"}, Env: append(slices.Clone(debian.Env), "NGINX_VERSION="+l.versions.nginx), StopSignal: "SIGQUIT"}
+	golang := v1.Config{Cmd: []string{"bash"}, Env: append([]string{path + ":/usr/local/go/bin", "GOTOOLCHAIN=local", "GOLANG_VERSION=" + l.versions.golang}, trust...)}
+	var images []Image
+	for _, made := range []struct {
+		name   string
+		config v1.Config
+		layers []v1.Layer
+	}{
+		{"base/debian:" + release + "-slim", debian, []v1.Layer{l.debian}},
+		{"base/node:" + l.versions.node + "-" + release + "-slim", node, []v1.Layer{l.debian, l.node}},
+		{"base/node:" + l.versions.node + "-" + release, node, []v1.Layer{l.debian, l.node, l.full}},
+		{"base/nginx:" + l.versions.nginx, nginx, []v1.Layer{l.debian, l.nginx}},
+		{"base/golang:" + l.versions.golang + "-" + release, golang, []v1.Layer{l.debian, l.golang}},
+	} {
 		if salt != "" {
 			top, err := saltLayer(salt)
 			if err != nil {
 				return nil, err
 			}
-			layers = append(layers, top)
+			made.layers = append(made.layers, top)
 		}
-		if images[i].Image, err = assemble(layers, config); err != nil {
+		image, err := assemble(made.layers, made.config)
+		if err != nil {
 			return nil, err
 		}
+		images = append(images, Image{Name: made.name, Image: image})
 	}
 	return images, nil
 }

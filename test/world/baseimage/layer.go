@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -18,33 +19,61 @@ import (
 )
 
 // format is part of every kept layer's name; a change of what the code below makes raises it.
-const format = "1"
+const format = "3"
 
 // layers are what the images are stacked from.
 type layers struct {
-	debian, node, full v1.Layer
+	debian, node, full, nginx, golang v1.Layer
+	versions                          versions
+}
+
+// versions are the true ones of what the images are named for.
+type versions struct{ node, nginx, golang string }
+
+// recipe is what the layers are made of.
+type recipe struct {
+	slim, full, nginx []string // files of packages
+	goRoot            string
+	versions          versions
+}
+
+// gather downloads packages and asks for versions.
+func gather(ctx context.Context, folder string) (r recipe, err error) {
+	if r.slim, err = download(ctx, folder, slimPackages); err != nil {
+		return r, err
+	}
+	if r.full, err = download(ctx, folder, fullPackages); err != nil {
+		return r, err
+	}
+	if r.nginx, err = download(ctx, folder, nginxPackages); err != nil {
+		return r, err
+	}
+	if r.versions.nginx, err = packageVersion(r.nginx, "nginx"); err != nil {
+		return r, err
+	}
+	if r.versions.node, err = nodeVersion(ctx); err != nil {
+		return r, err
+	}
+	r.versions.golang, r.goRoot, err = goVersion(ctx)
+	return r, err
 }
 
 // buildLayers makes the layers or finds them in the folder, under names that tell what they were made from.
-func buildLayers(ctx context.Context, folder, node string) (layers, error) {
-	slim, err := download(ctx, folder, slimPackages)
+func buildLayers(ctx context.Context, folder string) (layers, error) {
+	r, err := gather(ctx, folder)
 	if err != nil {
 		return layers{}, err
 	}
-	full, err := download(ctx, folder, fullPackages)
-	if err != nil {
-		return layers{}, err
-	}
-	made := strings.Join(append(append([]string{format, node}, slim...), full...), "\n")
+	made := strings.Join(slices.Concat([]string{format, r.versions.node, r.versions.golang}, r.slim, r.full, r.nginx), "\n")
 	sum := sha256.Sum256([]byte(made))
 	kept := filepath.Join(folder, "layers-"+hex.EncodeToString(sum[:6]))
 	if _, err := os.Stat(kept); errors.Is(err, os.ErrNotExist) {
-		if err := makeLayers(ctx, kept, slim, full); err != nil {
+		if err := makeLayers(ctx, kept, r); err != nil {
 			return layers{}, err
 		}
 	}
-	var l layers
-	for name, layer := range map[string]*v1.Layer{"debian": &l.debian, "node": &l.node, "full": &l.full} {
+	l := layers{versions: r.versions}
+	for name, layer := range map[string]*v1.Layer{"debian": &l.debian, "node": &l.node, "full": &l.full, "nginx": &l.nginx, "golang": &l.golang} {
 		if *layer, err = tarball.LayerFromFile(filepath.Join(kept, name+".tar.gz"), tarball.WithMediaType(types.OCILayer)); err != nil {
 			return layers{}, err
 		}
@@ -52,32 +81,34 @@ func buildLayers(ctx context.Context, folder, node string) (layers, error) {
 	return l, nil
 }
 
-func makeLayers(ctx context.Context, folder string, slim, full []string) error {
+func makeLayers(ctx context.Context, folder string, r recipe) error {
 	debian := newRootFS()
-	for _, file := range slim {
-		if err := debian.addPackage(ctx, file); err != nil {
-			return err
-		}
+	if err := debian.addPackages(ctx, r.slim); err != nil {
+		return err
 	}
 	if err := debian.addSystem(); err != nil {
 		return err
 	}
-	node := tree{}
+	node, full, nginx, golang := tree{}, tree{}, tree{}, tree{}
 	if err := node.addNode(ctx, debian); err != nil {
 		return err
 	}
-	extra := tree{}
-	for _, file := range full {
-		if err := extra.addPackage(ctx, file); err != nil {
-			return err
-		}
+	if err := full.addPackages(ctx, r.full); err != nil {
+		return err
 	}
-	extra.without(debian)
+	if err := nginx.addPackages(ctx, r.nginx); err != nil {
+		return err
+	}
+	if err := golang.addGo(ctx, r.goRoot); err != nil {
+		return err
+	}
+	full.without(debian)
+	nginx.without(debian)
 	doing := folder + ".new"
 	if err := errors.Join(os.RemoveAll(doing), os.MkdirAll(doing, 0o755)); err != nil {
 		return err
 	}
-	for name, t := range map[string]tree{"debian": debian, "node": node, "full": extra} {
+	for name, t := range map[string]tree{"debian": debian, "node": node, "full": full, "nginx": nginx, "golang": golang} {
 		if err := t.writeFile(filepath.Join(doing, name+".tar.gz")); err != nil {
 			return err
 		}

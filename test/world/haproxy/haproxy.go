@@ -77,7 +77,7 @@ func RemoveSocket() error {
 func Prepare(folder string) (supervise.Process, error) {
 	var servers []server
 	for _, region := range site.Regions {
-		for _, variant := range []string{"single", "slim"} {
+		for _, variant := range site.Variants {
 			s := server{Name: region.Name + "-" + variant, Address: region.App(variant)}
 			if s.Name == Active {
 				s.Weight = 100

@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS orders (
 );
 GRANT INSERT, SELECT ON orders TO shop;
 
--- Where Leeward's probers measure a write: one row per vantage. They can do nothing else here.
+-- Where Leeward's probers write their heartbeats: one row per vantage, with the primary's time and a number that only
+-- grows. How far a replica is behind is read from its copy of this table. They can do nothing else here.
 CREATE TABLE IF NOT EXISTS leeward_heartbeat (
   vantage text        PRIMARY KEY,
   at      timestamptz NOT NULL,

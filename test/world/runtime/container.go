@@ -100,11 +100,13 @@ func mount(rootfs string, layers []string) error {
 	for i := len(layers) - 1; i >= 0; i-- {
 		lower = append(lower, layers[i])
 	}
-	empty := filepath.Join(filepath.Dir(rootfs), "empty")
-	if err := os.MkdirAll(empty, 0o755); err != nil {
-		return err
+	bottom := filepath.Join(filepath.Dir(rootfs), "bottom")
+	for _, point := range []string{"proc", "dev", "tmp"} { // an image made from scratch has nothing to mount on
+		if err := os.MkdirAll(filepath.Join(bottom, point), 0o755); err != nil {
+			return err
+		}
 	}
-	options := "lowerdir=" + strings.Join(append(lower, empty), ":")
+	options := "lowerdir=" + strings.Join(append(lower, bottom), ":")
 	if err := unix.Mount("overlay", rootfs, "overlay", unix.MS_RDONLY|unix.MS_NODEV, options); err != nil {
 		return fmt.Errorf("mount %d layers: %w", len(layers), err)
 	}

@@ -28,9 +28,12 @@ type Runtime struct {
 	Logs string
 	// Cgroup is the parent of the containers' control groups.
 	Cgroup string
-	// DatabaseURL is given to the app.
-	DatabaseURL string
-	Log         zerolog.Logger
+	// DatabaseURL is the primary's, where the app writes, and DatabaseReadURL the region's own, where it reads.
+	DatabaseURL, DatabaseReadURL string
+	// Port, when it is set, is where the app listens instead of its variant's port.
+	Port int
+
+	Log zerolog.Logger
 }
 
 // Run follows image states until ctx ends, and then stops the containers. States of other regions are none of its

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,13 +69,15 @@ func (r Runtime) spec(id string, image image) (*specs.Spec, error) {
 
 // env is what the app is told of where it runs.
 func (r Runtime) env(i image) []string {
+	port := cmp.Or(r.Port, site.Ports[i.variant])
 	return []string{
 		"HOST=" + r.Region.Addr().String(),
-		"PORT=" + strconv.Itoa(site.Ports[i.variant]),
+		"PORT=" + strconv.Itoa(port),
 		"LEEWARD_REGION=" + r.Region.Name,
 		"LEEWARD_VARIANT=" + i.variant,
 		"LEEWARD_IMAGE=" + i.digest,
 		"DATABASE_URL=" + r.DatabaseURL,
+		"DATABASE_READ_URL=" + r.DatabaseReadURL,
 	}
 }
 

@@ -24,10 +24,10 @@ type Site struct {
 	Namespace string
 }
 
-// Entry is where traffic enters, in the machine's own network namespace: HAProxy, the hub registry, PostgreSQL and NATS.
+// Entry is where traffic enters, in the machine's own network namespace: HAProxy, the hub registry and NATS.
 var Entry = Site{Name: "madrid", Title: "Madrid", Index: 0}
 
-// Regions are the places the app runs in, each with its own network namespace and registry.
+// Regions are the places the app runs in, each with its own network namespace, registry and PostgreSQL.
 var Regions = []Site{
 	{Name: "frankfurt", Title: "Frankfurt", Index: 1, Namespace: "lw-frankfurt"},
 	{Name: "london", Title: "London", Index: 2, Namespace: "lw-london"},
@@ -35,13 +35,15 @@ var Regions = []Site{
 	{Name: "tokyo", Title: "Tokyo", Index: 4, Namespace: "lw-tokyo"},
 }
 
+// Variants are the ways the app is built, in the order of their ports.
+var Variants = []string{"single", "slim", "nginx", "static"}
+
 // Ports says where each variant of the app listens in a region.
-var Ports = map[string]int{"single": 8081, "slim": 8082}
+var Ports = map[string]int{"single": 8081, "slim": 8082, "nginx": 8083, "static": 8084}
 
 // Where the parts of the entry listen.
 const (
 	HubRegistry = "10.88.0.1:5000"
-	Postgres    = "10.88.0.1:5432"
 	HAProxy     = "10.88.0.1:8000"
 	NATS        = "10.88.0.1:4222"
 	// Prometheus and Alertmanager are for this machine only.
@@ -76,6 +78,14 @@ func (s Site) Addr() netip.Addr {
 // Registry is the host and port of the site's registry.
 func (s Site) Registry() string {
 	return netip.AddrPortFrom(s.Addr(), 5000).String()
+}
+
+// Primary is the region whose PostgreSQL takes the writes; those of the others follow it.
+func Primary() Site { return Regions[0] }
+
+// Postgres is the host and port of the site's PostgreSQL.
+func (s Site) Postgres() string {
+	return netip.AddrPortFrom(s.Addr(), 5432).String()
 }
 
 // App is the host and port at which the site serves a variant of the app.

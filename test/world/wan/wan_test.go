@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/leeward-failover/leeward/test/world/data"
+	"github.com/leeward-failover/leeward/pkg/roundtrip"
 	"github.com/leeward-failover/leeward/test/world/netns"
 	"github.com/leeward-failover/leeward/test/world/wan"
 )
@@ -33,22 +33,6 @@ var (
 
 func site(name string, index byte, namespace string) wan.Site {
 	return wan.Site{Name: name, Namespace: namespace, Addr: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 89, index, 1}), 16)}
-}
-
-func TestReadTableAveragesBothDirections(t *testing.T) {
-	table, err := wan.ReadTable(data.InterRegion)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, pair := range [][2]string{{"Madrid", "Frankfurt"}, {"Frankfurt", "Madrid"}} {
-		got, err := table.RTT(pair[0], pair[1])
-		if want := 29500 * time.Microsecond; err != nil || got != want {
-			t.Errorf("RTT(%v) = %v, %v; want %v", pair, got, err, want)
-		}
-	}
-	if _, err := table.RTT("Madrid", "Atlantis"); err == nil {
-		t.Error("RTT to an unknown place returned no error")
-	}
 }
 
 func TestRoundTripsAreThoseOfTheTable(t *testing.T) {
@@ -142,7 +126,7 @@ func TestBulkIsFast(t *testing.T) {
 }
 
 // start runs a network for the length of a test and returns its table and its command socket.
-func start(t *testing.T) (wan.Table, string) {
+func start(t *testing.T) (roundtrip.Table, string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		if os.Getenv("CI") != "" {
@@ -150,7 +134,7 @@ func start(t *testing.T) (wan.Table, string) {
 		}
 		t.Skip("network namespaces need root")
 	}
-	table, err := wan.ReadTable(data.InterRegion)
+	table, err := roundtrip.InterRegion()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leeward-failover/leeward/cmd/leeward/internal/loopback"
 	"github.com/leeward-failover/leeward/pkg/natsd"
 	"github.com/leeward-failover/leeward/pkg/supervise"
 	"github.com/leeward-failover/leeward/schemas"
@@ -50,20 +51,50 @@ func (o Options) children() ([]supervise.Process, error) {
 	})
 	nats.Started = o.create
 	children := append([]supervise.Process{nats}, engine...)
+	gateway := map[string]string{
+		"LEEWARD_API_ADDR": o.APIAddr, "LEEWARD_API_TOKEN": apiToken,
+		"LEEWARD_HOOK_DISTRIBUTION_SECRET": distribution, "LEEWARD_HOOK_ALERTMANAGER_SECRET": alertmanager,
+	}
+	if o.Loopback {
+		gateway["LEEWARD_SIMULATED"] = "true"
+		regions, err := o.regions()
+		if err != nil {
+			return nil, err
+		}
+		children = append(children, regions...)
+	} else {
+		children = append(children, o.service(schemas.Builder, "", builderHealth, map[string]string{"LEEWARD_BUILDKIT_ADDR": o.BuildKit, "LEEWARD_BUILD_ROOT": o.BuildRoot}))
+	}
 	children = append(children,
 		o.service(schemas.Recorder, "", recorderHealth, map[string]string{"LEEWARD_CLICKHOUSE_DSN": dsn}),
-		o.service(schemas.Gateway, "", gatewayHealth, map[string]string{
-			"LEEWARD_API_ADDR": o.APIAddr, "LEEWARD_API_TOKEN": apiToken,
-			"LEEWARD_HOOK_DISTRIBUTION_SECRET": distribution, "LEEWARD_HOOK_ALERTMANAGER_SECRET": alertmanager,
-		}),
-		o.service(schemas.Builder, "", builderHealth, map[string]string{"LEEWARD_BUILDKIT_ADDR": o.BuildKit, "LEEWARD_BUILD_ROOT": o.BuildRoot}),
+		o.service(schemas.Gateway, "", gatewayHealth, gateway),
 		o.service(schemas.Ranker, "", rankerHealth, map[string]string{"LEEWARD_CLICKHOUSE_DSN": dsn}),
 		o.service(schemas.Actuator, "", actuatorHealth, nil),
 	)
 	for i, v := range o.Vantages {
-		children = append(children, o.service(schemas.Prober, v, fmt.Sprintf("127.0.0.1:%d", proberPort+i), map[string]string{"LEEWARD_VANTAGE": v, "LEEWARD_SPOOL_DIR": s.path("spool", v)}))
+		settings := map[string]string{"LEEWARD_VANTAGE": v, "LEEWARD_SPOOL_DIR": s.path("spool", v)}
+		if o.Loopback {
+			place, err := loopback.Place(v)
+			if err != nil {
+				return nil, err
+			}
+			settings["LEEWARD_PROBE_PROXY"] = loopback.Ports(loopback.FirstPort).Proxy(place).String()
+			settings["LEEWARD_NATS_URL"] = "nats://" + loopback.Ports(loopback.FirstPort).Bus(place).String()
+		}
+		children = append(children, o.service(schemas.Prober, v, fmt.Sprintf("127.0.0.1:%d", proberPort+i), settings))
 	}
 	return children, nil
+}
+
+// regions are the simulated regions and the entry to them.
+func (o Options) regions() ([]supervise.Process, error) {
+	socket := o.State.LoopbackSocket()
+	world := o.child("loopback", nil, func(ctx context.Context) error {
+		_, err := loopback.Ask(ctx, socket, http.MethodGet, "links")
+		return err
+	}, map[string]string{"LEEWARD_LOOPBACK_SOCKET": socket, "LEEWARD_NATS_ADDR": o.BusAddr})
+	entry, err := loopback.PrepareEntry(string(o.State), loopback.FirstPort)
+	return []supervise.Process{world, entry}, err
 }
 
 // hookSecret takes a webhook's secret from the environment's reference, or makes one.
@@ -107,9 +138,11 @@ func (o Options) service(service schemas.Service, vantage, health string, settin
 	}
 	ready := o.answers("http://" + health + "/livez")
 	if len(o.Wrap[name]) > 0 && own == "" {
-		ready = func(context.Context) error { return nil }
+		return o.child(name, []string{string(service)}, func(context.Context) error { return nil }, all)
 	}
-	return o.child(name, []string{string(service)}, ready, all)
+	child := o.child(name, []string{string(service)}, ready, all)
+	child.Health = "http://" + health
+	return child
 }
 
 // child is a process of this binary. It inherits the environment, since references in leeward.yaml may name variables of the user's.

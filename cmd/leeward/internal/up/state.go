@@ -39,6 +39,9 @@ func (s State) Processes() string { return s.path("processes.json") }
 // PIDFile holds the supervisor's process id.
 func (s State) PIDFile() string { return s.path("up.pid") }
 
+// LoopbackSocket is where the simulated regions take commands.
+func (s State) LoopbackSocket() string { return s.path("loopback.sock") }
+
 // UpLog is where a detached supervisor writes.
 func (s State) UpLog() string { return s.path("up.log") }
 

@@ -36,6 +36,8 @@ type Options struct {
 	Wrap map[string][]string
 	// Health is where a service serves its health instead of on loopback, by the child's name, as a prober in another network.
 	Health map[string]string
+	// Loopback simulates the regions on this machine.
+	Loopback bool
 	// Progress is told each step as it ends.
 	Progress io.Writer
 	Log      zerolog.Logger

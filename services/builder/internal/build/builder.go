@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,6 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/env"
+	"github.com/leeward-failover/leeward/pkg/git"
 	"github.com/leeward-failover/leeward/pkg/oci"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/builder/internal/buildkit"
@@ -26,10 +29,15 @@ type Builder struct {
 	Engine   *buildkit.Engine
 	// Root is the folder that build contexts are below.
 	Root string
+	// Getenv finds what references to secrets name.
+	Getenv func(string) string
 	// Gather is how long after a push more of them are awaited before anything is built.
 	Gather  time.Duration
 	Log     zerolog.Logger
 	Metrics Metrics
+
+	// turn is held while an event is handled: two at a time would build the same variants beside each other.
+	turn sync.Mutex
 }
 
 // Metrics count builds.
@@ -61,15 +69,30 @@ func (m Metrics) began(j Job) {
 
 // Run handles pushes until ctx ends.
 func (b *Builder) Run(ctx context.Context) error {
-	return bus.Consume(ctx, b.Bus, schemas.ImagePushedTopic, "", b.Handle)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return bus.Consume(ctx, b.Bus, schemas.ImagePushedTopic, "", b.Handle) })
+	g.Go(func() error { return bus.Consume(ctx, b.Bus, schemas.SourcePushedTopic, "", b.HandleSource) })
+	return g.Wait()
 }
 
-// Handle builds every variant that a push asks for. An error means that nothing was judged and the event is to be offered again:
+// Handle builds every variant that a pushed image asks for. An error means that nothing was judged and the event is to be offered again:
 // what did succeed is known by then and not done twice.
 func (b *Builder) Handle(ctx context.Context, e schemas.ImagePushed) error {
 	if err := b.gather(ctx, e.At); err != nil {
 		return err
 	}
+	return b.each(ctx, Asked{e.Identity(), e.Digest}, e, func(t schemas.Topology) []schemas.App { return Watchers(t, e) })
+}
+
+// HandleSource builds every variant that a pushed branch asks for, as Handle does.
+func (b *Builder) HandleSource(ctx context.Context, e schemas.SourcePushed) error {
+	return b.each(ctx, Asked{e.Identity(), e.Commit}, schemas.ImagePushed{}, func(t schemas.Topology) []schemas.App { return Owners(t, e) })
+}
+
+// each builds every variant of the apps that an event concerns; push is the event's image, if it is about one.
+func (b *Builder) each(ctx context.Context, asked Asked, push schemas.ImagePushed, concerned func(schemas.Topology) []schemas.App) error {
+	b.turn.Lock()
+	defer b.turn.Unlock()
 	t, err := b.topology(ctx)
 	if errors.Is(err, bus.ErrNotFound) {
 		return nil
@@ -79,16 +102,36 @@ func (b *Builder) Handle(ctx context.Context, e schemas.ImagePushed) error {
 	}
 	var g errgroup.Group
 	g.SetLimit(parallel)
-	for _, a := range Watchers(t, e) {
-		bases, err := resolve(ctx, a, e)
+	for _, a := range concerned(t) {
+		inputs, err := b.inputs(ctx, a, push)
 		if err != nil {
 			return errors.Join(err, g.Wait())
 		}
 		for _, v := range a.Variants {
-			g.Go(func() error { return b.variant(ctx, Job{App: a, Variant: v, Bases: bases, Push: e}) })
+			g.Go(func() error { return b.variant(ctx, Job{App: a, Variant: v, Inputs: inputs, Asked: asked}) })
 		}
 	}
 	return g.Wait()
+}
+
+// inputs asks registries and the git server what the app would be built from now.
+func (b *Builder) inputs(ctx context.Context, a schemas.App, push schemas.ImagePushed) (Inputs, error) {
+	bases, err := resolve(ctx, a, push)
+	in := Inputs{Bases: bases}
+	branch := a.Source.Git
+	if err != nil || branch.Repository == "" {
+		return in, err
+	}
+	if branch.Token != "" {
+		if in.Token, in.Refused = env.Resolve(branch.Token, b.Getenv); in.Refused != nil {
+			return in, nil
+		}
+	}
+	in.Commit, err = git.Head(ctx, branch.Repository, branch.Branch, in.Token)
+	if errors.Is(err, git.ErrNotFound) {
+		in.Refused, err = err, nil
+	}
+	return in, err
 }
 
 // gather waits until pushes that belong together have all arrived: an image is often pushed under several tags at once.
@@ -124,8 +167,7 @@ func (b *Builder) topology(ctx context.Context) (schemas.Topology, error) {
 	}
 }
 
-// resolve asks the registries what every image that the app watches is now. A build is of these and not of what the event tells,
-// so that events in any order, and old ones that come again, lead to the same build.
+// resolve asks the registries what every image that the app watches is now.
 func resolve(ctx context.Context, a schemas.App, e schemas.ImagePushed) ([]Base, error) {
 	var bases []Base
 	for _, w := range a.Source.Watch {

@@ -17,10 +17,29 @@ import (
 type Job struct {
 	App     schemas.App
 	Variant schemas.Variant
-	// Bases are the images the app watches as they are now, in the order of the topology.
+	Inputs
+	Asked
+}
+
+// Inputs are what an app is built from, as it is when the build begins and not as an event tells,
+// so that events in any order, and old ones that come again, lead to the same build.
+type Inputs struct {
+	// Bases are the images the app watches, in the order of the topology.
 	Bases []Base
-	// Push is the event that asked.
-	Push schemas.ImagePushed
+	// Commit is what the app's branch is at; empty for an app that is built from a folder.
+	Commit string
+	// Token opens the app's repository.
+	Token string
+	// Refused is why there is nothing to build from, or nil.
+	Refused error
+}
+
+// Asked is the event that asked for a build.
+type Asked struct {
+	// Identity tells it from every other event.
+	Identity string
+	// Trigger is the digest or the commit it brought.
+	Trigger string
 }
 
 // Base is an image that an app is built from.
@@ -36,6 +55,17 @@ func (j Job) Pins() map[string]string {
 		pins[b.Reference()] = b.Reference() + "@" + b.Digest
 	}
 	return pins
+}
+
+// Owners returns the apps that are built from the branch that was pushed to.
+func Owners(t schemas.Topology, e schemas.SourcePushed) []schemas.App {
+	var apps []schemas.App
+	for _, a := range t.Apps {
+		if g := a.Source.Git; g.Repository != "" && g.Repository == e.Repository && g.Branch == e.Branch {
+			apps = append(apps, a)
+		}
+	}
+	return apps
 }
 
 // Watchers returns the apps that watch what was pushed. What Leeward pushes itself, to an app's home or to a region, starts nothing.

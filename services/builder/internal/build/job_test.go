@@ -52,15 +52,15 @@ func TestIDChangesWithEverythingThatDecidesTheResult(t *testing.T) {
 		j := build.Job{
 			App:     schemas.App{Name: "shop", Source: schemas.Source{Args: map[string]string{"A": "1", "B": "1"}}},
 			Variant: schemas.Variant{Name: "slim", Target: "slim", Args: map[string]string{"B": "2"}},
-			Bases:   []build.Base{{Registry: "http://hub", Repository: "base/node", Tag: "20", Digest: "sha256:1"}},
-			Push:    schemas.ImagePushed{Repository: "base/node", Tag: "20", Digest: "sha256:1", Delivery: "1"},
+			Inputs:  build.Inputs{Bases: []build.Base{{Registry: "http://hub", Repository: "base/node", Tag: "20", Digest: "sha256:1"}}},
+			Asked:   build.Asked{Identity: "push:distribution:1", Trigger: "sha256:1"},
 		}
 		change(&j)
 		return j
 	}
 	seen := map[string]string{job(func(*build.Job) {}).ID("content"): "nothing"}
 	same := job(func(j *build.Job) {
-		j.Push.Delivery, j.Push.Digest = "2", "sha256:0"
+		j.Asked = build.Asked{Identity: "2", Trigger: "sha256:0"}
 		j.App.Source.Args = map[string]string{"B": "9", "A": "1"}
 	})
 	if _, ok := seen[same.ID("content")]; !ok {

@@ -1,12 +1,14 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/git"
 	"github.com/leeward-failover/leeward/pkg/oci"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/builder/internal/buildkit"
@@ -44,6 +46,12 @@ func (b *Builder) variant(ctx context.Context, j Job) error {
 
 // open opens and hashes the job's context. One that is refused is a build that fails, and its reason stands for the content.
 func (b *Builder) open(ctx context.Context, j Job) (src *source.Context, content string, refused, err error) {
+	switch {
+	case j.Refused != nil:
+		return nil, j.Refused.Error(), j.Refused, nil
+	case j.Commit != "":
+		return nil, fmt.Sprintf("commit %s of %s, folder %s", j.Commit, j.App.Source.Git.Repository, j.App.Source.Context), nil, nil
+	}
 	src, refused = source.Open(b.Root, j.App.Source.Context, j.App.Source.Dockerfile, Args(j.App, j.Variant))
 	if refused != nil {
 		return nil, refused.Error(), refused, nil
@@ -70,7 +78,7 @@ func (b *Builder) done(ctx context.Context, j Job, id string, state schemas.Buil
 		return false, nil
 	}
 	if state.Last.Build == id && state.Last.Outcome == failed {
-		return state.Delivery == j.Push.Identity(), nil
+		return state.Delivery == j.Identity, nil
 	}
 	if state.Wanted.Build != id {
 		return false, nil
@@ -93,7 +101,7 @@ const (
 
 // build builds and pushes once, and returns the outcome. A failure while a registry or the daemon is away proves nothing and is an error instead.
 func (b *Builder) build(ctx context.Context, j Job, id string, src *source.Context, refused error) (schemas.BuildFinished, error) {
-	outcome := schemas.BuildFinished{Build: id, App: j.App.Name, Variant: j.Variant.Name, Trigger: j.Push.Digest, StartedAt: time.Now().UTC()}
+	outcome := schemas.BuildFinished{Build: id, App: j.App.Name, Variant: j.Variant.Name, Trigger: j.Trigger, Commit: j.Commit, StartedAt: time.Now().UTC()}
 	err := refused
 	if err == nil {
 		err = b.push(ctx, j, src, &outcome)
@@ -128,9 +136,15 @@ func (b *Builder) push(ctx context.Context, j Job, src *source.Context, outcome 
 	if err := b.Engine.Wait(ctx); err != nil {
 		return err
 	}
+	var commit *buildkit.Commit
+	if j.Commit != "" {
+		if commit, err = b.commit(ctx, j); err != nil {
+			return err
+		}
+	}
 	image := home.Name() + ":" + Tag(j.Variant.Name, outcome.Build)
 	digest, record, err := b.Engine.Build(ctx, buildkit.Request{
-		Context: src, Target: j.Variant.Target, Args: Args(j.App, j.Variant),
+		Context: src, Commit: commit, Target: j.Variant.Target, Args: Args(j.App, j.Variant),
 		Pins: j.Pins(), Image: image, Plain: oci.Plain(j.App.Images.Registry),
 	})
 	outcome.Stages = record.Stages()
@@ -148,8 +162,29 @@ func (b *Builder) push(ctx context.Context, j Job, src *source.Context, outcome 
 	return nil
 }
 
+// commit is the job's commit, its Dockerfile read: one that is not built is a failure.
+func (b *Builder) commit(ctx context.Context, j Job) (*buildkit.Commit, error) {
+	c := &buildkit.Commit{
+		Repository: j.App.Source.Git.Repository, Hash: j.Commit, Token: j.Token,
+		Folder: j.App.Source.Context, Dockerfile: cmp.Or(j.App.Source.Dockerfile, "Dockerfile"),
+	}
+	text, err := b.Engine.Dockerfile(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := source.Refuse(c.Dockerfile, text, Args(j.App, j.Variant)); err != nil {
+		return nil, buildkit.Failure{Message: err.Error()}
+	}
+	return c, nil
+}
+
 func (b *Builder) reachable(ctx context.Context, j Job) error {
 	problem := oci.Ping(ctx, j.App.Images.Registry)
+	if j.Commit != "" {
+		if _, err := git.Head(ctx, j.App.Source.Git.Repository, j.App.Source.Git.Branch, j.Token); !errors.Is(err, git.ErrNotFound) {
+			problem = errors.Join(problem, err)
+		}
+	}
 	for _, b := range j.Bases {
 		problem = errors.Join(problem, oci.Ping(ctx, b.Registry))
 	}
@@ -166,7 +201,7 @@ func (b *Builder) conclude(j Job, state schemas.BuildState, outcome schemas.Buil
 	}
 	event.Str("app", outcome.App).Str("variant", outcome.Variant).Str("build", outcome.Build).Str("digest", outcome.Digest).
 		Float64("seconds", outcome.Seconds).Msg("build " + outcome.Outcome)
-	state.Last, state.Delivery, state.Announced = outcome, j.Push.Identity(), false
+	state.Last, state.Delivery, state.Announced = outcome, j.Identity, false
 	if outcome.Outcome == succeeded {
 		state.Wanted = outcome
 	}

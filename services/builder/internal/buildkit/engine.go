@@ -110,9 +110,10 @@ func (e *Engine) ask(ctx context.Context) error {
 	return err
 }
 
-// Request is one build.
+// Request is one build, of a folder or of a commit.
 type Request struct {
 	Context *source.Context
+	Commit  *Commit
 	Target  string
 	Args    map[string]string
 	// Pins are image references of the Dockerfile with the references to use instead.
@@ -139,25 +140,31 @@ func (e *Engine) Build(ctx context.Context, r Request) (string, *progress.Record
 	}()
 	response, err := e.client.Solve(limited, nil, e.options(r), status)
 	<-collected
-	switch {
-	case err == nil:
+	if err == nil {
 		return response.ExporterResponse["containerimage.digest"], record, nil
+	}
+	err = e.judge(ctx, limited, err)
+	if message := record.Failure(); message != "" && errors.As(err, new(Failure)) && limited.Err() == nil {
+		err = Failure{message}
+	}
+	return "", record, err
+}
+
+// judge tells a build that failed from a daemon that is away and from a caller that gave up.
+func (e *Engine) judge(ctx, limited context.Context, err error) error {
+	switch {
 	case ctx.Err() != nil:
-		return "", record, ctx.Err()
+		return ctx.Err()
 	case limited.Err() != nil:
-		return "", record, Failure{fmt.Sprintf("the build took longer than %s", e.timeout)}
+		return Failure{fmt.Sprintf("the build took longer than %s", e.timeout)}
 	case grpcerrors.Code(err) == codes.Unavailable || e.ask(ctx) != nil:
-		return "", record, fmt.Errorf("%w: %w", ErrAway, err)
+		return fmt.Errorf("%w: %w", ErrAway, err)
 	}
-	if message := record.Failure(); message != "" {
-		return "", record, Failure{message}
-	}
-	return "", record, Failure{err.Error()}
+	return Failure{err.Error()}
 }
 
 func (e *Engine) options(r Request) client.SolveOpt {
 	attrs := map[string]string{
-		"filename":          r.Context.Dockerfile,
 		"attest:provenance": "mode=min",
 		// All times in the image are this one, so that the same content is the same digest; an app may set another.
 		"build-arg:SOURCE_DATE_EPOCH": "0",
@@ -171,10 +178,8 @@ func (e *Engine) options(r Request) client.SolveOpt {
 	for image, pinned := range r.Pins {
 		attrs["context:"+image] = "docker-image://" + pinned
 	}
-	files := r.Context.Files()
-	return client.SolveOpt{
+	options := client.SolveOpt{
 		Frontend: "dockerfile.v0", FrontendAttrs: attrs,
-		LocalMounts: map[string]fsutil.FS{"context": files, "dockerfile": files},
 		Exports: []client.ExportEntry{{Type: client.ExporterImage, Attrs: map[string]string{
 			"name": r.Image, "push": "true", "registry.insecure": strconv.FormatBool(r.Plain),
 			"oci-mediatypes": "true", "rewrite-timestamp": "true",
@@ -183,4 +188,12 @@ func (e *Engine) options(r Request) client.SolveOpt {
 			AuthConfigProvider: authprovider.LoadAuthConfig(config.LoadDefaultConfigFile(io.Discard)),
 		})},
 	}
+	if r.Commit != nil {
+		r.Commit.options(&options)
+		return options
+	}
+	attrs["filename"] = r.Context.Dockerfile
+	files := r.Context.Files()
+	options.LocalMounts = map[string]fsutil.FS{"context": files, "dockerfile": files}
+	return options
 }

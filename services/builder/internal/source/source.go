@@ -59,8 +59,13 @@ func (c *Context) read(args map[string]string) error {
 	if c.text, err = c.root.ReadFile(c.Dockerfile); err != nil {
 		return err
 	}
-	if syntax, _, _, ok := parser.DetectSyntax(c.text); ok {
-		return fmt.Errorf("%s asks for the frontend %q (# syntax=): only BuildKit's own is run; remove the line", c.Dockerfile, syntax)
+	return Refuse(c.Dockerfile, c.text, args)
+}
+
+// Refuse says why a Dockerfile is not built, or nil.
+func Refuse(dockerfile string, text []byte, args map[string]string) error {
+	if syntax, _, _, ok := parser.DetectSyntax(text); ok {
+		return fmt.Errorf("%s asks for the frontend %q (# syntax=): only BuildKit's own is run; remove the line", dockerfile, syntax)
 	}
 	if _, ok := args[syntaxArg]; ok {
 		return fmt.Errorf("the build argument %s asks for another frontend: only BuildKit's own is run; remove it", syntaxArg)

@@ -22,20 +22,40 @@ const retryAfter = 5 * time.Minute
 
 // candidates is the order for the active region with the gates as they are now, and the index of the first candidate that may be chosen, or -1.
 func (f Facts) candidates(i Incident) (all []schemas.PlanCandidate, choice int) {
-	choice = -1
-	n := slices.IndexFunc(f.Ranking.Orders, func(o schemas.Order) bool { return o.Active == f.Route.Active.Region })
-	if n < 0 {
-		return nil, choice
-	}
-	for _, ranked := range f.Ranking.Orders[n].Candidates {
+	for _, ranked := range f.ranked(i) {
 		ranked.Gates = f.gates(i, ranked)
 		ranked.Eligible = schemas.Passes(ranked.Gates)
 		all = append(all, schemas.PlanCandidate{RankedCandidate: ranked})
-		if choice < 0 && ranked.Eligible && wanted(i, ranked.Candidate) {
-			choice = len(all) - 1
-		}
+	}
+	choice = slices.IndexFunc(all, func(c schemas.PlanCandidate) bool { return c.Eligible && wanted(i, c.Candidate) })
+	if choice < 0 && i.Force {
+		choice = slices.IndexFunc(all, func(c schemas.PlanCandidate) bool { return wanted(i, c.Candidate) && f.forcible(c) })
 	}
 	return all, choice
+}
+
+// ranked is the ranking's order for the active region. To it a person who insists may add what was not ranked.
+func (f Facts) ranked(i Incident) []schemas.RankedCandidate {
+	var order []schemas.RankedCandidate
+	if n := slices.IndexFunc(f.Ranking.Orders, func(o schemas.Order) bool { return o.Active == f.Route.Active.Region }); n >= 0 {
+		order = slices.Clone(f.Ranking.Orders[n].Candidates)
+	}
+	if !i.Force {
+		return order
+	}
+	for _, e := range f.App.Endpoints {
+		known := slices.ContainsFunc(order, func(c schemas.RankedCandidate) bool { return c.Candidate == e.Candidate() })
+		if !known && wanted(i, e.Candidate()) {
+			order = append(order, schemas.RankedCandidate{Candidate: e.Candidate()})
+		}
+	}
+	return order
+}
+
+// forcible says whether a person can insist on a candidate: not where traffic is already, nor where no target could send it.
+func (f Facts) forcible(c schemas.PlanCandidate) bool {
+	_, running := f.App.Endpoint(c.Candidate)
+	return running && !slices.ContainsFunc(c.Gates, func(g schemas.Gate) bool { return g.Name == gateLeft || g.Name == gateSteered })
 }
 
 // wanted says whether an incident would have traffic go to a candidate.
@@ -47,7 +67,10 @@ func wanted(i Incident, c schemas.Candidate) bool {
 func (f Facts) gates(i Incident, c schemas.RankedCandidate) []schemas.Gate {
 	gates := slices.Clone(c.Gates)
 	gates = renewed(gates, gate.Healthy(f.App, c.Candidate, f.Verdicts, f.Presences, f.Now))
-	gates = renewed(gates, gate.Image(f.App.Name, c.Candidate, f.Images))
+	gates = renewed(gates, gate.Image(f.App, c.Candidate, f.Images))
+	if f.App.Gates.RPO > 0 {
+		gates = renewed(gates, gate.Replicated(f.App, c.Region, f.Verdicts, f.Now))
+	}
 	fail := func(name, evidence string) {
 		gates = append(gates, schemas.Gate{Name: name, Result: schemas.Fail, Evidence: evidence, EvidenceAt: f.Now})
 	}

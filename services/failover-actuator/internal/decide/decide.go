@@ -47,6 +47,10 @@ func Decide(f Facts, i Incident, q Quorum) Decision {
 		p.Candidates[choice].Chosen = true
 		p.To = p.Candidates[choice].Candidate
 		p.Journal = journal(f.App, p, q.Down)
+		if past := f.overridden(i, p.Candidates[choice]); past != "" {
+			p.Forced = true
+			p.Reason = "forced past " + past + "; " + p.Reason
+		}
 		if f.App.Mode != "auto" {
 			cause, why = Observing, fmt.Sprintf("the app is in mode %s: traffic would have moved to %s", f.App.Mode, p.To)
 			p.To, p.Journal = schemas.Candidate{}, nil
@@ -81,8 +85,8 @@ func (f Facts) refusal(i Incident, q Quorum, candidates []schemas.PlanCandidate,
 			return cause, why
 		}
 	}
-	if cause, why := f.stale(); cause != "" {
-		return cause, why
+	if why, old := f.stale(); why != "" && !i.Force && (!old || i.To.Region == "") {
+		return Stale, why
 	}
 	if choice >= 0 {
 		return "", ""
@@ -139,17 +143,35 @@ func (f Facts) cooling() time.Duration {
 	return left
 }
 
-func (f Facts) stale() (Cause, string) {
+// stale says why the ranking is not to be chosen by, if so, and whether it is merely old: whoever names a region has chosen without it.
+func (f Facts) stale() (why string, old bool) {
 	limit := f.App.Failover.MaxRankingAge.D()
 	switch age := f.Now.Sub(f.Ranking.At); {
 	case f.Ranking.At.IsZero():
-		return Stale, "there is no ranking"
-	case age > limit:
-		return Stale, fmt.Sprintf("the ranking is %s old, more than %s", age.Round(time.Second), limit)
+		return "there is no ranking", false
 	case f.Ranking.Topology != f.Topology.Hash():
-		return Stale, "the ranking was made for another topology"
+		return "the ranking was made for another topology", false
+	case age > limit:
+		return fmt.Sprintf("the ranking is %s old, more than %s", age.Round(time.Second), limit), true
 	}
-	return "", ""
+	return "", false
+}
+
+// overridden names what a person who insists is let past.
+func (f Facts) overridden(i Incident, c schemas.PlanCandidate) string {
+	if !i.Force {
+		return ""
+	}
+	var past []string
+	if why, old := f.stale(); why != "" && !old {
+		past = append(past, why)
+	}
+	for _, g := range c.Gates {
+		if g.Result != schemas.Pass {
+			past = append(past, fmt.Sprintf("%s (%s)", g.Name, cmp.Or(g.Evidence, string(g.Result))))
+		}
+	}
+	return strings.Join(past, ", ")
 }
 
 // nearest names what the best of the wanted candidates lacks.

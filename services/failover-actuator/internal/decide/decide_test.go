@@ -23,7 +23,7 @@ func slim(region string) schemas.Candidate { return schemas.Candidate{Region: re
 // facts are a calm world: traffic in frankfurt, everything up and measured, london ranked first for every active region, then dallas, tokyo, frankfurt.
 func facts() decide.Facts {
 	app := schemas.App{
-		Name: "shop", Mode: "auto", Start: slim("frankfurt"), Variants: []schemas.Variant{{Name: "slim"}},
+		Name: "shop", Source: schemas.Source{Context: "shop"}, Mode: "auto", Start: slim("frankfurt"), Variants: []schemas.Variant{{Name: "slim"}},
 		Probe: schemas.Probe{Interval: schemas.Duration(time.Second), Timeout: schemas.Duration(800 * time.Millisecond), DownAfter: 3},
 		Failover: schemas.Failover{Verdicts: true, Quorum: 0.6, MinVantages: 3, MaxRankingAge: schemas.Duration(time.Minute), CoolDown: schemas.Duration(time.Hour),
 			Shift: []int{5, 50, 100}, Bake: schemas.Duration(time.Second)},
@@ -74,6 +74,20 @@ func withApp(f *decide.Facts, change func(*schemas.App)) {
 	f.Ranking.Topology = f.Topology.Hash()
 }
 
+// replicated gives the app a primary database, silent for half a minute, and every region one that lacks so much of it. The ranking says that all were close.
+func replicated(f *decide.Facts, lag map[string]time.Duration) {
+	withApp(f, func(a *schemas.App) { a.Gates.RPO = schemas.Duration(2 * time.Second) })
+	for n := range order(f) {
+		gateOf(f, n, "replication", schemas.Pass)
+	}
+	written := now.Add(-time.Hour) // by the primary's clock
+	for i := range f.Verdicts {
+		v := &f.Verdicts[i]
+		v.Replication = &schemas.Replication{Acknowledged: schemas.Heartbeat{At: written, Token: 9, SeenAt: now.Add(-30 * time.Second)},
+			Replayed: schemas.Heartbeat{At: written.Add(-lag[v.Region]), Token: 9, SeenAt: now}}
+	}
+}
+
 // order is the order for traffic in frankfurt.
 func order(f *decide.Facts) []schemas.RankedCandidate { return f.Ranking.Orders[0].Candidates }
 
@@ -91,6 +105,12 @@ var (
 func to(region, variant string) decide.Incident {
 	i := byRequest
 	i.To = schemas.Candidate{Region: region, Variant: variant}
+	return i
+}
+
+func forced(region string) decide.Incident {
+	i := to(region, "")
+	i.Force = true
 	return i
 }
 
@@ -148,16 +168,32 @@ func TestDecide(t *testing.T) {
 		"people are not held by cooling": {to("dallas", ""), func(f *decide.Facts) {
 			f.Plans = []schemas.Plan{past(schemas.PlanFinished, schemas.TriggerAlert, time.Second)}
 		}, slim("dallas"), "", "ada: test"},
-		"stale ranking":          {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Ranking.At = now.Add(-61 * time.Second) }, schemas.Candidate{}, decide.Stale, "1m1s old"},
-		"stale ranking, request": {to("dallas", ""), func(f *decide.Facts) { f.Ranking.At = now.Add(-61 * time.Second) }, schemas.Candidate{}, decide.Stale, "1m1s old"},
-		"no ranking":             {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Ranking = schemas.Ranking{} }, schemas.Candidate{}, decide.Stale, "no ranking"},
-		"another topology":       {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Ranking.Topology = "old" }, schemas.Candidate{}, decide.Stale, "another topology"},
-		"first fails a gate":     {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); gateOf(f, 0, "jurisdiction", schemas.Fail) }, slim("dallas"), "", ""},
-		"unknown is fail":        {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); gateOf(f, 0, "rtt", schemas.Unknown) }, slim("dallas"), "", ""},
-		"first is down by now":   {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); down(f, "london", 3) }, slim("dallas"), "", ""},
-		"first has no image":     {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Images[1].Parity = "pending" }, slim("dallas"), "", ""},
-		"first is not measured":  {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); order(f)[0].Enough = false }, slim("dallas"), "", ""},
-		"first does not run":     {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); order(f)[0].Running = false }, slim("dallas"), "", ""},
+		"stale ranking":                              {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Ranking.At = now.Add(-61 * time.Second) }, schemas.Candidate{}, decide.Stale, "1m1s old"},
+		"stale ranking, request":                     {byRequest, func(f *decide.Facts) { f.Ranking.At = now.Add(-61 * time.Second) }, schemas.Candidate{}, decide.Stale, "1m1s old"},
+		"stale ranking, request that names a region": {to("dallas", ""), func(f *decide.Facts) { f.Ranking.At = now.Add(-61 * time.Second) }, slim("dallas"), "", "ada: test"},
+		"named region, another topology":             {to("dallas", ""), func(f *decide.Facts) { f.Ranking.Topology = "old" }, schemas.Candidate{}, decide.Stale, "another topology"},
+		"named region, no ranking":                   {to("dallas", ""), func(f *decide.Facts) { f.Ranking = schemas.Ranking{} }, schemas.Candidate{}, decide.Stale, "no ranking"},
+		"stale ranking does not open a gate":         {to("london", ""), func(f *decide.Facts) { f.Ranking.At = now.Add(-61 * time.Second); down(f, "london", 5) }, schemas.Candidate{}, decide.NoCandidate, "london/slim fails healthy"},
+		"forced past a gate": {forced("london"), func(f *decide.Facts) {
+			gateOf(f, 0, "distance2", schemas.Fail)
+			f.Images[1].Parity = "pending"
+		}, slim("london"), "", "forced past distance2 (for the test), image (sha256:ab pending); ada: test"},
+		"forced without need":           {forced("london"), nil, slim("london"), "", "ada: test"},
+		"forced without a ranking":      {forced("tokyo"), func(f *decide.Facts) { f.Ranking = schemas.Ranking{} }, slim("tokyo"), "", "forced past there is no ranking, "},
+		"forced, ranked for another":    {forced("tokyo"), func(f *decide.Facts) { f.Ranking.Topology = "old" }, slim("tokyo"), "", "forced past the ranking was made for another topology; ada: test"},
+		"forced to where traffic is":    {forced("frankfurt"), nil, schemas.Candidate{}, decide.There, "traffic is already in frankfurt/slim"},
+		"forced to the unknown":         {forced("paris"), nil, schemas.Candidate{}, decide.NoCandidate, "none is ranked"},
+		"forced to what has no server":  {forced("london"), func(f *decide.Facts) { withApp(f, func(a *schemas.App) { a.Targets = unserved("london") }) }, schemas.Candidate{}, decide.NoCandidate, "london/slim fails steered"},
+		"forced to what runs no longer": {forced("london"), func(f *decide.Facts) { withApp(f, func(a *schemas.App) { a.Endpoints = a.Endpoints[2:] }) }, schemas.Candidate{}, decide.NoCandidate, "london/slim fails measured"},
+		"forced in mode observe":        {forced("london"), func(f *decide.Facts) { withApp(f, func(a *schemas.App) { a.Mode = "observe" }) }, schemas.Candidate{}, decide.Observing, "mode observe"},
+		"no ranking":                    {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Ranking = schemas.Ranking{} }, schemas.Candidate{}, decide.Stale, "no ranking"},
+		"another topology":              {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Ranking.Topology = "old" }, schemas.Candidate{}, decide.Stale, "another topology"},
+		"first fails a gate":            {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); gateOf(f, 0, "jurisdiction", schemas.Fail) }, slim("dallas"), "", ""},
+		"unknown is fail":               {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); gateOf(f, 0, "rtt", schemas.Unknown) }, slim("dallas"), "", ""},
+		"first is down by now":          {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); down(f, "london", 3) }, slim("dallas"), "", ""},
+		"first has no image":            {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Images[1].Parity = "pending" }, slim("dallas"), "", ""},
+		"first is not measured":         {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); order(f)[0].Enough = false }, slim("dallas"), "", ""},
+		"first does not run":            {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); order(f)[0].Running = false }, slim("dallas"), "", ""},
 		"first has no server": {byVerdicts, func(f *decide.Facts) {
 			down(f, "frankfurt", 5)
 			withApp(f, func(a *schemas.App) { a.Targets = unserved("london") })
@@ -173,6 +209,20 @@ func TestDecide(t *testing.T) {
 		"people may try again": {to("london", ""), func(f *decide.Facts) {
 			f.Plans = []schemas.Plan{past(schemas.PlanRolledBack, schemas.TriggerVerdicts, time.Minute, failedVerify)}
 		}, slim("london"), "", ""},
+		"first fell behind since it was ranked": {byVerdicts, func(f *decide.Facts) {
+			down(f, "frankfurt", 5)
+			replicated(f, map[string]time.Duration{"london": 5 * time.Second})
+		}, slim("dallas"), "", ""},
+		"all hold what the lost primary acknowledged": {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); replicated(f, nil) }, slim("london"), "", ""},
+		"nobody knows what the lost primary acknowledged": {byVerdicts, func(f *decide.Facts) {
+			down(f, "frankfurt", 5)
+			replicated(f, nil)
+			for _, v := range f.Verdicts {
+				v.Replication.Acknowledged = schemas.Heartbeat{}
+			}
+		}, schemas.Candidate{}, decide.NoCandidate, "london/slim fails replication (no vantage knows a write that the primary acknowledged)"},
+		"people are held by what would be lost": {to("london", ""), func(f *decide.Facts) { replicated(f, map[string]time.Duration{"london": 5 * time.Second}) }, schemas.Candidate{}, decide.NoCandidate,
+			"london/slim fails replication (5.00 s behind the last write the primary acknowledged, at most 2s allowed"},
 		"nobody passes": {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Images = nil }, schemas.Candidate{}, decide.NoCandidate, "no candidate passes every gate: london/slim fails image"},
 		"observed": {byVerdicts, func(f *decide.Facts) {
 			down(f, "frankfurt", 5)
@@ -200,6 +250,9 @@ func TestDecide(t *testing.T) {
 			}
 			if err := d.Plan.Validate(); err != nil {
 				t.Error(err)
+			}
+			if d.Plan.Forced != strings.HasPrefix(d.Plan.Reason, "forced past") {
+				t.Errorf("forced is %v with the reason %q", d.Plan.Forced, d.Plan.Reason)
 			}
 			if refused := d.Plan.State == schemas.PlanRefused; refused != (c.cause != "") || refused != (len(d.Plan.Journal) == 0) {
 				t.Errorf("state %s with cause %q and %d steps", d.Plan.State, d.Cause, len(d.Plan.Journal))

@@ -36,6 +36,8 @@ type Incident struct {
 	Actor  string
 	// To is where a request wants to go; region, variant or both may be empty.
 	To schemas.Candidate
+	// Force takes a region that is named in To although gates of it fail.
+	Force bool
 	// AlertAt is the alert's time.
 	AlertAt time.Time
 	// AskedAt is when the vantages were asked to look; older verdicts do not confirm an alert.

@@ -99,19 +99,19 @@ func (p *Pilot) closed(id string, at time.Time) bool {
 
 // request decides and carries out a person's wish.
 func (p *Pilot) request(ctx context.Context, e schemas.FailoverRequested) error {
-	i := decide.Incident{
-		ID: "request:" + e.Request, Trigger: schemas.TriggerRequest, Region: p.book.Route().Active.Region,
-		Reason: e.Actor + ": " + e.Reason, Actor: e.Actor, To: e.To,
+	f, err := p.facts()
+	if err != nil {
+		return err
 	}
+	if e.DryRun {
+		return p.preview(ctx, decide.Preview(f, e))
+	}
+	i := decide.Requested(f, e)
 	for _, plan := range p.plans {
 		if plan.Incident == i.ID {
 			p.Log.Info().Str("request", e.Request).Str("plan", plan.ID).Msg("request was decided before")
 			return nil
 		}
-	}
-	f, err := p.facts()
-	if err != nil {
-		return err
 	}
 	d := decide.Decide(f, i, f.Confirmed(i))
 	if d.Cause != "" {

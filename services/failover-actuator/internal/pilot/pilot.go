@@ -142,6 +142,7 @@ func (p *Pilot) watch(ctx context.Context) error {
 		case <-time.After(again):
 		case <-settle.C:
 			p.settle(ctx)
+			p.prune(ctx)
 		case c := <-p.calls:
 			if err := p.accept(ctx, c); err != nil {
 				return err

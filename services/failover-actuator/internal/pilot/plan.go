@@ -32,6 +32,44 @@ func (p *Pilot) refuse(ctx context.Context, plan schemas.Plan) error {
 	return nil
 }
 
+// preview records a plan for whoever asked to see it. Nobody else is told: nothing was decided.
+func (p *Pilot) preview(ctx context.Context, plan schemas.Plan) error {
+	_, err := bus.Put(ctx, p.Bus, schemas.PlanBucket, plan, bus.Condition{Revision: bus.At(0)})
+	if errors.Is(err, bus.ErrConflict) {
+		return nil
+	}
+	p.Log.Info().Str("plan", plan.ID).Str("to", plan.To.String()).Str("reason", plan.Reason).Msg("plan previewed")
+	return err
+}
+
+// pruned is how many plans are removed at a time, so that nothing waits for it.
+const pruned = 50
+
+// prune removes plans that need not be kept. What can not be removed now stays until the next time.
+func (p *Pilot) prune(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	revisions := map[string]uint64{}
+	var plans []schemas.Plan
+	for _, e := range p.Mirrors.Plans.All() {
+		if e.Value.App == p.App {
+			plans = append(plans, e.Value)
+			revisions[e.Value.ID] = e.Revision
+		}
+	}
+	surplus := decide.Surplus(plans, p.book.Route(), time.Now())
+	for _, plan := range surplus[:min(pruned, len(surplus))] {
+		if p.allowed() != nil {
+			return
+		}
+		if err := bus.Delete(ctx, p.Bus, schemas.PlanBucket, revisions[plan.ID], plan.Key()...); err != nil {
+			p.Log.Warn().Err(err).Str("plan", plan.ID).Msg("old plan not removed")
+			return
+		}
+		delete(p.plans, plan.ID)
+	}
+}
+
 // carry carries a plan out to its end. revision is that of the plan's last write, 0 for a new one.
 func (p *Pilot) carry(ctx context.Context, plan schemas.Plan, revision uint64) (schemas.Plan, error) {
 	_, app, err := p.app()

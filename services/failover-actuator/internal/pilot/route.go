@@ -20,7 +20,7 @@ func (p *Pilot) load(ctx context.Context) error {
 	}
 	p.plans, p.incidents, p.unread = map[string]schemas.Plan{}, map[string]*incident{}, map[string]bool{}
 	for _, e := range p.Mirrors.Plans.All() {
-		if e.Value.App == p.App {
+		if e.Value.App == p.App && e.Value.State != schemas.PlanPreviewed {
 			p.plans[e.Value.ID] = e.Value
 		}
 	}
@@ -98,6 +98,7 @@ func (p *Pilot) allowed() error {
 func (p *Pilot) settle(ctx context.Context) {
 	_, app, err := p.app()
 	if err != nil || app.Mode != "auto" {
+		p.fault(err)
 		return
 	}
 	targets, err := target.Of(app)
@@ -106,23 +107,34 @@ func (p *Pilot) settle(ctx context.Context) {
 		return
 	}
 	want := weight.All(p.book.Route().Active)
+	var problems []error
 	for _, t := range targets {
-		log := p.Log.With().Str("target", t.Name()).Logger()
-		seen, err := t.Read(ctx)
-		if err != nil {
-			if !p.unread[t.Name()] {
-				log.Warn().Err(err).Msg("target unreadable")
-			}
-			p.unread[t.Name()] = true
-			continue
-		}
-		delete(p.unread, t.Name())
-		drifted := !seen.Equal(want) && p.allowed() == nil
-		p.Meter.looked(p.App, t.Name(), drifted)
-		if !drifted {
-			continue
-		}
-		outcome, err := t.Apply(ctx, target.Change{Epoch: p.book.Route().Epoch, Expected: seen, Next: want})
-		log.Warn().Err(err).Str("found", seen.String()).Str("set", want.String()).Str("outcome", string(outcome)).Msg("drift corrected")
+		problems = append(problems, p.settleTarget(ctx, t, want))
 	}
+	p.fault(errors.Join(problems...))
+}
+
+// settleTarget gives one target the route's weights, and returns why it could not be.
+func (p *Pilot) settleTarget(ctx context.Context, t target.Target, want weight.Set) error {
+	log := p.Log.With().Str("target", t.Name()).Logger()
+	seen, err := t.Read(ctx)
+	if err != nil {
+		if !p.unread[t.Name()] {
+			log.Warn().Err(err).Msg("target unreadable")
+		}
+		p.unread[t.Name()] = true
+		return fmt.Errorf("target %s can not be read: %w", t.Name(), err)
+	}
+	delete(p.unread, t.Name())
+	drifted := !seen.Equal(want) && p.allowed() == nil
+	p.Meter.looked(p.App, t.Name(), drifted)
+	if !drifted {
+		return nil
+	}
+	outcome, err := t.Apply(ctx, target.Change{Epoch: p.book.Route().Epoch, Expected: seen, Next: want})
+	log.Warn().Err(err).Str("found", seen.String()).Str("set", want.String()).Str("outcome", string(outcome)).Msg("drift corrected")
+	if err != nil {
+		return fmt.Errorf("target %s sends traffic to %s, the route is %s: %w", t.Name(), seen, want, err)
+	}
+	return nil
 }

@@ -2,10 +2,12 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -25,11 +27,18 @@ type Server struct {
 	State *state.State
 	// Token is what a write must carry as bearer token; empty refuses every write.
 	Token string
-	Hooks hook.Hooks
+	// Simulated says that the regions are simulated; then every answer says so in the header X-Leeward-Simulated.
+	Simulated bool
+	Hooks     hook.Hooks
 	// Console is what is served at / and below /ui/.
 	Console *console.Console
 	Ready   func() error
 	Log     zerolog.Logger
+	// Ping asks whether a registry answers.
+	Ping func(ctx context.Context, registry string) error
+	// Started is since when the gateway runs.
+	Started  time.Time
+	Examined *Examined
 }
 
 // Handler returns the whole listener: the console, /v1, /hooks, /openapi.json, /docs, /livez and /readyz.
@@ -42,9 +51,11 @@ func (s Server) Handler() http.Handler {
 	api.UseMiddleware(s.authorise(api))
 	s.topology(api)
 	s.apps(api)
+	s.builds(api)
 	s.failovers(api)
 	s.events(api)
 	s.samples(api)
+	s.doctor(api)
 	s.Hooks.Register(mux)
 	s.Console.Register(mux)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
@@ -55,7 +66,20 @@ func (s Server) Handler() http.Handler {
 		}
 		_, _ = w.Write([]byte("ok\n"))
 	})
-	return http.NewCrossOriginProtection().Handler(mux)
+	return http.NewCrossOriginProtection().Handler(s.marked(mux))
+}
+
+// SimulatedHeader is true in every answer of an installation whose regions are simulated.
+const SimulatedHeader = "X-Leeward-Simulated"
+
+func (s Server) marked(next http.Handler) http.Handler {
+	if !s.Simulated {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(SimulatedHeader, "true")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // writes marks an operation that needs the token.

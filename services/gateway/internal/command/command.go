@@ -17,17 +17,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/leeward-failover/leeward/pkg/env"
+	"github.com/leeward-failover/leeward/services/gateway/internal/api"
 )
 
 // All returns the commands.
 func All() []*cobra.Command {
-	return []*cobra.Command{applyCommand(), rankCommand(), failoverCommand(), importCommand()}
+	return []*cobra.Command{applyCommand(), rankCommand(), buildsCommand(), failoverCommand(), importCommand()}
 }
 
 // client calls the API; its flags are on every command.
 type client struct {
 	address, token string
 	output         string
+	// told says that the banner was shown.
+	told bool
 }
 
 func (c *client) flags(cmd *cobra.Command) {
@@ -78,6 +81,11 @@ func (c *client) call(method, path string, header http.Header, body []byte, out 
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return nil, err
+	}
+	if resp.Header.Get(api.SimulatedHeader) != "" && !c.told {
+		c.told = true
+		// Not on standard output, which may be read by a program.
+		fmt.Fprintln(os.Stderr, "SIMULATED: these regions are simulated on one machine; the figures say nothing of a real network")
 	}
 	if resp.StatusCode >= 300 {
 		return resp.Header, problemOf(resp.StatusCode, data)

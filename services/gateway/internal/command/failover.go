@@ -17,26 +17,27 @@ import (
 )
 
 func failoverCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "failover", Short: "See failovers and ask for one"}
-	cmd.AddCommand(statusCommand(), requestCommand())
+	cmd := &cobra.Command{Use: "failover", Short: "See failovers, what one would do, and ask for one"}
+	cmd.AddCommand(statusCommand(), planCommand(), requestCommand())
 	return cmd
 }
 
 func statusCommand() *cobra.Command {
 	c := &client{}
-	app := ""
+	app, limit := "", 0
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show what was decided and done, newest first", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.status(cmd.OutOrStdout(), app) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.status(cmd.OutOrStdout(), app, limit) },
 	}
 	c.flags(cmd)
 	cmd.Flags().StringVar(&app, "app", "", "only this app's")
+	cmd.Flags().IntVar(&limit, "limit", 50, "how many")
 	return cmd
 }
 
-func (c *client) status(w io.Writer, app string) error {
+func (c *client) status(w io.Writer, app string, limit int) error {
 	var plans []schemas.Plan
-	if _, err := c.call(http.MethodGet, "/v1/failovers?app="+url.QueryEscape(app), nil, nil, &plans); err != nil {
+	if _, err := c.call(http.MethodGet, fmt.Sprintf("/v1/failovers?limit=%d&app=%s", limit, url.QueryEscape(app)), nil, nil, &plans); err != nil {
 		return err
 	}
 	if c.output == "json" {
@@ -46,10 +47,7 @@ func (c *client) status(w io.Writer, app string) error {
 		fmt.Fprintln(w, "no failover has been decided yet")
 		return nil
 	}
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"at", "app", "trigger", "from", "to", "epoch", "state", "quorum to verified", "reason"})
+	t := newTable(w, table.Row{"at", "app", "trigger", "from", "to", "epoch", "state", "quorum to verified", "reason"})
 	for _, p := range plans {
 		to := ""
 		if p.To.Region != "" {
@@ -67,26 +65,32 @@ func (c *client) status(w io.Writer, app string) error {
 
 func requestCommand() *cobra.Command {
 	c := &client{}
-	var to schemas.Candidate
-	var reason, key string
+	var to, variant, reason, key string
+	var force bool
 	cmd := &cobra.Command{
 		Use: "request APP", Short: "Ask to move an app", Args: cobra.ExactArgs(1),
-		Long: "Asks to move an app to a region, or to the best-ranked one. The request passes the same gates as any failover; a refusal says which gate.",
+		Long: "Asks to move an app to a region, or to the best-ranked one. The request passes the same gates as any failover; a refusal says which gate.\n" +
+			"A region that is named needs no fresh ranking. With --force its gates are recorded and not obeyed; whether it answers is verified all the same,\n" +
+			"and traffic goes back if it does not. See first what it would come to: leeward failover plan.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.request(cmd.OutOrStdout(), args[0], to, reason, key)
+			k, err := candidate(to, variant)
+			if err != nil {
+				return err
+			}
+			return c.request(cmd.OutOrStdout(), args[0], k, force, reason, key)
 		},
 	}
 	c.flags(cmd)
-	cmd.Flags().StringVar(&to.Region, "to", "", "region to move to (default: the best-ranked eligible one)")
-	cmd.Flags().StringVar(&to.Variant, "variant", "", "variant to move to (default: the best-ranked one)")
+	toFlags(cmd, &to, &variant)
+	cmd.Flags().BoolVar(&force, "force", false, "insist on the region given with --to although gates of it fail")
 	cmd.Flags().StringVar(&reason, "reason", "", "why; kept with the decision")
 	cmd.Flags().StringVar(&key, "idempotency-key", "", "the same key twice is one request")
 	_ = cmd.MarkFlagRequired("reason")
 	return cmd
 }
 
-func (c *client) request(w io.Writer, app string, to schemas.Candidate, reason, key string) error {
-	body, err := json.Marshal(map[string]string{"app": app, "region": to.Region, "variant": to.Variant, "reason": reason, "actor": actor()})
+func (c *client) request(w io.Writer, app string, to schemas.Candidate, force bool, reason, key string) error {
+	body, err := json.Marshal(map[string]any{"force": force, "app": app, "region": to.Region, "variant": to.Variant, "reason": reason, "actor": actor()})
 	if err != nil {
 		return err
 	}

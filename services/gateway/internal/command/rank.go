@@ -43,10 +43,7 @@ func (c *client) rank(w io.Writer, app, active string) error {
 		return printJSON(w, r)
 	}
 	fmt.Fprintf(w, "%s, traffic in %s, p%g over %s, %s old\n", r.App, active, r.Quantile*100, time.Duration(r.WindowSeconds)*time.Second, time.Since(r.At).Round(time.Second))
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"rank", "region", "variant", "cost ms", "95 % interval", "samples", "eligible", "why not"})
+	t := newTable(w, table.Row{"rank", "region", "variant", "cost ms", "95 % interval", "samples", "eligible", "why not"})
 	for _, o := range r.Orders {
 		for _, k := range o.Candidates {
 			t.AppendRow(table.Row{k.Rank, k.Region, k.Variant, cost(k), interval(k), k.Samples, yesNo(k.Eligible), strings.Join(failing(k.Gates), "\n")})

@@ -67,6 +67,9 @@ var readers = map[string]reader{
 	schemas.ImagePushedTopic.Contract().Name: reads(schemas.ImagePushedTopic, func(e schemas.ImagePushed) (string, string, string) {
 		return "", "none", fmt.Sprintf("%s:%s in %s is now %s", e.Repository, e.Tag, e.Registry, short(e.Digest))
 	}),
+	schemas.SourcePushedTopic.Contract().Name: reads(schemas.SourcePushedTopic, func(e schemas.SourcePushed) (string, string, string) {
+		return "", "none", fmt.Sprintf("branch %s of %s is now at %.12s", e.Branch, e.Repository, e.Commit)
+	}),
 	schemas.AlertReceivedTopic.Contract().Name: reads(schemas.AlertReceivedTopic, func(e schemas.AlertReceived) (string, string, string) {
 		if !e.Matched() {
 			return "", "unknown", fmt.Sprintf("alert %s %s; no rule maps it to a region, so nothing was asked", e.Name, e.Status)

@@ -2,6 +2,7 @@ package hook
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -37,7 +38,7 @@ func (h Hooks) alertmanager(ctx context.Context, c call) error {
 	for _, a := range g.Alerts {
 		event := schemas.AlertReceived{
 			Source: c.source, Fingerprint: a.Fingerprint, Status: a.Status, Name: a.Labels["alertname"], Labels: a.Labels, Annotations: a.Annotations,
-			StartsAt: a.StartsAt, Verified: "bearer", At: c.at,
+			StartsAt: a.StartsAt, Verified: c.verified, At: c.at,
 		}
 		if a.EndsAt.After(a.StartsAt) {
 			event.EndsAt = a.EndsAt
@@ -49,7 +50,7 @@ func (h Hooks) alertmanager(ctx context.Context, c call) error {
 		if err := h.Alerted(ctx, event); err != nil {
 			return err
 		}
-		h.Count.WithLabelValues(c.source, "stored").Inc()
+		h.count(c, "stored")
 		if !event.Matched() {
 			h.Log.Warn().Str("alert", event.Name).Str("fingerprint", event.Fingerprint).Msg("alert maps to no app and region")
 		}
@@ -75,6 +76,8 @@ func match(t schemas.Topology, labels map[string]string) (app, region string) {
 	}
 	return "", ""
 }
+
+var errNoAlerts = errors.New("the body holds no alerts")
 
 func contains(labels, want map[string]string) bool {
 	for k, v := range want {

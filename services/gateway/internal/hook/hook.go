@@ -4,13 +4,12 @@ package hook
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,12 +31,43 @@ type Hooks struct {
 	Topology func() (schemas.Topology, error)
 	// Resolve asks a registry which digest a tag has.
 	Resolve func(ctx context.Context, registry, repository, tag string) (digest, mediaType string, err error)
-	Pushed  func(context.Context, schemas.ImagePushed) error
-	Alerted func(context.Context, schemas.AlertReceived) error
-	// An empty secret refuses the source.
-	DistributionSecret, AlertmanagerSecret string
-	Count                                  *prometheus.CounterVec
-	Log                                    zerolog.Logger
+	// Pushed, SourcePushed and Alerted return once the bus has stored an event.
+	Pushed       func(context.Context, schemas.ImagePushed) error
+	SourcePushed func(context.Context, schemas.SourcePushed) error
+	Alerted      func(context.Context, schemas.AlertReceived) error
+	Secrets      Secrets
+	// Seen remembers when each source's calls were accepted.
+	Seen  *Seen
+	Count *prometheus.CounterVec
+	Log   zerolog.Logger
+}
+
+// Secrets are what the sources share with us. An empty one refuses the source.
+type Secrets struct{ Distribution, DockerHub, GitHub, Alertmanager string }
+
+// Sources names the sources that have a secret.
+func (s Secrets) Sources() []string {
+	var names []string
+	for _, source := range []struct{ name, secret string }{
+		{"distribution", s.Distribution}, {"dockerhub", s.DockerHub}, {"github", s.GitHub}, {"alertmanager", s.Alertmanager},
+	} {
+		if source.secret != "" {
+			names = append(names, source.name)
+		}
+	}
+	return names
+}
+
+// Seen is when each source's calls were last accepted, as far as this process remembers.
+type Seen struct{ last sync.Map }
+
+func (s *Seen) note(source string, at time.Time) { s.last.Store(source, at) }
+
+// Last is when a call of a source was last accepted; zero when none was.
+func (s *Seen) Last(source string) time.Time {
+	at, _ := s.last.Load(source)
+	last, _ := at.(time.Time)
+	return last
 }
 
 // Metrics makes the counter of webhook events by source and result: stored, ignored or refused.
@@ -49,36 +79,46 @@ func Metrics(r *prometheus.Registry) *prometheus.CounterVec {
 
 // Register adds the webhooks to a mux.
 func (h Hooks) Register(mux *http.ServeMux) {
-	mux.Handle("POST /hooks/registry/distribution", h.receive("distribution", h.DistributionSecret, h.distribution))
-	mux.Handle("POST /hooks/alerts/alertmanager", h.receive("alertmanager", h.AlertmanagerSecret, h.alertmanager))
+	mux.Handle("POST /hooks/registry/distribution", h.receive("distribution", byBearer, h.Secrets.Distribution, h.distribution))
+	mux.Handle("POST /hooks/registry/dockerhub/{secret}", h.receive("dockerhub", byPath, h.Secrets.DockerHub, h.dockerhub))
+	mux.Handle("POST /hooks/registry/github", h.receive("github", byHMAC, h.Secrets.GitHub, h.githubRegistry))
+	mux.Handle("POST /hooks/git/github", h.receive("github", byHMAC, h.Secrets.GitHub, h.githubSource))
+	mux.Handle("POST /hooks/alerts/alertmanager", h.receive("alertmanager", byBearer, h.Secrets.Alertmanager, h.alertmanager))
 }
 
 // call is one webhook call whose sender is known.
 type call struct {
-	at     time.Time
-	body   []byte
-	source string
+	at       time.Time
+	header   http.Header
+	body     []byte
+	source   string
+	verified string
 }
 
-// receive does what every webhook needs: the clock, the secret, the size limit, and the answer.
-func (h Hooks) receive(source, secret string, handle func(context.Context, call) error) http.Handler {
+// hash is what tells one body from another.
+func (c call) hash() string {
+	sum := sha256.Sum256(c.body)
+	return hex.EncodeToString(sum[:])
+}
+
+func (h Hooks) count(c call, result string) { h.Count.WithLabelValues(c.source, result).Inc() }
+
+// receive does what every webhook needs: the clock, the proof of the sender, the size limit, and the answer. The address may hold a secret, so it is not logged.
+func (h Hooks) receive(source string, from sender, secret string, handle func(context.Context, call) error) http.Handler {
 	// There from the start, so that the first one is seen as an increase.
 	for _, result := range []string{"stored", "ignored", "refused"} {
 		h.Count.WithLabelValues(source, result)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		at := time.Now()
-		err := authenticate(r, secret)
-		var body []byte
-		if err == nil {
-			body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-		}
+		body, err := from.admit(w, r, secret)
 		if err == nil {
 			ctx, cancel := context.WithTimeout(r.Context(), storeWithin)
 			defer cancel()
-			err = handle(ctx, call{at: at, body: body, source: source})
+			err = handle(ctx, call{at: at, header: r.Header, body: body, source: source, verified: from.verified})
 		}
 		if err == nil {
+			h.Seen.note(source, at)
 			w.WriteHeader(http.StatusAccepted)
 			return
 		}
@@ -87,24 +127,6 @@ func (h Hooks) receive(source, secret string, handle func(context.Context, call)
 		h.Log.Warn().Err(err).Str("source", source).Int("status", p.Status).Msg("webhook refused")
 		p.write(w)
 	})
-}
-
-var (
-	errUnconfigured = errors.New("this webhook has no secret configured, so nothing can be accepted from it")
-	errSecret       = errors.New("the bearer token is missing or wrong")
-)
-
-// authenticate compares the bearer token in constant time. A source without a secret is refused, whatever it sends.
-func authenticate(r *http.Request, secret string) error {
-	if secret == "" {
-		return errUnconfigured
-	}
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	want, got := sha256.Sum256([]byte(secret)), sha256.Sum256([]byte(token))
-	if !ok || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
-		return errSecret
-	}
-	return nil
 }
 
 // malformed says that a body is not what its source sends.
@@ -130,7 +152,7 @@ func problemOf(err error) problem {
 	switch {
 	case errors.Is(err, errUnconfigured):
 		return problem{"Webhook not configured", http.StatusForbidden, err.Error()}
-	case errors.Is(err, errSecret):
+	case errors.Is(err, errSecret), errors.Is(err, errPath), errors.Is(err, errSignature):
 		return problem{"Not authenticated", http.StatusUnauthorized, err.Error()}
 	case errors.As(err, &tooLarge):
 		return problem{"Body too large", http.StatusRequestEntityTooLarge, fmt.Sprintf("a webhook body may have %d bytes", tooLarge.Limit)}

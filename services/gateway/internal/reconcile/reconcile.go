@@ -12,15 +12,21 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/env"
+	"github.com/leeward-failover/leeward/pkg/git"
 	"github.com/leeward-failover/leeward/pkg/oci"
 	"github.com/leeward-failover/leeward/schemas"
 )
 
-// Tags compares watched tags with their registries.
-type Tags struct {
+// Pushes compares watched tags with their registries, and branches that apps are built from with their git servers.
+type Pushes struct {
 	Bus        *bus.Bus
 	Topologies *bus.Mirror[schemas.TopologyPart]
 	Resolve    func(ctx context.Context, registry, repository, tag string) (digest, mediaType string, err error)
+	// Head asks a git server which commit a branch is at.
+	Head func(ctx context.Context, repository, branch, token string) (commit string, err error)
+	// Getenv finds what references to tokens name.
+	Getenv func(string) string
 	// Every is the time between two comparisons; the first is at the start, and one follows each change of topology.
 	Every time.Duration
 	Log   zerolog.Logger
@@ -30,7 +36,7 @@ type Tags struct {
 const againAfter = 5 * time.Second
 
 // Run compares until ctx ends.
-func (r Tags) Run(ctx context.Context) error {
+func (r Pushes) Run(ctx context.Context) error {
 	for {
 		changed := r.Topologies.Changed()
 		next := r.Every
@@ -46,10 +52,14 @@ func (r Tags) Run(ctx context.Context) error {
 	}
 }
 
-// compare says whether every registry answered.
-func (r Tags) compare(ctx context.Context, t schemas.Topology) bool {
+// compare says whether every registry and git server answered.
+func (r Pushes) compare(ctx context.Context, t schemas.Topology) bool {
 	whole := true
 	for _, app := range t.Apps {
+		if err := r.branch(ctx, app.Source.Git); err != nil && ctx.Err() == nil {
+			whole = whole && errors.Is(err, git.ErrNotFound)
+			r.Log.Warn().Err(err).Str("app", app.Name).Msg("branch not compared")
+		}
 		for _, w := range app.Source.Watch {
 			for _, tag := range w.Tags {
 				err := r.tag(ctx, w, tag)
@@ -67,7 +77,7 @@ func (r Tags) compare(ctx context.Context, t schemas.Topology) bool {
 }
 
 // tag publishes a push when the registry holds another digest than the last push we know of.
-func (r Tags) tag(ctx context.Context, w schemas.Watch, tag string) error {
+func (r Pushes) tag(ctx context.Context, w schemas.Watch, tag string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	digest, _, err := r.Resolve(ctx, w.Registry, w.Repository, tag)
@@ -91,4 +101,34 @@ func (r Tags) tag(ctx context.Context, w schemas.Watch, tag string) error {
 	push.Delivery = fmt.Sprintf("%s/%s:%s@%s after %d", host, w.Repository, tag, digest, last.Sequence)
 	r.Log.Info().Str("repository", w.Repository).Str("tag", tag).Str("digest", digest).Msg("push found")
 	return bus.Publish(ctx, r.Bus, schemas.ImagePushedTopic, push)
+}
+
+// branch publishes a push when the git server has a branch at another commit than the last push we know of.
+func (r Pushes) branch(ctx context.Context, g schemas.Git) error {
+	if g.Repository == "" {
+		return nil
+	}
+	token := ""
+	if g.Token != "" {
+		var err error
+		if token, err = env.Resolve(g.Token, r.Getenv); err != nil {
+			return fmt.Errorf("token of %s: %w", g.Repository, err)
+		}
+	}
+	commit, err := r.Head(ctx, g.Repository, g.Branch, token)
+	if err != nil {
+		return err
+	}
+	push := schemas.SourcePushed{Source: "reconcile", Repository: g.Repository, Branch: g.Branch, Commit: commit, Verified: "own", At: time.Now()}
+	last, err := r.Bus.Last(ctx, schemas.Events, schemas.SourcePushedTopic.Subject(push))
+	if err != nil && !errors.Is(err, bus.ErrNotFound) {
+		return err
+	}
+	var known schemas.SourcePushed
+	if err == nil && json.Unmarshal(last.Data, &known) == nil && known.Commit == commit {
+		return nil
+	}
+	push.Delivery = fmt.Sprintf("%s#%s@%s after %d", g.Repository, g.Branch, commit, last.Sequence)
+	r.Log.Info().Str("repository", g.Repository).Str("branch", g.Branch).Str("commit", commit).Msg("push found")
+	return bus.Publish(ctx, r.Bus, schemas.SourcePushedTopic, push)
 }

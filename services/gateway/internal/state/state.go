@@ -26,17 +26,16 @@ type State struct {
 // New makes the mirrors; Run fills them.
 func New(b *bus.Bus) *State {
 	return &State{
-		Topology: bus.NewMirror(b, schemas.TopologyBucket), Images: bus.NewMirror(b, schemas.ImageBucket),
+		Topology: bus.NewMirror(b, schemas.TopologyBucket), Builds: bus.NewMirror(b, schemas.BuildBucket), Images: bus.NewMirror(b, schemas.ImageBucket),
 		Verdicts: bus.NewMirror(b, schemas.VerdictBucket), Vantages: bus.NewMirror(b, schemas.VantageBucket),
 		Rankings: bus.NewMirror(b, schemas.RankingBucket), Routes: bus.NewMirror(b, schemas.RouteBucket), Plans: bus.NewMirror(b, schemas.PlanBucket),
-		Builds: bus.NewMirror(b, schemas.BuildBucket),
 	}
 }
 
 // Run keeps every mirror until ctx ends.
 func (s *State) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, run := range []func(context.Context) error{s.Topology.Run, s.Images.Run, s.Verdicts.Run, s.Vantages.Run, s.Rankings.Run, s.Routes.Run, s.Plans.Run, s.Builds.Run} {
+	for _, run := range []func(context.Context) error{s.Topology.Run, s.Builds.Run, s.Images.Run, s.Verdicts.Run, s.Vantages.Run, s.Rankings.Run, s.Routes.Run, s.Plans.Run} {
 		g.Go(func() error { return run(ctx) })
 	}
 	return g.Wait()
@@ -44,7 +43,7 @@ func (s *State) Run(ctx context.Context) error {
 
 // Ready says whether every mirror has seen its bucket.
 func (s *State) Ready() error {
-	for _, synced := range []func() bool{s.Topology.Synced, s.Images.Synced, s.Verdicts.Synced, s.Vantages.Synced, s.Rankings.Synced, s.Routes.Synced, s.Plans.Synced, s.Builds.Synced} {
+	for _, synced := range []func() bool{s.Topology.Synced, s.Builds.Synced, s.Images.Synced, s.Verdicts.Synced, s.Vantages.Synced, s.Rankings.Synced, s.Routes.Synced, s.Plans.Synced} {
 		if !synced() {
 			return errors.New("the buckets have not been read yet")
 		}

@@ -11,15 +11,18 @@ import (
 // Enough is the smallest number of n anchors that must answer for a vantage to be sighted: half of them.
 func Enough(n int) int { return (n + 1) / 2 }
 
+// Dial opens a connection to host:port.
+type Dial = func(ctx context.Context, network, address string) (net.Conn, error)
+
 // Reach connects to every address and returns how many answered. It returns as soon as enough have; the rest is given up.
-func Reach(ctx context.Context, addresses []string, timeout time.Duration, enough int) (reached int) {
+func Reach(ctx context.Context, dial Dial, addresses []string, timeout time.Duration, enough int) (reached int) {
 	var work sync.WaitGroup
 	defer work.Wait()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	answers := make(chan bool, len(addresses))
 	for _, address := range addresses {
-		work.Go(func() { answers <- answer(ctx, address) })
+		work.Go(func() { answers <- answer(ctx, dial, address) })
 	}
 	for range addresses {
 		if <-answers {
@@ -32,8 +35,8 @@ func Reach(ctx context.Context, addresses []string, timeout time.Duration, enoug
 	return reached
 }
 
-func answer(ctx context.Context, address string) bool {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+func answer(ctx context.Context, dial Dial, address string) bool {
+	conn, err := dial(ctx, "tcp", address)
 	if err != nil {
 		return false
 	}

@@ -20,13 +20,13 @@ func TestReachCountsTheAnchorsThatAnswer(t *testing.T) {
 	}
 	_ = gone.Close()
 	addresses := []string{gone.Addr().String(), l.Addr().String(), l.Addr().String(), "no port"}
-	if got := anchor.Reach(t.Context(), addresses, 5*time.Second, len(addresses)); got != 2 {
+	if got := anchor.Reach(t.Context(), new(net.Dialer).DialContext, addresses, 5*time.Second, len(addresses)); got != 2 {
 		t.Errorf("%d of 4 answer, want 2", got)
 	}
-	if got := anchor.Reach(t.Context(), addresses, 5*time.Second, 1); got != 1 {
+	if got := anchor.Reach(t.Context(), new(net.Dialer).DialContext, addresses, 5*time.Second, 1); got != 1 {
 		t.Errorf("%d were waited for, want 1", got)
 	}
-	if got := anchor.Reach(t.Context(), nil, time.Second, 0); got != 0 {
+	if got := anchor.Reach(t.Context(), new(net.Dialer).DialContext, nil, time.Second, 0); got != 0 {
 		t.Errorf("%d of none answer", got)
 	}
 }

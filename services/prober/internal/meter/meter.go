@@ -2,6 +2,8 @@
 package meter
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/leeward-failover/leeward/schemas"
@@ -57,6 +59,9 @@ func New(r prometheus.Registerer, vantage string, spool func() (batches int, byt
 
 // Sample counts a measurement.
 func (m *Meter) Sample(s schemas.Sample) {
+	if s.Kind == schemas.KindDBLag {
+		return // computed from a read that was counted; the lag has a gauge of its own
+	}
 	m.late.Observe(seconds(s.LateUS))
 	m.cells.sample(s)
 }
@@ -76,3 +81,26 @@ func truth(b bool) float64 {
 }
 
 func seconds(us uint32) float64 { return float64(us) / 1e6 }
+
+// lags collects how far databases are behind, as it is when somebody asks.
+type lags struct {
+	desc *prometheus.Desc
+	each func(func(app, region string, lag time.Duration))
+}
+
+// Lags registers the gauge of replication lag of a vantage; each calls back with every region's.
+func Lags(r prometheus.Registerer, vantage string, each func(func(app, region string, lag time.Duration))) {
+	r.MustRegister(lags{prometheus.NewDesc("leeward_prober_replication_lag_seconds",
+		"How far the region's database is behind the last heartbeat that the primary acknowledged to this vantage; the largest of all vantages counts. It stays while the primary is gone, and is absent while it is not known.",
+		[]string{"app", "region"}, prometheus.Labels{"vantage": vantage}), each})
+}
+
+// Describe tells what is collected.
+func (l lags) Describe(out chan<- *prometheus.Desc) { out <- l.desc }
+
+// Collect sends a value for each region whose lag is known.
+func (l lags) Collect(out chan<- prometheus.Metric) {
+	l.each(func(app, region string, lag time.Duration) {
+		out <- prometheus.MustNewConstMetric(l.desc, prometheus.GaugeValue, lag.Seconds(), app, region)
+	})
+}

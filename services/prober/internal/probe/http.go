@@ -14,13 +14,13 @@ import (
 // bodyLimit is how much of an answer is read; what is longer counts as complete there.
 const bodyLimit = 1 << 20
 
-// HTTP asks for a URL on a fresh connection, written by hand so that each phase is timed apart. It follows no redirect and uses no proxy. An answer of 2xx or 3xx is well.
-func HTTP(ctx context.Context, address string) Result {
+// HTTP asks for a URL on a fresh connection, written by hand so that each phase is timed apart. It follows no redirect. An answer of 2xx or 3xx is well.
+func (d Dial) HTTP(ctx context.Context, address string) Result {
 	u, err := url.Parse(address)
 	if err != nil {
 		return Result{Err: err}
 	}
-	conn, r := dial(ctx, hostPort(u))
+	conn, r := d.connect(ctx, hostPort(u))
 	if r.Err != nil {
 		return r
 	}

@@ -3,7 +3,8 @@ package probe
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
+	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 // Postgres reads from and writes to databases on connections kept open, so that a sample is one round trip. A sample that finds none idle opens one, and its connect phase says so.
 type Postgres struct {
 	Vantage string
+	// Dial opens the connections; nil opens them directly.
+	Dial    Dial
 	Resolve func(ref string) (string, error)
 
 	mu      sync.Mutex
@@ -35,17 +38,23 @@ type session struct{ url, sql string }
 // statement is the name a session's statement is prepared under.
 const statement = "leeward"
 
+// The newest heartbeat is the one of the highest token, not of the latest time: the rows of vantages that write no more keep the time that the server had
+// before its clock was set back.
 const (
-	readSQL  = "SELECT 1"
-	writeSQL = "INSERT INTO leeward_heartbeat (vantage, at, token) VALUES ($1, $2, $3) ON CONFLICT (vantage) DO UPDATE SET at = excluded.at, token = excluded.token"
+	readSQL  = "SELECT at, token FROM leeward_heartbeat ORDER BY token DESC LIMIT 1"
+	writeSQL = "INSERT INTO leeward_heartbeat (vantage, at, token) VALUES ($1, clock_timestamp(), txid_current()) " +
+		"ON CONFLICT (vantage) DO UPDATE SET at = excluded.at, token = excluded.token RETURNING at, token"
 )
 
-// Read asks the database behind a reference for a constant.
+// ErrDenied says that a database answered and would not do what it was asked. A server that starts, stops or has no room does not deny.
+var ErrDenied = errors.New("denied")
+
+// Read asks the database behind a reference for the newest heartbeat it holds. None is well, too.
 func (p *Postgres) Read(ctx context.Context, ref string) Result { return p.measure(ctx, ref, readSQL) }
 
-// Write commits the vantage's row of leeward_heartbeat in the database behind a reference.
+// Write commits the vantage's row of leeward_heartbeat in the database behind a reference, with the server's own time and transaction.
 func (p *Postgres) Write(ctx context.Context, ref string) Result {
-	return p.measure(ctx, ref, writeSQL, p.Vantage, time.Now(), rand.Int64())
+	return p.measure(ctx, ref, writeSQL, p.Vantage)
 }
 
 func (p *Postgres) measure(ctx context.Context, ref, sql string, args ...any) Result {
@@ -70,8 +79,13 @@ func (p *Postgres) measure(ctx context.Context, ref, sql string, args ...any) Re
 		if r.Connect = started.Sub(arrived); !conn.fresh {
 			r.Connect = 0
 		}
-		_, r.Err = conn.Exec(ctx, statement, args...)
+		// Scan returns once the statement's transaction has ended.
+		err := conn.QueryRow(ctx, statement, args...).Scan(&r.Heartbeat.At, &r.Heartbeat.Token)
 		r.Ended = time.Now()
+		r.Heartbeat.SeenAt = r.Ended
+		if !errors.Is(err, pgx.ErrNoRows) {
+			r.Err = plain(err)
+		}
 		r.FirstByte = r.Ended.Sub(started)
 		if !conn.fresh && conn.IsClosed() && ctx.Err() == nil {
 			// The connection broke while nobody used it, which says nothing of the database now.
@@ -84,7 +98,10 @@ func (p *Postgres) measure(ctx context.Context, ref, sql string, args ...any) Re
 
 // connectWithin is how long a connection may take to make. It is no probe's time-out: from far away the handshakes take many round trips,
 // and a sample that gave up waiting must not throw away the connection that the next one needs.
-const connectWithin = 15 * time.Second
+const (
+	connectWithin = 15 * time.Second
+	dialWithin    = 3 * time.Second
+)
 
 // open waits for a connection to be made and put among the idle ones; whoever comes first takes it. It starts making one when nobody is at it.
 func (p *Postgres) open(ctx context.Context, s session) error {
@@ -117,7 +134,7 @@ type opening struct {
 
 func (p *Postgres) connect(ctx context.Context, s session, o *opening) {
 	defer o.cancel()
-	conn, err := s.connect(ctx)
+	conn, err := s.connect(ctx, p.Dial)
 	if err == nil {
 		p.give(ctx, s, connection{conn, true})
 	}
@@ -128,8 +145,17 @@ func (p *Postgres) connect(ctx context.Context, s session, o *opening) {
 	close(o.done)
 }
 
-func (s session) connect(ctx context.Context) (*pgx.Conn, error) {
-	conn, err := pgx.Connect(ctx, s.url)
+func (s session) connect(ctx context.Context, dial Dial) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(s.url)
+	if err != nil {
+		return nil, err
+	}
+	// The pauses between the kernel's own tries grow; a new connection is soon made once a link is healed.
+	config.DialFunc = (&net.Dialer{Timeout: dialWithin}).DialContext
+	if dial != nil {
+		config.DialFunc = pgconn.DialFunc(dial)
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err
 	}
@@ -140,13 +166,21 @@ func (s session) connect(ctx context.Context) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// plain leaves out of a connection error the text that may quote the URL.
+// plain leaves out of a connection error the text that may quote the URL, and marks what a server denied.
 func plain(err error) error {
 	var parse *pgconn.ParseConfigError
 	if errors.As(err, &parse) {
 		return errors.New("the database's URL can not be read")
 	}
-	return err
+	var answer *pgconn.PgError
+	if !errors.As(err, &answer) {
+		return err
+	}
+	switch answer.Code[:min(2, len(answer.Code))] {
+	case "53", "57", "58", "XX": // no room, an operator at work, trouble of the system, trouble of its own
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrDenied, err)
 }
 
 // take returns an idle connection, or nil.

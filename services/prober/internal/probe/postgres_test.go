@@ -1,139 +1,37 @@
 package probe_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/leeward-failover/leeward/pkg/postgrestest"
+	"github.com/leeward-failover/leeward/pkg/socks"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
+	"github.com/leeward-failover/leeward/services/prober/internal/target"
 )
 
-// database is a PostgreSQL server of the test's own.
-type database struct {
-	url    string
-	output bytes.Buffer
-	server *exec.Cmd
-}
-
-// binary finds a program of PostgreSQL, which Debian keeps out of the path.
-func binary(t *testing.T, name string) string {
+// connect connects as somebody else than the prober.
+func connect(t *testing.T, url string) *pgx.Conn {
 	t.Helper()
-	if path, err := exec.LookPath(name); err == nil {
-		return path
-	}
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
-	if len(found) > 0 {
-		return found[len(found)-1]
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed; apt-get install postgresql", name)
-	}
-	t.Skipf("%s is not installed; apt-get install postgresql", name)
-	return ""
-}
-
-// startDatabase runs a server on a loopback port until the test ends; as root it runs as the user postgres, since the server refuses root.
-func startDatabase(t *testing.T) *database {
-	t.Helper()
-	initdb, server := binary(t, "initdb"), binary(t, "postgres")
-	dir := filepath.Join(t.TempDir(), "data")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	attributes := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() == 0 {
-		attributes.Credential = postgresUser(t, dir)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	conn, err := pgx.Connect(t.Context(), url+"&application_name=test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	_ = l.Close()
-	d := &database{url: fmt.Sprintf("postgres://postgres:secret-word@127.0.0.1:%d/postgres?sslmode=disable", port)}
-	command := func(name string, args ...string) *exec.Cmd {
-		c := exec.Command(name, args...)
-		c.Dir, c.SysProcAttr, c.Stdout, c.Stderr = "/", attributes, &d.output, &d.output
-		return c
-	}
-	if err := command(initdb, "-D", dir, "-U", "postgres", "-A", "trust", "--no-sync", "--no-instructions", "-E", "UTF8", "--locale=C").Run(); err != nil {
-		t.Fatalf("initdb: %v\n%s", err, d.output.String())
-	}
-	d.server = command(server, "-D", dir, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=20")
-	if err := d.server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(d.stop)
-	d.do(t, "CREATE TABLE leeward_heartbeat (vantage text PRIMARY KEY, at timestamptz NOT NULL, token bigint NOT NULL)")
-	return d
-}
-
-func postgresUser(t *testing.T, dir string) *syscall.Credential {
-	t.Helper()
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid, err1 := strconv.Atoi(u.Uid)
-	gid, err2 := strconv.Atoi(u.Gid)
-	// The folders above belong to root and may be closed to others.
-	for above := filepath.Dir(dir); above != os.TempDir() && above != "/"; above = filepath.Dir(above) {
-		err2 = errors.Join(err2, os.Chmod(above, 0o755))
-	}
-	if err := errors.Join(err1, err2, os.Chown(dir, uid, gid)); err != nil {
-		t.Fatal(err)
-	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-}
-
-// stop stops the server as its administrator does who does not wait for clients.
-func (d *database) stop() {
-	if d.server.ProcessState == nil {
-		_ = d.server.Process.Signal(syscall.SIGINT)
-		_ = d.server.Wait()
-	}
-}
-
-// connect connects as somebody else than the prober, and waits for a server that starts.
-func (d *database) connect(t *testing.T) *pgx.Conn {
-	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		conn, err := pgx.Connect(t.Context(), d.url+"&application_name=test")
-		if err == nil {
-			t.Cleanup(func() { _ = conn.Close(context.Background()) })
-			return conn
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("connect: %v\n%s", err, d.output.String())
-		}
-	}
-}
-
-func (d *database) do(t *testing.T, sql string) {
-	t.Helper()
-	if _, err := d.connect(t).Exec(t.Context(), sql); err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
 }
 
 func TestPostgres(t *testing.T) {
-	d := startDatabase(t)
+	d := postgrestest.Start(t)
+	d.Do(postgrestest.Heartbeats)
 	k := kit(t)
-	conn := d.connect(t)
+	conn := connect(t, d.URL())
 	one := func(sql string) (n int) {
 		t.Helper()
 		if err := conn.QueryRow(t.Context(), sql).Scan(&n); err != nil {
@@ -143,11 +41,11 @@ func TestPostgres(t *testing.T) {
 	}
 	const ours = "FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name <> 'test'"
 	for _, kind := range []schemas.Kind{schemas.KindDBRead, schemas.KindDBWrite} {
-		if s := expect(t, k, kind, d.url, schemas.OK); s.ConnectUS == 0 {
+		if s := expect(t, k, kind, d.URL(), schemas.OK); s.ConnectUS == 0 {
 			t.Errorf("the first %s opened no connection: %+v", kind, s)
 		}
 		for range 3 {
-			if s := expect(t, k, kind, d.url, schemas.OK); s.ConnectUS != 0 || s.FirstByteUS == 0 {
+			if s := expect(t, k, kind, d.URL(), schemas.OK); s.ConnectUS != 0 || s.FirstByteUS == 0 {
 				t.Errorf("a later %s did not use the open connection: %+v", kind, s)
 			}
 		}
@@ -160,7 +58,7 @@ func TestPostgres(t *testing.T) {
 	}
 
 	one("SELECT count(pg_terminate_backend(pid)) " + ours)
-	if s := expect(t, k, schemas.KindDBRead, d.url, schemas.OK); s.ConnectUS == 0 {
+	if s := expect(t, k, schemas.KindDBRead, d.URL(), schemas.OK); s.ConnectUS == 0 {
 		t.Errorf("a broken connection was not made anew: %+v", s)
 	}
 
@@ -171,26 +69,91 @@ func TestPostgres(t *testing.T) {
 	if _, err := lock.Exec(t.Context(), "LOCK TABLE leeward_heartbeat IN EXCLUSIVE MODE"); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, k, schemas.KindDBWrite, d.url, schemas.TimedOut)
-	expect(t, k, schemas.KindDBRead, d.url, schemas.OK)
+	expect(t, k, schemas.KindDBWrite, d.URL(), schemas.TimedOut)
+	expect(t, k, schemas.KindDBRead, d.URL(), schemas.OK)
 	if err := lock.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, k, schemas.KindDBWrite, d.url, schemas.OK)
+	expect(t, k, schemas.KindDBWrite, d.URL(), schemas.OK)
 
-	d.do(t, "DROP TABLE leeward_heartbeat")
-	expect(t, k, schemas.KindDBWrite, d.url, schemas.OtherError)
-	expect(t, k, schemas.KindDBRead, d.url, schemas.OK)
+	d.Do("DROP TABLE leeward_heartbeat")
+	for _, kind := range []schemas.Kind{schemas.KindDBRead, schemas.KindDBWrite} {
+		expect(t, k, kind, d.URL(), schemas.OtherError)
+		if _, err := measure(k, kind, d.URL()); !errors.Is(err, probe.ErrDenied) {
+			t.Errorf("a server without the table: %v, want denied", err)
+		}
+	}
 
-	d.stop()
-	_, err = measure(k, schemas.KindDBRead, d.url)
-	if s := expect(t, k, schemas.KindDBRead, d.url, schemas.Refused); strings.Contains(err.Error(), "secret-word") {
+	d.Stop()
+	_, err = measure(k, schemas.KindDBRead, d.URL())
+	if errors.Is(err, probe.ErrDenied) {
+		t.Errorf("a server that is gone denied: %v", err)
+	}
+	if s := expect(t, k, schemas.KindDBRead, d.URL(), schemas.Refused); strings.Contains(err.Error(), "secret-word") {
 		t.Errorf("the password is in the error of %+v: %v", s, err)
 	}
 }
 
+// TestHeartbeatsTellHowFarAReplicaFollows writes to a primary and reads from a replica of it.
+func TestHeartbeatsTellHowFarAReplicaFollows(t *testing.T) {
+	primary := postgrestest.Start(t)
+	primary.Do(postgrestest.Heartbeats)
+	replica := primary.Follow()
+	k := kit(t)
+	do := func(kind schemas.Kind, url string) probe.Measurement {
+		t.Helper()
+		m := k.Measure(t.Context(), target.Target{App: "shop", Region: "tokyo", Kind: kind, Address: url, Timeout: 5 * time.Second}, time.Now())
+		if m.Err != nil {
+			t.Fatal(m.Err)
+		}
+		return m
+	}
+	if m := do(schemas.KindDBRead, replica.URL()); m.Heartbeat.Token != 0 || m.Heartbeat.SeenAt.IsZero() {
+		t.Errorf("a replica without any heartbeat holds %+v", m.Heartbeat)
+	}
+	// A vantage that writes no more, since before the primary's clock was set back a year.
+	primary.Do("INSERT INTO leeward_heartbeat VALUES ('gone', now() + interval '1 year', 1)")
+	first := do(schemas.KindDBWrite, primary.URL()).Heartbeat
+	held := func() schemas.Heartbeat { return do(schemas.KindDBRead, replica.URL()).Heartbeat }
+	until := func(token int64) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); held().Token != token; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("the replica holds %+v, want token %d", held(), token)
+			}
+		}
+	}
+	until(first.Token)
+	if h := held(); !h.At.Equal(first.At) || time.Since(h.SeenAt) > 5*time.Second {
+		t.Errorf("the replica holds %+v, want %+v", h, first)
+	}
+	replica.Do("SELECT pg_wal_replay_pause()")
+	second := do(schemas.KindDBWrite, primary.URL()).Heartbeat
+	if second.Token <= first.Token || !second.At.After(first.At) {
+		t.Errorf("the second heartbeat %+v is not after the first %+v", second, first)
+	}
+	if lag, known := held().Behind(second); !known || lag != second.At.Sub(first.At) {
+		t.Errorf("paused: %s behind, known %t; want the time between two heartbeats, %s", lag, known, second.At.Sub(first.At))
+	}
+	replica.Do("SELECT pg_wal_replay_resume()")
+	until(second.Token)
+	if lag, known := held().Behind(second); !known || lag != 0 {
+		t.Errorf("resumed: %s behind, known %t", lag, known)
+	}
+	if m := k.Measure(t.Context(), target.Target{Kind: schemas.KindDBWrite, Address: replica.URL(), Timeout: 5 * time.Second}, time.Now()); !errors.Is(m.Err, probe.ErrDenied) {
+		t.Errorf("a write to a replica: %v, want denied", m.Err)
+	}
+	primary.Kill()
+	if m := k.Measure(t.Context(), target.Target{Kind: schemas.KindDBWrite, Address: primary.URL(), Timeout: time.Second}, time.Now()); m.Err == nil || errors.Is(m.Err, probe.ErrDenied) {
+		t.Errorf("a primary that was killed: %v, want an error that is no denial", m.Err)
+	}
+	if n := replica.Do("SELECT count(*) FROM leeward_heartbeat WHERE vantage = 'london'"); n != "1" {
+		t.Errorf("%s rows of one vantage, want 1", n)
+	}
+}
+
 func TestDatabaseWhoseURLIsUnreadableKeepsItsSecret(t *testing.T) {
-	k := probe.NewKit("london", func(string) (string, error) { return "postgres://u:secret-word@[broken", nil })
+	k := probe.NewKit("london", socks.Dialer{}, func(string) (string, error) { return "postgres://u:secret-word@[broken", nil })
 	defer k.Close(t.Context())
 	if s, err := measure(k, schemas.KindDBRead, "env:URL"); s.Outcome != schemas.OtherError || strings.Contains(err.Error(), "secret") {
 		t.Errorf("ended %s with %v", s.Outcome, err)
@@ -198,7 +161,7 @@ func TestDatabaseWhoseURLIsUnreadableKeepsItsSecret(t *testing.T) {
 }
 
 func TestClosingDoesNotWaitForADatabaseThatIsSilent(t *testing.T) {
-	k := probe.NewKit("london", func(ref string) (string, error) { return ref, nil })
+	k := probe.NewKit("london", socks.Dialer{}, func(ref string) (string, error) { return ref, nil })
 	expect(t, k, schemas.KindDBRead, "postgres://u@"+deafListener(t)+"/d?sslmode=disable", schemas.TimedOut)
 	started := time.Now()
 	k.Close(t.Context())

@@ -4,10 +4,12 @@ package probe
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"math"
 	"time"
 
+	"github.com/leeward-failover/leeward/pkg/socks"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
 )
@@ -16,6 +18,8 @@ import (
 type Result struct {
 	DNS, Connect, TLS, Write, FirstByte, Transfer time.Duration
 	Status                                        uint32
+	// Heartbeat is what a database answered with.
+	Heartbeat schemas.Heartbeat
 	// Ended is when the answer was complete, zero for now.
 	Ended time.Time
 	// Err is nil when the target answered as it should.
@@ -32,17 +36,23 @@ type Kit struct {
 	probes   map[schemas.Kind]Func
 }
 
-// NewKit makes a kit for a vantage; resolve turns a database's reference into its URL.
-func NewKit(vantage string, resolve func(ref string) (string, error)) *Kit {
+// NewKit makes a kit for a vantage; resolve turns a database's reference into its URL. With a proxy, everything but ICMP goes through it.
+func NewKit(vantage string, network socks.Dialer, resolve func(ref string) (string, error)) *Kit {
 	// Reading the machine's certificates takes a while, which the first HTTPS sample would pay for.
 	_, _ = x509.SystemCertPool()
-	k := &Kit{postgres: Postgres{Vantage: vantage, Resolve: resolve}}
+	dial := Dial(network.DialContext)
+	k := &Kit{postgres: Postgres{Vantage: vantage, Dial: dial, Resolve: resolve}}
 	k.probes = map[schemas.Kind]Func{
-		schemas.KindICMP: k.echo.Probe, schemas.KindTCP: TCP, schemas.KindHTTP: HTTP,
+		schemas.KindICMP: k.echo.Probe, schemas.KindTCP: dial.TCP, schemas.KindHTTP: dial.HTTP,
 		schemas.KindDBRead: k.postgres.Read, schemas.KindDBWrite: k.postgres.Write,
+	}
+	if network.Proxy != "" {
+		k.probes[schemas.KindICMP] = func(context.Context, string) Result { return Result{Err: errNoWay} }
 	}
 	return k
 }
+
+var errNoWay = errors.New("a proxy (LEEWARD_PROBE_PROXY) carries TCP only: leave icmp out of the endpoint, tcp stands for it")
 
 // Close ends what is open between measurements, even when ctx is over.
 func (k *Kit) Close(ctx context.Context) {
@@ -50,9 +60,18 @@ func (k *Kit) Close(ctx context.Context) {
 	k.postgres.Close(ctx)
 }
 
-// Measure measures a target that is due and returns the sample, with the error behind an outcome that is not ok.
+// Measurement is a sample with what does not travel with it.
+type Measurement struct {
+	Sample schemas.Sample
+	// Heartbeat is the newest one that a database holds, or the one it has just committed.
+	Heartbeat schemas.Heartbeat
+	// Err is what is behind an outcome that is not ok.
+	Err error
+}
+
+// Measure measures a target that is due.
 // The latency counts from the due time; the timeout from when the probe is sent, so that a late prober accuses nobody. The latency of a time-out is at least the timeout.
-func (k *Kit) Measure(ctx context.Context, t target.Target, due time.Time) (schemas.Sample, error) {
+func (k *Kit) Measure(ctx context.Context, t target.Target, due time.Time) Measurement {
 	sent := time.Now()
 	late := max(0, sent.Sub(due))
 	timed, cancel := context.WithTimeout(ctx, t.Timeout)
@@ -69,15 +88,15 @@ func (k *Kit) Measure(ctx context.Context, t target.Target, due time.Time) (sche
 	} else if r.Err != nil {
 		r.Err = fmt.Errorf("%s: %w", t.Kind, r.Err)
 	}
-	return schemas.Sample{
+	return Measurement{Heartbeat: r.Heartbeat, Err: r.Err, Sample: schemas.Sample{
 		App: t.App, Region: t.Region, Variant: t.Variant, Kind: t.Kind, Outcome: outcome,
-		DueUS: due.UnixMicro(), LatencyUS: micros(late + took), LateUS: micros(late),
-		DNSUS: micros(r.DNS), ConnectUS: micros(r.Connect), TLSUS: micros(r.TLS), WriteUS: micros(r.Write),
-		FirstByteUS: micros(r.FirstByte), TransferUS: micros(r.Transfer), Status: r.Status,
-	}, r.Err
+		DueUS: due.UnixMicro(), LatencyUS: Micros(late + took), LateUS: Micros(late),
+		DNSUS: Micros(r.DNS), ConnectUS: Micros(r.Connect), TLSUS: Micros(r.TLS), WriteUS: Micros(r.Write),
+		FirstByteUS: Micros(r.FirstByte), TransferUS: Micros(r.Transfer), Status: r.Status,
+	}}
 }
 
-// micros rounds up to whole microseconds, so that what took some time never took none.
-func micros(d time.Duration) uint32 {
+// Micros rounds up to whole microseconds, so that what took some time never took none.
+func Micros(d time.Duration) uint32 {
 	return uint32(min(max(0, (d+time.Microsecond-1)/time.Microsecond), math.MaxUint32))
 }

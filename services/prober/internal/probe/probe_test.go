@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/leeward-failover/leeward/pkg/socks"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
@@ -25,13 +26,14 @@ const timeout = 300 * time.Millisecond
 // kit is a kit whose database reference is the URL itself.
 func kit(t *testing.T) *probe.Kit {
 	t.Helper()
-	k := probe.NewKit("london", func(ref string) (string, error) { return ref, nil })
+	k := probe.NewKit("london", socks.Dialer{}, func(ref string) (string, error) { return ref, nil })
 	t.Cleanup(func() { k.Close(context.Background()) })
 	return k
 }
 
 func measure(k *probe.Kit, kind schemas.Kind, address string) (schemas.Sample, error) {
-	return k.Measure(context.Background(), target.Target{App: "shop", Region: "tokyo", Variant: "slim", Kind: kind, Address: address, Timeout: timeout}, time.Now())
+	m := k.Measure(context.Background(), target.Target{App: "shop", Region: "tokyo", Variant: "slim", Kind: kind, Address: address, Timeout: timeout}, time.Now())
+	return m.Sample, m.Err
 }
 
 // expect measures and checks the outcome.
@@ -194,11 +196,11 @@ func TestLatencyCountsFromTheDueTime(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	k, late := kit(t), 2*timeout
-	s, err := k.Measure(t.Context(), target.Target{Kind: schemas.KindTCP, Address: l.Addr().String(), Timeout: timeout}, time.Now().Add(-late))
-	if err != nil {
-		t.Fatal("a late prober failed its target:", err)
+	m := k.Measure(t.Context(), target.Target{Kind: schemas.KindTCP, Address: l.Addr().String(), Timeout: timeout}, time.Now().Add(-late))
+	if m.Err != nil {
+		t.Fatal("a late prober failed its target:", m.Err)
 	}
-	if s.LateUS < uint32(late.Microseconds()) || s.LatencyUS < s.LateUS+s.ConnectUS {
+	if s := m.Sample; s.LateUS < uint32(late.Microseconds()) || s.LatencyUS < s.LateUS+s.ConnectUS {
 		t.Errorf("sample %+v does not count from its due time, %s before", s, late)
 	}
 }
@@ -251,7 +253,7 @@ func TestICMPWithoutAnAnswer(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		k := probe.NewKit("london", nil)
+		k := probe.NewKit("london", socks.Dialer{}, nil)
 		defer k.Close(context.Background())
 		for _, c := range []struct {
 			address string

@@ -7,9 +7,12 @@ import (
 	"time"
 )
 
+// Dial opens a connection to host:port, directly or through a proxy.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 // TCP connects to host:port and hangs up.
-func TCP(ctx context.Context, address string) Result {
-	conn, r := dial(ctx, address)
+func (d Dial) TCP(ctx context.Context, address string) Result {
+	conn, r := d.connect(ctx, address)
 	if r.Err == nil {
 		r.Ended = time.Now()
 		_ = conn.Close()
@@ -17,8 +20,8 @@ func TCP(ctx context.Context, address string) Result {
 	return r
 }
 
-// dial resolves and connects, and times both. Of several addresses it takes the first that answers.
-func dial(ctx context.Context, address string) (net.Conn, Result) {
+// connect resolves and connects, and times both. Of several addresses it takes the first that answers.
+func (d Dial) connect(ctx context.Context, address string) (net.Conn, Result) {
 	var r Result
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -32,7 +35,7 @@ func dial(ctx context.Context, address string) (net.Conn, Result) {
 	started := time.Now()
 	var conn net.Conn
 	for _, a := range addresses {
-		if conn, err = new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(a.String(), port)); err == nil {
+		if conn, err = d(ctx, "tcp", net.JoinHostPort(a.String(), port)); err == nil {
 			break
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/leeward-failover/leeward/pkg/clock"
 )
 
 // Beat is due at every whole number of intervals since 1970, plus its phase.
@@ -50,30 +50,10 @@ func (b Beat) Run(ctx context.Context, after time.Time, each func(due time.Time)
 			// The clock was set back.
 			due = b.After(now)
 		}
-		if !Until(ctx, due) {
+		if !clock.Until(ctx, due) {
 			return last
 		}
 		each(due)
 		last = due
 	}
-}
-
-// Until waits for a time, or returns false when ctx ends first.
-func Until(ctx context.Context, due time.Time) bool {
-	// Timers of the runtime are up to a millisecond late: the last stretch is slept in the kernel.
-	const stretch = 1500 * time.Microsecond
-	if wait := time.Until(due) - stretch; wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-			return false
-		case <-timer.C:
-		}
-	}
-	if rest := time.Until(due); rest > 0 {
-		t := unix.NsecToTimespec(int64(min(rest, stretch)))
-		_ = unix.Nanosleep(&t, nil)
-	}
-	return ctx.Err() == nil
 }

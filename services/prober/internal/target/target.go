@@ -2,6 +2,7 @@
 package target
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/leeward-failover/leeward/schemas"
@@ -9,6 +10,7 @@ import (
 
 // Target is one thing that is measured in one way.
 type Target struct {
+	// Variant is empty for the region's database, which its variants share.
 	App, Region, Variant string
 	Kind                 schemas.Kind
 	// Address is a host for ICMP, host:port for TCP, a URL for HTTP, a reference to a URL for a database.
@@ -23,7 +25,9 @@ type Cell struct {
 	App, Region        string
 	Interval, Timeout  time.Duration
 	DownAfter, UpAfter int
-	Targets            []Target
+	// Primary and Database are the references to the app's primary database and to the region's own; without a primary nothing follows anything.
+	Primary, Database string
+	Targets           []Target
 }
 
 // Judged says whether a verdict waits for the target.
@@ -37,26 +41,41 @@ func Cells(t schemas.Topology) []Cell {
 			continue
 		}
 		for _, region := range a.Regions() {
-			c := Cell{App: a.Name, Region: region, Interval: a.Probe.Interval.D(), Timeout: a.Probe.Timeout.D(), DownAfter: a.Probe.DownAfter, UpAfter: a.Probe.UpAfter}
+			c := Cell{App: a.Name, Region: region, Interval: a.Probe.Interval.D(), Timeout: a.Probe.Timeout.D(), DownAfter: a.Probe.DownAfter, UpAfter: a.Probe.UpAfter,
+				Primary: a.PrimaryDatabase, Database: a.Database(region)}
 			for _, e := range a.Endpoints {
 				if e.Region == region {
 					c.Targets = append(c.Targets, targets(a, e)...)
 				}
 			}
+			c.Targets = append(c.Targets, databases(a, region)...)
 			cells = append(cells, c)
 		}
 	}
 	return cells
 }
 
-// targets lists the ways an endpoint is measured. The fullest one decides: an app that answers its port but not its requests is not well. A database is shared and accuses no region.
+// databases lists the read from a region's own database and the write to where its writes go. A database is shared and accuses no region.
+func databases(a schemas.App, region string) []Target {
+	read := a.Database(region)
+	write := cmp.Or(a.PrimaryDatabase, read)
+	var all []Target
+	if read != "" {
+		all = append(all, Target{App: a.Name, Region: region, Kind: schemas.KindDBRead, Address: read, Timeout: a.Probe.Timeout.D()})
+	}
+	if write != "" {
+		all = append(all, Target{App: a.Name, Region: region, Kind: schemas.KindDBWrite, Address: write, Timeout: a.Probe.Timeout.D()})
+	}
+	return all
+}
+
+// targets lists the ways an endpoint is measured. The fullest one decides: an app that answers its port but not its requests is not well.
 func targets(a schemas.App, e schemas.Endpoint) []Target {
 	addresses := []struct {
 		kind    schemas.Kind
 		address string
 	}{
 		{schemas.KindHTTP, e.HTTP}, {schemas.KindTCP, e.TCP}, {schemas.KindICMP, e.ICMP},
-		{schemas.KindDBRead, e.Database}, {schemas.KindDBWrite, e.Database},
 	}
 	objective, _ := schemas.ParseKind(a.Objective.Kind)
 	var all []Target
@@ -65,11 +84,10 @@ func targets(a schemas.App, e schemas.Endpoint) []Target {
 		if k.address == "" {
 			continue
 		}
-		database := k.kind == schemas.KindDBRead || k.kind == schemas.KindDBWrite
 		t := Target{App: a.Name, Region: e.Region, Variant: e.Variant, Kind: k.kind, Address: k.address, Timeout: a.Probe.Timeout.D()}
-		t.Decides = !decided && !database
-		decided = decided || t.Decides
-		if t.Decides || k.kind == objective && !database {
+		t.Decides = !decided
+		decided = true
+		if t.Decides || k.kind == objective {
 			shown = len(all)
 		}
 		all = append(all, t)

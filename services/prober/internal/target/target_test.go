@@ -43,3 +43,37 @@ func TestFullestProbeDecidesAndTheObjectiveIsShown(t *testing.T) {
 		})
 	}
 }
+
+// TestDatabasesAreMeasuredOncePerRegion reads from a region's own database and writes to the primary, however many variants run there.
+func TestDatabasesAreMeasuredOncePerRegion(t *testing.T) {
+	app := schemas.App{Name: "shop", Probe: schemas.Probe{Interval: schemas.Duration(time.Second), Timeout: schemas.Duration(time.Second)}}
+	for _, region := range []string{"frankfurt", "tokyo"} {
+		for _, variant := range []string{"single", "slim"} {
+			app.Endpoints = append(app.Endpoints, schemas.Endpoint{Region: region, Variant: variant, TCP: "t", Database: "env:" + region})
+		}
+	}
+	databases := func() (all []string) {
+		for _, c := range target.Cells(schemas.Topology{Apps: []schemas.App{app}}) {
+			for _, t := range c.Targets {
+				if t.Kind == schemas.KindDBRead || t.Kind == schemas.KindDBWrite {
+					all = append(all, fmt.Sprintf("%s/%s %s %s %t", t.Region, t.Variant, t.Kind, t.Address, t.Judged()))
+				}
+			}
+			all = append(all, fmt.Sprintf("%q follows %q", c.Database, c.Primary))
+		}
+		return all
+	}
+	if diff := cmp.Diff([]string{
+		"frankfurt/ db_read env:frankfurt false", "frankfurt/ db_write env:frankfurt false", `"env:frankfurt" follows ""`,
+		"tokyo/ db_read env:tokyo false", "tokyo/ db_write env:tokyo false", `"env:tokyo" follows ""`,
+	}, databases()); diff != "" {
+		t.Errorf("without a primary: %s", diff)
+	}
+	app.PrimaryDatabase = "env:frankfurt"
+	if diff := cmp.Diff([]string{
+		"frankfurt/ db_read env:frankfurt false", "frankfurt/ db_write env:frankfurt false", `"env:frankfurt" follows "env:frankfurt"`,
+		"tokyo/ db_read env:tokyo false", "tokyo/ db_write env:frankfurt false", `"env:tokyo" follows "env:frankfurt"`,
+	}, databases()); diff != "" {
+		t.Errorf("with a primary: %s", diff)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leeward-failover/leeward/pkg/clock"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/schedule"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
@@ -79,17 +80,23 @@ func (c *cell) look(ctx context.Context, site site, at time.Time, offsets []time
 
 // measure measures a target when it is due and emits the sample. What was cut short because the process stops is no measurement.
 func (c *cell) measure(ctx context.Context, site site, t target.Target, due time.Time) verdict.Reading {
-	if !schedule.Until(ctx, due) {
+	if !clock.Until(ctx, due) {
 		return verdict.Reading{}
 	}
-	sample, err := c.vantage.Measure(ctx, t, due)
+	m := c.vantage.Measure(ctx, t, due)
 	if ctx.Err() != nil {
 		return verdict.Reading{}
 	}
-	c.vantage.Emit(site.Origin, sample)
-	r := verdict.Reading{Sample: sample, Decides: t.Decides, Shown: t.Shown}
-	if sample.Outcome != schemas.OK {
-		r.Error = err.Error()
+	c.vantage.Emit(site.Origin, m.Sample)
+	c.vantage.heartbeats.note(t, m)
+	if t.Kind == schemas.KindDBRead && m.Err == nil {
+		if lag, known := c.vantage.heartbeats.lag(c.Cell, t, due); known {
+			c.vantage.Emit(site.Origin, lag)
+		}
+	}
+	r := verdict.Reading{Sample: m.Sample, Decides: t.Decides, Shown: t.Shown}
+	if m.Sample.Outcome != schemas.OK {
+		r.Error = m.Err.Error()
 	}
 	return r
 }

@@ -70,7 +70,7 @@ func (j *judge) settle(ctx context.Context, c *cell, site site, l verdict.Look, 
 	// Written under the lock, so that verdicts leave in the order they were reached.
 	post(ctx, j.vantage, schemas.VerdictBucket, schemas.Verdict{
 		Vantage: j.vantage.Name, App: j.app, Region: j.region, Health: s.Health, Since: s.Since, At: l.At, Round: s.Rounds, Incident: incident,
-		FailedRounds: s.Failed, Variants: l.Variants, LatencyUS: l.LatencyUS, ConnectUS: l.ConnectUS, Reason: s.Reason, Topology: site.Topology,
+		FailedRounds: s.Failed, Variants: l.Variants, LatencyUS: l.LatencyUS, ConnectUS: l.ConnectUS, Reason: s.Reason, Replication: j.vantage.heartbeats.replication(c.Cell), Topology: site.Topology,
 	}, c.Interval)
 	if s.Health == from {
 		return

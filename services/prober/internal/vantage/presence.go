@@ -21,7 +21,7 @@ func (v *Vantage) sighted() bool {
 // sees asks the anchors now, and returns as soon as enough have answered.
 func (v *Vantage) sees(ctx context.Context, site site) bool {
 	enough := anchor.Enough(len(site.anchors))
-	return anchor.Reach(ctx, site.anchors, site.timeout, enough) >= enough
+	return anchor.Reach(ctx, v.Dial, site.anchors, site.timeout, enough) >= enough
 }
 
 // presences starts the rounds in which the vantage asks its anchors and says that it is there.
@@ -38,7 +38,7 @@ func (v *Vantage) presences(ctx context.Context, interval time.Duration) *loop {
 
 func (v *Vantage) present(ctx context.Context, site site, round uint64) {
 	anchors := len(site.anchors)
-	reached := anchor.Reach(ctx, site.anchors, site.timeout, anchors)
+	reached := anchor.Reach(ctx, v.Dial, site.anchors, site.timeout, anchors)
 	if ctx.Err() != nil {
 		return
 	}

@@ -14,9 +14,11 @@ import (
 
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/prober/internal/anchor"
 	"github.com/leeward-failover/leeward/services/prober/internal/board"
 	"github.com/leeward-failover/leeward/services/prober/internal/meter"
 	"github.com/leeward-failover/leeward/services/prober/internal/outbox"
+	"github.com/leeward-failover/leeward/services/prober/internal/probe"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
 )
 
@@ -27,7 +29,9 @@ type Vantage struct {
 	Boot uint64
 	Bus  *bus.Bus
 	// Measure measures a target that is due.
-	Measure func(ctx context.Context, t target.Target, due time.Time) (schemas.Sample, error)
+	Measure func(ctx context.Context, t target.Target, due time.Time) probe.Measurement
+	// Dial reaches the anchors.
+	Dial anchor.Dial
 	// Emit takes every sample.
 	Emit  func(outbox.Origin, schemas.Sample)
 	Meter *meter.Meter
@@ -35,9 +39,10 @@ type Vantage struct {
 
 	board board.Board
 	// work are the measurements and judgements under way.
-	work  sync.WaitGroup
-	site  atomic.Pointer[site]
-	sight atomic.Pointer[sight]
+	work       sync.WaitGroup
+	site       atomic.Pointer[site]
+	sight      atomic.Pointer[sight]
+	heartbeats heartbeats
 
 	mu     sync.Mutex
 	cells  map[cellName]*cell

@@ -85,18 +85,21 @@ func terms(cells table, app schemas.App, c schemas.Candidate, counted []share) [
 	}
 	if writesCount(app) {
 		for _, s := range writers(cells, c, counted) {
-			all = append(all, term{s.weight * app.Objective.WritesPerRequest, cells.cell(s.vantage, c, schemas.KindDBWrite.String())})
+			all = append(all, term{s.weight * app.Objective.WritesPerRequest, cells.cell(s.vantage, database(c), schemas.KindDBWrite.String())})
 		}
 	}
 	return all
 }
 
-// writers are the vantages that stand for the candidate's own database writes: those inside its region, since the app writes from there.
+// database is what samples of a candidate's database are of: its region, whatever the variant.
+func database(c schemas.Candidate) schemas.Candidate { return schemas.Candidate{Region: c.Region} }
+
+// writers are the vantages that stand for the candidate's own database writes: those inside its region, since the app writes from there to the primary.
 // A region without a vantage that measures writes is judged by all the vantages that do, and one that nobody measures by all, which then have too few samples.
 func writers(cells table, c schemas.Candidate, counted []share) []share {
 	var inside, measuring []share
 	for _, s := range counted {
-		if cells.cell(s.vantage, c, schemas.KindDBWrite.String()).samples == 0 {
+		if cells.cell(s.vantage, database(c), schemas.KindDBWrite.String()).samples == 0 {
 			continue
 		}
 		measuring = append(measuring, s)

@@ -52,7 +52,10 @@ func (k known) gates(active string, c schemas.RankedCandidate) []schemas.Gate {
 	if len(set.Jurisdictions) > 0 {
 		all = append(all, k.jurisdiction(c.Region))
 	}
-	return append(all, gate.Image(k.app.Name, c.Candidate, k.state.Images))
+	if set.RPO > 0 {
+		all = append(all, gate.Replicated(k.app, c.Region, k.state.Verdicts, k.in.End))
+	}
+	return append(all, gate.Image(k.app, c.Candidate, k.state.Images))
 }
 
 // judge makes a gate of a condition that is known to hold or not.
@@ -192,4 +195,15 @@ func (k known) jurisdiction(region string) schemas.Gate {
 	}
 	allowed := k.app.Gates.Jurisdictions
 	return judge(gate.Jurisdiction, slices.Contains(allowed, r.Jurisdiction), "%s; allowed: %s", r.Jurisdiction, strings.Join(allowed, ", "))
+}
+
+// Outdated says whether a region's replication gate has turned since a ranking. It turns within seconds, and a ranking that does not say so would be believed.
+func Outdated(r schemas.Ranking, app schemas.App, verdicts []schemas.Verdict, now time.Time) bool {
+	if app.Gates.RPO <= 0 || len(r.Orders) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(r.Orders[0].Candidates, func(c schemas.RankedCandidate) bool {
+		result := gate.Replicated(app, c.Region, verdicts, now).Result
+		return slices.ContainsFunc(c.Gates, func(g schemas.Gate) bool { return g.Name == gate.Replication && g.Result != result })
+	})
 }

@@ -29,6 +29,43 @@ func good(t *testing.T) (schemas.Topology, rank.Inputs, rank.State) {
 	return world, in, healthy(world)
 }
 
+// follows limits the app's RPO to two seconds and has every database be behind.
+func follows(lag time.Duration) func(*schemas.Topology, *rank.Inputs, *rank.State) {
+	return func(w *schemas.Topology, _ *rank.Inputs, s *rank.State) {
+		w.Apps[0].Gates.RPO = schemas.Duration(2 * time.Second)
+		seen := end.Add(-time.Second)
+		for i := range s.Verdicts {
+			s.Verdicts[i].Replication = &schemas.Replication{
+				Acknowledged: schemas.Heartbeat{At: end, Token: 9, SeenAt: seen}, Replayed: schemas.Heartbeat{At: end.Add(-lag), Token: 8, SeenAt: seen}}
+		}
+	}
+}
+
+// TestRankingIsOutdatedOnceTheLagPassesTheLimit lets a database fall behind after it was ranked.
+func TestRankingIsOutdatedOnceTheLagPassesTheLimit(t *testing.T) {
+	world, in, state := good(t)
+	if g := gateOf(find(t, compute(t, in, world, state), "frankfurt", "london/slim"), "replication"); g != (schemas.Gate{}) {
+		t.Errorf("an app without an RPO has the gate %+v", g)
+	}
+	follows(time.Second)(&world, &in, &state)
+	r := compute(t, in, world, state)
+	app := world.Apps[0]
+	if rank.Outdated(r, app, state.Verdicts, end) {
+		t.Error("outdated as soon as it was computed")
+	}
+	follows(3*time.Second)(&world, &in, &state)
+	if !rank.Outdated(r, app, state.Verdicts, end) {
+		t.Error("not outdated though every database fell behind")
+	}
+	if !rank.Outdated(compute(t, in, world, state), app, nil, end) {
+		t.Error("not outdated though nothing is known any more")
+	}
+	app.Gates.RPO = 0
+	if rank.Outdated(r, app, state.Verdicts, end) {
+		t.Error("outdated by a gate that the app no longer has")
+	}
+}
+
 func TestEveryGatePassesFailsAndIsUnknown(t *testing.T) {
 	type change func(*schemas.Topology, *rank.Inputs, *rank.State)
 	cells := func(edit func(*rank.Cell)) change {
@@ -94,6 +131,10 @@ func TestEveryGatePassesFailsAndIsUnknown(t *testing.T) {
 		{"other law", "frankfurt", "tokyo/slim", nil, schemas.Gate{Name: "jurisdiction", Result: schemas.Fail, Evidence: "JP; allowed: DE, GB"}},
 		{"no law", "frankfurt", "tokyo/slim", func(w *schemas.Topology, _ *rank.Inputs, _ *rank.State) { w.Regions[2].Jurisdiction = "" },
 			schemas.Gate{Name: "jurisdiction", Result: schemas.Unknown, Evidence: "the region's jurisdiction is not known"}},
+		{"close behind", "frankfurt", "london/slim", follows(100 * time.Millisecond),
+			schemas.Gate{Name: "replication", Result: schemas.Pass, Evidence: "0.10 s behind the last write the primary acknowledged, at most 2s allowed", EvidenceAt: end.Add(-time.Second)}},
+		{"far behind", "frankfurt", "london/slim", follows(5 * time.Second),
+			schemas.Gate{Name: "replication", Result: schemas.Fail, Evidence: "5.00 s behind the last write the primary acknowledged, at most 2s allowed", EvidenceAt: end.Add(-time.Second)}},
 		{"held", "frankfurt", "london/slim", nil, schemas.Gate{Name: "image", Result: schemas.Pass, Evidence: "sha256:0123456789ab verified", EvidenceAt: end.Add(-time.Second)}},
 		{"not replicated", "frankfurt", "london/slim", func(_ *schemas.Topology, _ *rank.Inputs, s *rank.State) { s.Images = nil },
 			schemas.Gate{Name: "image", Result: schemas.Unknown, Evidence: "no image is known for the region"}},

@@ -38,7 +38,7 @@ type Inputs struct {
 	Cells          []Cell `json:"cells"`
 }
 
-// Cell is what one vantage measured of one candidate by one kind of probe, block by block, oldest first.
+// Cell is what one vantage measured of one candidate by one kind of probe, block by block, oldest first. A region's database has no variant.
 // Round trips that only a gate reads come as a single block.
 type Cell struct {
 	Vantage string `json:"vantage"`
@@ -85,7 +85,7 @@ func Counts(app schemas.App, kind string) bool {
 
 // writesCount says whether the app's objective holds database writes that something measures.
 func writesCount(app schemas.App) bool {
-	return app.Objective.WritesPerRequest > 0 && slices.ContainsFunc(app.Endpoints, func(e schemas.Endpoint) bool { return e.Database != "" })
+	return app.Objective.WritesPerRequest > 0 && (app.PrimaryDatabase != "" || slices.ContainsFunc(app.Endpoints, func(e schemas.Endpoint) bool { return e.Database != "" }))
 }
 
 // validate says whether the inputs can be computed with: they may come from storage.

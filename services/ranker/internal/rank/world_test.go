@@ -16,7 +16,7 @@ var end = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // The world of these tests: three regions, a vantage in each and one outside, two variants everywhere but in tokyo.
 func topology() schemas.Topology {
 	app := schemas.App{
-		Name: "shop", Mode: "auto", Variants: []schemas.Variant{{Name: "single"}, {Name: "slim"}},
+		Name: "shop", Source: schemas.Source{Context: "shop"}, Mode: "auto", Variants: []schemas.Variant{{Name: "single"}, {Name: "slim"}},
 		Probe:     schemas.Probe{Interval: schemas.Duration(time.Second), Timeout: schemas.Duration(800 * time.Millisecond)},
 		Objective: schemas.Objective{Kind: "http", Quantile: 0.95, Window: schemas.Duration(2 * time.Minute)},
 		Gates: schemas.Gates{MinDistanceKM: 300, MaxRTT: schemas.Duration(150 * time.Millisecond), Jurisdictions: []string{"DE", "GB"},

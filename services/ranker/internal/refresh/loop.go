@@ -21,7 +21,10 @@ import (
 // patience is how long one app's refresh may take: a ClickHouse that hangs must not hold up the next app for ever.
 const patience = 10 * time.Second
 
-// Loop ranks every app of the topology each Interval, and at once when the topology changes.
+// soon is the least time between rankings that a turned gate asks for.
+const soon = 500 * time.Millisecond
+
+// Loop ranks every app of the topology each Interval, at once when the topology changes, and soon after a gate turned that turns within seconds.
 // When ClickHouse does not answer, or has too few samples of everyone, the last good ranking stays where it is; it carries its own age.
 type Loop struct {
 	Interval time.Duration
@@ -48,14 +51,16 @@ func (l *Loop) Run(ctx context.Context) error {
 	ticker := time.NewTicker(l.Interval)
 	defer ticker.Stop()
 	var t schemas.Topology
+	var ranked time.Time
 	for due := true; ; {
-		changed := l.Mirrors.topology.Changed()
+		changed, judged := l.Mirrors.topology.Changed(), l.Mirrors.verdicts.Changed()
 		// A topology that is being written is not looked at before it is whole.
 		if now, err := bus.CurrentTopology(l.Mirrors.topology); err == nil && now.Hash() != t.Hash() {
 			t, due = now, true
 		}
-		if due {
+		if due || time.Since(ranked) >= soon && l.outdated(t) {
 			l.rank(ctx, t)
+			ranked = time.Now()
 		}
 		select {
 		case <-ctx.Done():
@@ -64,8 +69,20 @@ func (l *Loop) Run(ctx context.Context) error {
 			due = true
 		case <-changed:
 			due = false
+		case <-judged:
+			due = false
 		}
 	}
+}
+
+// outdated says whether a gate of an app's ranking has turned. An app that could not be ranked waits for its turn.
+func (l *Loop) outdated(t schemas.Topology) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	state := l.Mirrors.state(t)
+	return slices.ContainsFunc(t.Apps, func(a schemas.App) bool {
+		return l.failed[a.Name] == nil && rank.Outdated(l.published[a.Name], a, state.Verdicts, time.Now())
+	})
 }
 
 // rank refreshes every app. Without any it only asks whether ClickHouse is there, so that the service's readiness says so.

@@ -100,8 +100,11 @@ func newCells(in rank.Inputs, app schemas.App, t schemas.Topology) *cells {
 func (c *cells) add(r row) error {
 	candidate := schemas.Candidate{Region: r.region, Variant: r.variant}
 	_, vantage := c.topology.Vantage(r.vantage)
-	_, endpoint := c.app.Endpoint(candidate)
-	if !vantage || !endpoint {
+	_, measured := c.app.Endpoint(candidate)
+	if r.variant == "" { // the region's database
+		measured = slices.Contains(c.app.Regions(), r.region)
+	}
+	if !vantage || !measured {
 		return nil
 	}
 	k := key{r.vantage, r.region, r.variant, r.kind}

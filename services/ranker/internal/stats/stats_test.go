@@ -43,11 +43,12 @@ func TestReadCountsByCellAndBlock(t *testing.T) {
 		{"madrid", "tokyo", "slim", "http", "timeout", 10, 800_000, 7},
 		{"madrid", "tokyo", "slim", "http", "ok", 10.001, 0, 7},
 		{"madrid", "tokyo", "slim", "http", "ok", 120, math.MaxUint32, 7},
-		{"madrid", "tokyo", "slim", "db_write", "ok", 5, 2000, 7},
+		{"madrid", "tokyo", "", "db_write", "ok", 5, 2000, 7},
 		{"london", "tokyo", "slim", "icmp", "ok", 100, 500, 7},
 		{"london", "tokyo", "slim", "icmp", "unreachable", 5, 20, 7},
 		{"madrid", "tokyo", "slim", "icmp", "ok", 5, 500, 7},     // no region's vantage: no gate asks
-		{"madrid", "tokyo", "slim", "db_read", "ok", 5, 500, 7},  // not part of the cost
+		{"madrid", "tokyo", "", "db_read", "ok", 5, 500, 7},      // not part of the cost
+		{"madrid", "paris", "", "db_write", "ok", 5, 2000, 7},    // no region of the app
 		{"madrid", "tokyo", "slim", "http", "ok", 120.001, 9, 7}, // before the window
 		{"madrid", "tokyo", "slim", "http", "ok", 0, 9, 99},      // after it
 		{"berlin", "tokyo", "slim", "http", "ok", 5, 9, 7},       // no longer a vantage
@@ -69,7 +70,7 @@ func TestReadCountsByCellAndBlock(t *testing.T) {
 	want := rank.NewInputs(topology.Apps[0], topology.Hash(), end)
 	want.StreamSequence = 41
 	want.Cells = []rank.Cell{
-		{Vantage: "madrid", Candidate: slim, Kind: "db_write", NewestMS: end.UnixMilli() - 5000, Blocks: blocks(map[int]rank.Histogram{11: one(350)})},
+		{Vantage: "madrid", Candidate: schemas.Candidate{Region: "tokyo"}, Kind: "db_write", NewestMS: end.UnixMilli() - 5000, Blocks: blocks(map[int]rank.Histogram{11: one(350)})},
 		{Vantage: "madrid", Candidate: slim, Kind: "http", NewestMS: end.UnixMilli() - 1, Blocks: blocks(map[int]rank.Histogram{
 			11: {Failures: 1, First: 318, Counts: []uint64{2}}, 10: one(0), 0: one(1023)})},
 		{Vantage: "london", Candidate: slim, Kind: "icmp", NewestMS: end.UnixMilli() - 5000, Blocks: []rank.Histogram{{Failures: 1, First: 286, Counts: []uint64{1}}}},

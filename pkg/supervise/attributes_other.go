@@ -1,0 +1,8 @@
+//go:build !linux
+
+package supervise
+
+import "syscall"
+
+// attributes give a child a group of its own, so that a Ctrl-C at the terminal reaches the supervisor alone. Only Linux ends children with a supervisor that is killed.
+func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
