@@ -1,6 +1,9 @@
 package gateway_test
 
 import (
+	"bufio"
+	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -181,5 +184,49 @@ func TestEveryAnswerOfTheConsoleIsGuarded(t *testing.T) {
 		if !strings.Contains(policy, want) || strings.Contains(policy, "unsafe") {
 			t.Errorf("the policy %q lacks %s", policy, want)
 		}
+	}
+}
+
+func TestConsoleStreamGoesOnAfterTheLastEventThatThePageHas(t *testing.T) {
+	t.Parallel()
+	s := bustest.Start(t)
+	g := start(t, s, nil)
+	g.apply(topology("http://127.0.0.1:1"))
+	for _, f := range []string{"f1", "f2", "f3", "f4"} {
+		if r := g.hook(alertmanagerHook, alert(t, f, "firing", map[string]string{"alertname": "RegionDown", "region": "r0"})); r.status != http.StatusAccepted {
+			t.Fatalf("alert = %d %s", r.status, r.body)
+		}
+	}
+	for name, c := range map[string]struct {
+		query, last string
+		want        uint64
+	}{
+		"a page that just came":             {"?after=2", "", 3},
+		"one that comes back":               {"?after=2", "4", 5},
+		"one that shows alerts only":        {"?after=1&type=alert.received", "", 2},
+		"one that has more than there ever": {"?after=99", "", 0},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+"/ui/live"+c.query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.last != "" {
+			req.Header.Set("Last-Event-ID", c.last)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream := sse{t, bufio.NewScanner(resp.Body), cancel}
+		fields := stream.next()
+		for fields["event"] == "state" || fields["event"] == "" {
+			fields = stream.next()
+		}
+		if want := fmt.Sprint(c.want); fields["id"] != want && (c.want > 0 || fields["event"] != "wiped") {
+			t.Errorf("%s first gets %v, want event %s", name, fields, want)
+		}
+		cancel()
+		_ = resp.Body.Close()
 	}
 }

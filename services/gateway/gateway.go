@@ -59,15 +59,16 @@ func Run(ctx context.Context, proc daemon.Process) error {
 			return bus.Publish(ctx, b, schemas.AlertReceivedTopic, e)
 		},
 	}
+	server := api.Server{
+		Bus: b, State: live, Token: cfg.apiToken, Simulated: cfg.simulated, Hooks: hooks, Ready: ready, Log: proc.Log, Ping: oci.Ping, Started: time.Now(), Examined: &api.Examined{},
+	}
 	pages := console.New(console.Console{
-		Bus: b, State: live, Ready: ready, Token: cfg.apiToken, Simulated: cfg.simulated, Log: proc.Log,
+		Bus: b, State: live, Ready: ready, Token: cfg.apiToken, Simulated: cfg.simulated, Log: proc.Log, Preview: server.Preview,
 		Ask: func(ctx context.Context, e schemas.FailoverRequested) error {
 			return bus.Publish(ctx, b, schemas.FailoverRequestedTopic, e)
 		},
 	})
-	server := api.Server{
-		Bus: b, State: live, Token: cfg.apiToken, Simulated: cfg.simulated, Hooks: hooks, Console: pages, Ready: ready, Log: proc.Log, Ping: oci.Ping, Started: time.Now(), Examined: &api.Examined{},
-	}
+	server.Console = pages
 
 	proc.Log.Info().Str("address", listener.Addr().String()).Msg("API served")
 	g, ctx := errgroup.WithContext(ctx)

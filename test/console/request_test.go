@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,6 +37,7 @@ func TestAFailoverIsRequestedByKeyboardAlone(t *testing.T) {
 	axe := axeSource(t)
 	y := newSystem(t, nil)
 	y.populate()
+	y.answerPreviews()
 	p := open(t, y.gate.url())
 	p.load("/")
 	p.says("is served by")
@@ -59,7 +61,8 @@ func TestAFailoverIsRequestedByKeyboardAlone(t *testing.T) {
 	p.tabTo("#reason")
 	p.keys("rehearsing the night shift" + kb.Enter)
 	p.says("Move shop from frankfurt/slim to london/slim?")
-	p.says("It passes every gate.")
+	p.says("This is the failover-actuator's own answer")
+	p.says("epoch 1.2 sends traffic to london/slim")
 	p.axe(axe, "confirm")
 	p.picture("confirm-light")
 	p.tabTo("#confirm")
@@ -75,12 +78,35 @@ func TestAFailoverIsRequestedByKeyboardAlone(t *testing.T) {
 	plan.Incident, plan.Trigger, plan.Actor, plan.Reason = "request:"+asked.Request, schemas.TriggerRequest, asked.Actor, "Ada: "+asked.Reason
 	put(y, y.actuator, schemas.PlanBucket, plan)
 	p.says("Your request is decided: finished.")
+	if must[bool](p, `document.body.innerText.includes("previewed")`) {
+		t.Error("a preview is listed as a failover")
+	}
 	p.tabTo(`main a[href="/ui/failovers/shop/asked"]`)
 	p.keys(kb.Enter)
 	p.says("request, Ada")
 	p.tabTo(".tools button:not(#pause)")
 	p.keys(kb.Enter)
 	p.says("Sign in")
+}
+
+// answerPreviews answers questions as the failover-actuator would, until the test ends.
+func (y *system) answerPreviews() {
+	ctx, stop := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	y.t.Cleanup(func() { stop(); work.Wait() })
+	b, topic := y.bus.Connect(schemas.Recorder, ""), schemas.FailoverRequestedTopic
+	work.Go(func() {
+		_ = b.Tail(ctx, schemas.Events, 1, []string{topic.Contract().Filter()}, func(m bus.Message) error {
+			e, err := topic.Decode(m.Subject, m.Data)
+			if err != nil || !e.DryRun {
+				return nil
+			}
+			p := y.plan(schemas.PreviewID(e.Request), schemas.PlanPreviewed)
+			p.Trigger, p.Reason, p.Actor, p.Times = schemas.TriggerRequest, "asked by "+e.Actor, e.Actor, schemas.PlanTimes{}
+			_, err = bus.Put(ctx, y.actuator, schemas.PlanBucket, p, bus.Condition{})
+			return err
+		})
+	})
 }
 
 // requested is the one request that the stream holds.
@@ -93,6 +119,9 @@ func (y *system) requested() (found schemas.FailoverRequested) {
 		var err error
 		if found, err = topic.Decode(m.Subject, m.Data); err != nil {
 			return err
+		}
+		if found.DryRun {
+			return nil
 		}
 		return errEnd
 	})

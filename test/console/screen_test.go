@@ -30,7 +30,7 @@ func TestEveryScreenLoadsInEveryLook(t *testing.T) {
 	for _, look := range []struct {
 		name, scheme string
 		width        int64
-	}{{"light", "light", 1280}, {"dark", "dark", 1280}, {"phone", "light", 360}, {"phone-dark", "dark", 360}} {
+	}{{"light", "light", 1280}, {"dark", "dark", 1280}, {"phone", "light", 360}} {
 		p.looks(look.width, look.scheme)
 		y.see(nil)
 		for _, s := range screens {

@@ -28,6 +28,8 @@ type Console struct {
 	Token string
 	// Simulated says that the regions are simulated on this machine; every page says so.
 	Simulated bool
+	// Preview asks the failover-actuator what a request would come to.
+	Preview func(context.Context, schemas.FailoverRequested) (schemas.Plan, error)
 	// Ask stores a request for a failover.
 	Ask func(context.Context, schemas.FailoverRequested) error
 	Log zerolog.Logger

@@ -84,6 +84,9 @@ var readers = map[string]reader{
 		return "", "none", fmt.Sprintf("topology %s was applied by %s", short(e.Hash), e.Actor)
 	}),
 	schemas.FailoverRequestedTopic.Contract().Name: reads(schemas.FailoverRequestedTopic, func(e schemas.FailoverRequested) (string, string, string) {
+		if e.DryRun {
+			return e.App, "none", fmt.Sprintf("%s asks what moving %s to %s would come to", e.Actor, e.App, wish(e.To))
+		}
 		return e.App, "busy", fmt.Sprintf("%s asks to move %s to %s: %s", e.Actor, e.App, wish(e.To), e.Reason)
 	}),
 	schemas.BuildFinishedTopic.Contract().Name: reads(schemas.BuildFinishedTopic, func(e schemas.BuildFinished) (string, string, string) {

@@ -15,20 +15,21 @@ import (
 
 // requestBody is the form that asks for a failover, and what is known of where it would lead.
 type requestBody struct {
-	App               schemas.App
-	From              schemas.Candidate
-	Routed            bool
-	Region, Variant   string
-	Reason, Problem   string
+	From            schemas.Candidate
+	Routed          bool
+	Region, Variant string
+	Reason, Problem string
+	// Force insists on the region although gates of it fail.
+	Force             bool
 	Regions, Variants []string
 	Ranking           rankingBody
-	// Likely is the candidate that the gates let through now; Lacking are the gates of the first that fits the wish when none does.
-	Likely  *ranked
-	Nearest *ranked
-	Shift   []int
-	Bake    string
-	Stale   bool
-	Mode    string
+	// Plan is what the failover-actuator says it would do; Silent says why there is none.
+	Plan   *schemas.Plan
+	Silent string
+	Rows   []ranked
+	Scale  scale
+	Stale  bool
+	Mode   string
 	// Request is the id under which the request is stored: sending the form twice is one request.
 	Request string
 }
@@ -54,23 +55,12 @@ func (c *Console) request(w http.ResponseWriter, r *http.Request) error {
 // requestBody readies the form: where traffic is, and what the gates say now of where it would go.
 func (s snapshot) requestBody(a schemas.App, to schemas.Candidate) requestBody {
 	route, routed := s.routes[a.Name]
-	b := requestBody{App: a, From: route.Active, Routed: routed, Region: to.Region, Variant: to.Variant, Regions: a.Regions(), Shift: a.Failover.Shift, Bake: a.Failover.Bake.String(), Mode: a.Mode}
+	b := requestBody{From: route.Active, Routed: routed, Region: to.Region, Variant: to.Variant, Regions: a.Regions(), Mode: a.Mode}
 	for _, v := range a.Variants {
 		b.Variants = append(b.Variants, v.Name)
 	}
 	b.Ranking = s.ranking(a, route.Active.Region)
 	b.Stale = b.Ranking.At.IsZero() || s.now.Sub(b.Ranking.At) > a.Failover.MaxRankingAge.D() || b.Ranking.Other
-	for _, row := range b.Ranking.Rows {
-		if to.Region != "" && row.Region != to.Region || to.Variant != "" && row.Variant != to.Variant || row.Candidate == route.Active {
-			continue
-		}
-		if b.Nearest == nil {
-			b.Nearest = &row
-		}
-		if row.Eligible && b.Likely == nil {
-			b.Likely = &row
-		}
-	}
 	return b
 }
 
@@ -91,12 +81,14 @@ func (c *Console) submit(w http.ResponseWriter, r *http.Request) error {
 	}
 	to := schemas.Candidate{Region: f.Get("region"), Variant: f.Get("variant")}
 	b := s.requestBody(a, to)
-	b.Reason, b.Request = strings.TrimSpace(f.Get("reason")), f.Get("request")
+	b.Reason, b.Request, b.Force = strings.TrimSpace(f.Get("reason")), f.Get("request"), f.Get("force") != ""
 	switch {
 	case to.Region != "" && !slices.Contains(b.Regions, to.Region):
 		b.Problem = a.Name + " has no endpoint in a region named " + to.Region + "."
 	case to.Variant != "" && !slices.Contains(b.Variants, to.Variant):
 		b.Problem = a.Name + " has no variant named " + to.Variant + "."
+	case b.Force && to.Region == "":
+		b.Problem = "To insist is to name a region: the ranking is not forced to choose what fails its gates."
 	case b.Reason == "":
 		b.Problem = "Give a reason: it is kept with the decision."
 	case len(b.Reason) > 1000:
@@ -107,11 +99,12 @@ func (c *Console) submit(w http.ResponseWriter, r *http.Request) error {
 	}
 	if b.Request == "" {
 		b.Request = rand.Text()
+		b.preview(r.Context(), c, schemas.FailoverRequested{App: a.Name, To: to, Force: b.Force, Actor: one.Actor})
 		return c.show(w, r, http.StatusOK, view{Name: "confirm", Title: "Confirm the failover", App: a.Name, Body: b})
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 	defer cancel()
-	if err := c.Ask(ctx, schemas.FailoverRequested{Request: b.Request, App: a.Name, To: to, Actor: one.Actor, Reason: b.Reason, At: time.Now().UTC()}); err != nil {
+	if err := c.Ask(ctx, schemas.FailoverRequested{Request: b.Request, App: a.Name, To: to, Force: b.Force, Actor: one.Actor, Reason: b.Reason, At: time.Now().UTC()}); err != nil {
 		c.Log.Warn().Err(err).Str("app", a.Name).Msg("request not stored")
 		words := "The request could not be stored, and nothing was moved. Send it again with the button: however often it is sent, it is one request."
 		if errors.Is(err, context.DeadlineExceeded) {
@@ -122,4 +115,19 @@ func (c *Console) submit(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, "/ui/failovers?"+url.Values{"app": {a.Name}, "request": {b.Request}}.Encode(), http.StatusSeeOther)
 	return nil
+}
+
+// preview asks what the request would come to. Without an answer people may still ask: the actuator decides when it is back, within the request's time.
+func (b *requestBody) preview(ctx context.Context, c *Console, e schemas.FailoverRequested) {
+	plan, err := c.Preview(ctx, e)
+	if err != nil {
+		b.Silent = err.Error()
+		return
+	}
+	var candidates []schemas.RankedCandidate
+	for _, k := range plan.Candidates {
+		candidates = append(candidates, k.RankedCandidate)
+	}
+	b.Plan = &plan
+	b.Rows, b.Scale = rows(candidates, plan.To, "chosen")
 }

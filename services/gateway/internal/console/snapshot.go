@@ -34,6 +34,8 @@ func (c *Console) snapshot() (snapshot, error) {
 	}
 	s.verdicts, s.presences, s.images = values(c.State.Verdicts), values(c.State.Vantages), values(c.State.Images)
 	s.builds, s.plans = values(c.State.Builds), values(c.State.Plans)
+	// A preview is somebody's question, not something that happened.
+	s.plans = slices.DeleteFunc(s.plans, func(p schemas.Plan) bool { return p.State == schemas.PlanPreviewed })
 	slices.SortFunc(s.plans, func(a, b schemas.Plan) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.ID, b.ID)) })
 	for _, r := range values(c.State.Routes) {
 		s.routes[r.App] = r

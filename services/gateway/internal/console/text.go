@@ -12,7 +12,7 @@ import (
 
 // functions are what templates may call.
 var functions = template.FuncMap{
-	"visible": visible, "age": func(t time.Time) string { return age(time.Since(t), "ago") }, "old": func(t time.Time) string { return age(time.Since(t), "old") }, "fine": fine, "clock": clock, "stamp": stamp, "ms": millis, "took": took, "size": size,
+	"visible": visible, "age": func(t time.Time) string { return age(time.Since(t), "ago") }, "old": func(t time.Time) string { return age(time.Since(t), "old") }, "fine": fine, "next": func(i int) int { return i + 1 }, "clock": clock, "stamp": stamp, "ms": millis, "took": took, "size": size,
 	"short": short, "f": func(x float64) string { return fmt.Sprintf("%.1f", x) }, "seconds": func(s float64) string { return fmt.Sprintf("%.1f s", s) },
 	"ranking": func(at time.Time, maxAge int) rankingBody { return rankingBody{At: at, MaxAge: maxAge} }, "stateWord": stateWord, "stateMark": stateMark, "resultMark": resultMark,
 }

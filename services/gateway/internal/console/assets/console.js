@@ -74,7 +74,7 @@
         ahead = Date.parse(page.body.dataset.now) - Date.now();
         for (const id of ["main", "stale"]) morph($(id), page.getElementById(id));
         ages(); news(false);
-      } else if (answer.status !== 503) location.reload();
+      } else if (answer.status !== 503 && !answer.redirected) location.reload(); // Who has to sign in anew keeps what is written in the form.
     } catch { /* The stream says that the gateway is gone. */ }
     busy = false;
     if (due) later(1000);
@@ -96,7 +96,8 @@
       lostAt = 0; $("lost").hidden = true;
       if (!paused) words("live", true);
       if (!mirrors.length) return;
-      if (changed.includes("all") ? told.size || last : changed.some((m) => mirrors.includes(m))) later(changed.some((m) => m === "plans" || m === "routes" || m === "rankings") ? 200 : 1000);
+      // A page that just came, or came back, may have missed any change.
+      if (changed.includes("all") || changed.some((m) => mirrors.includes(m))) later(changed.some((m) => m === "plans" || m === "routes" || m === "rankings") ? 200 : 1000);
     });
     source.addEventListener("fact", (e) => { seen = e.lastEventId; if (paused) waiting.push(e.data); else add(e.data); });
     source.addEventListener("wiped", () => location.reload());
