@@ -34,7 +34,7 @@ import (
 var pictures = flag.String("pictures", "", "folder to write pictures of the screens to")
 
 // patience is how long a page may take to show what it should.
-const patience = 8 * time.Second
+const patience = 30 * time.Second
 
 // chromium starts the browser of all tests, one process with a tab each; closing ends it.
 var (

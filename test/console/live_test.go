@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -66,9 +68,9 @@ func TestARankingAndAFailoverArriveLive(t *testing.T) {
 // relay is a way to the gateway that can be cut.
 type relay struct {
 	listener net.Listener
-	to       string
 
 	mu    sync.Mutex
+	to    string
 	conns []net.Conn
 	work  sync.WaitGroup
 }
@@ -86,6 +88,9 @@ func newRelay(t *testing.T, to string) *relay {
 			if err != nil {
 				return
 			}
+			r.mu.Lock()
+			to := r.to
+			r.mu.Unlock()
 			out, err := net.Dial("tcp", to)
 			if err != nil {
 				_ = in.Close()
@@ -100,6 +105,13 @@ func newRelay(t *testing.T, to string) *relay {
 	})
 	t.Cleanup(func() { _ = l.Close(); r.cut(); r.work.Wait() })
 	return r
+}
+
+// lead has new connections end somewhere else.
+func (r *relay) lead(to string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.to = to
 }
 
 // cut breaks every open connection.
@@ -163,7 +175,25 @@ func TestNoEventIsLostWhenTheConnectionOrTheGatewayGoes(t *testing.T) {
 	y.gate.stop()
 	p.await("the page says that it is not live", `!document.querySelector("#lost").hidden && document.querySelector("#link").innerText.includes("not live")`)
 	send(5)
+	// A proxy with nobody behind it refuses, and browsers do not come back from a refusal by themselves.
+	refused := make(chan struct{})
+	var once sync.Once
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		if r.URL.Path == "/ui/live" {
+			once.Do(func() { close(refused) })
+		}
+	}))
+	defer proxy.Close()
+	way.lead(proxy.Listener.Addr().String())
+	select {
+	case <-refused:
+	case <-time.After(patience):
+		t.Fatal("the page did not try again")
+	}
 	y.gate.start()
+	way.lead(y.gate.addr)
+	way.cut()
 	send(3)
 	p.says("event 15")
 	p.await("the page says that it is live", `document.querySelector("#lost").hidden`)
