@@ -65,7 +65,7 @@ func (c *cut) answer(r *http.Response) error {
 // wantOnce checks that every sample published is there once, in the table and in its rollup.
 func (w *world) wantOnce(published uint64) {
 	w.Helper()
-	w.untilDone("samples-0", schemas.Samples)
+	w.untilDone(schemas.Samples)
 	for query, want := range map[string]uint64{
 		"SELECT count() FROM samples": published,
 		"SELECT count() FROM (SELECT vantage, boot, counter, batch_row, count() AS n FROM samples GROUP BY ALL HAVING n > 1)": 0,

@@ -3,15 +3,16 @@ package table
 import (
 	"math"
 	"slices"
-	"time"
 
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/pkg/clickhouse"
 	"github.com/leeward-failover/leeward/schemas"
 )
 
-// Samples collects the table samples, a row per sample, in columns whose memory is used again block after block.
+// Samples collects the table samples, a row per sample, in columns whose memory is used again block after block, and the table quarantine, where samples go whose due time can not be believed.
 type Samples struct {
+	Lateness Lateness
+
 	batch schemas.SampleBatch
 	names names
 	dict  []*string
@@ -20,8 +21,12 @@ type Samples struct {
 	// Names are pointers because the driver then compares them instead of hashing and boxing a text per row and column.
 	app, kind, vantage, region, variant, vantageRegion, outcome, topology []*string
 	latency, late, dns, connect, tls, write, firstByte, transfer          []uint32
+	storedAfter                                                           []int32
+	spooled                                                               []bool
 	status, batchRow                                                      []uint16
 	boot, counter, sequence                                               []uint64
+
+	quarantined []quarantined
 }
 
 // Add decodes a batch and adds its samples, or nothing when it can not be read.
@@ -30,23 +35,34 @@ func (s *Samples) Add(m bus.Message) (rows int, err error) {
 	if err := b.Decode(m.Subject, m.Data); err != nil {
 		return 0, err
 	}
-	for _, us := range []int64{slices.Min(b.DueUS), slices.Max(b.DueUS)} {
-		if err := plausible("the due time", time.UnixMicro(us), m.Stored); err != nil {
-			return 0, err
-		}
-	}
-	s.addNames(b)
-	s.addNumbers(b, m.Sequence)
-	return b.Len(), nil
-}
-
-func (s *Samples) addNames(b *schemas.SampleBatch) {
 	s.dict = s.dict[:0]
 	for _, d := range b.Dict {
 		s.dict = append(s.dict, s.names.pointer(d))
 	}
+	oldest, newest := s.Lateness.around(m.Stored, b.Spooled)
+	if slices.Min(b.DueUS) >= oldest && slices.Max(b.DueUS) <= newest {
+		s.add(b, 0, b.Len(), m)
+		return b.Len(), nil
+	}
+	for i, due := range b.DueUS {
+		if due < oldest || due > newest {
+			s.quarantined = append(s.quarantined, quarantine(b, i, m, due < oldest))
+			continue
+		}
+		s.add(b, i, i+1, m)
+	}
+	return b.Len(), nil
+}
+
+// add adds the rows [from, to) of a batch.
+func (s *Samples) add(b *schemas.SampleBatch, from, to int, m bus.Message) {
+	s.addNames(b, from, to)
+	s.addNumbers(b, from, to, m)
+}
+
+func (s *Samples) addNames(b *schemas.SampleBatch, from, to int) {
 	vantage, home, topology := s.names.pointer(b.Vantage), s.names.pointer(b.VantageRegion), s.names.pointer(b.Topology)
-	for i := range b.Len() {
+	for i := from; i < to; i++ {
 		s.app = append(s.app, s.dict[b.App[i]])
 		s.region = append(s.region, s.dict[b.Region[i]])
 		s.variant = append(s.variant, s.dict[b.Variant[i]])
@@ -58,22 +74,25 @@ func (s *Samples) addNames(b *schemas.SampleBatch) {
 	}
 }
 
-func (s *Samples) addNumbers(b *schemas.SampleBatch, sequence uint64) {
-	s.latency = append(s.latency, b.LatencyUS...)
-	s.late = append(s.late, b.LateUS...)
-	s.dns = append(s.dns, b.DNSUS...)
-	s.connect = append(s.connect, b.ConnectUS...)
-	s.tls = append(s.tls, b.TLSUS...)
-	s.write = append(s.write, b.WriteUS...)
-	s.firstByte = append(s.firstByte, b.FirstByteUS...)
-	s.transfer = append(s.transfer, b.TransferUS...)
-	for i := range b.Len() {
+func (s *Samples) addNumbers(b *schemas.SampleBatch, from, to int, m bus.Message) {
+	s.latency = append(s.latency, b.LatencyUS[from:to]...)
+	s.late = append(s.late, b.LateUS[from:to]...)
+	s.dns = append(s.dns, b.DNSUS[from:to]...)
+	s.connect = append(s.connect, b.ConnectUS[from:to]...)
+	s.tls = append(s.tls, b.TLSUS[from:to]...)
+	s.write = append(s.write, b.WriteUS[from:to]...)
+	s.firstByte = append(s.firstByte, b.FirstByteUS[from:to]...)
+	s.transfer = append(s.transfer, b.TransferUS[from:to]...)
+	stored := m.Stored.UnixMicro()
+	for i := from; i < to; i++ {
+		s.storedAfter = append(s.storedAfter, int32((stored-b.DueUS[i])/1e6))
+		s.spooled = append(s.spooled, b.Spooled)
 		s.due = append(s.due, b.DueUS[i]/1000)
 		s.status = append(s.status, uint16(min(b.Status[i], math.MaxUint16)))
 		s.boot = append(s.boot, b.Boot)
 		s.counter = append(s.counter, b.Counter)
 		s.batchRow = append(s.batchRow, uint16(i))
-		s.sequence = append(s.sequence, sequence)
+		s.sequence = append(s.sequence, m.Sequence)
 	}
 }
 
@@ -82,11 +101,12 @@ func (s *Samples) Tables() []Rows {
 	return []Rows{{Table: "samples", Count: len(s.due), Columns: []clickhouse.Column{
 		{Name: "due", Values: s.due}, {Name: "app", Values: s.app}, {Name: "kind", Values: s.kind}, {Name: "vantage", Values: s.vantage},
 		{Name: "region", Values: s.region}, {Name: "variant", Values: s.variant}, {Name: "vantage_region", Values: s.vantageRegion}, {Name: "outcome", Values: s.outcome},
-		{Name: "latency_us", Values: s.latency}, {Name: "late_us", Values: s.late}, {Name: "dns_us", Values: s.dns}, {Name: "connect_us", Values: s.connect},
+		{Name: "latency_us", Values: s.latency}, {Name: "late_us", Values: s.late}, {Name: "stored_after_s", Values: s.storedAfter}, {Name: "spooled", Values: s.spooled},
+		{Name: "dns_us", Values: s.dns}, {Name: "connect_us", Values: s.connect},
 		{Name: "tls_us", Values: s.tls}, {Name: "write_us", Values: s.write}, {Name: "first_byte_us", Values: s.firstByte}, {Name: "transfer_us", Values: s.transfer},
 		{Name: "status", Values: s.status}, {Name: "topology", Values: s.topology}, {Name: "boot", Values: s.boot}, {Name: "counter", Values: s.counter},
 		{Name: "batch_row", Values: s.batchRow}, {Name: "stream_sequence", Values: s.sequence},
-	}}}
+	}}, quarantineTable(s.quarantined)}
 }
 
 // Reset empties the columns and keeps their memory.
@@ -100,6 +120,7 @@ func (s *Samples) Reset() {
 	for _, c := range []*[]uint64{&s.boot, &s.counter, &s.sequence} {
 		*c = (*c)[:0]
 	}
+	s.storedAfter, s.spooled, s.quarantined = s.storedAfter[:0], s.spooled[:0], s.quarantined[:0]
 	s.due, s.status, s.batchRow = s.due[:0], s.status[:0], s.batchRow[:0]
 	s.names.trim()
 }

@@ -1,0 +1,48 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/leeward-failover/leeward/pkg/clickhouse"
+)
+
+// Retention says which column of a table its age is counted from, and how long it keeps rows unless told otherwise.
+type Retention struct {
+	Table, Column string
+	Default       time.Duration
+}
+
+const day = 24 * time.Hour
+
+// Retentions are those of every table whose rows end.
+var Retentions = []Retention{
+	{"samples", "due", 14 * day}, {"samples_1m", "minute", 90 * day}, {"samples_1h", "hour", 730 * day}, {"quarantine", "stored", 90 * day},
+	{"events", "stored", 400 * day}, {"rankings", "at", 400 * day}, {"decisions", "at", 400 * day}, {"builds", "finished", 400 * day}, {"build_stages", "finished", 400 * day},
+	{"image_benchmarks", "at", 400 * day}, {"drills", "at", 400 * day},
+}
+
+// keep makes the tables keep rows for as long as they should. A table that does already is left alone.
+func keep(ctx context.Context, db *clickhouse.DB, wanted map[string]time.Duration) error {
+	for _, r := range Retentions {
+		hours, ok := wanted[r.Table]
+		if !ok {
+			continue
+		}
+		ttl := fmt.Sprintf("toDateTime(%s) + toIntervalHour(%d)", r.Column, int(hours/time.Hour))
+		var engine string
+		if err := db.QueryRow(ctx, "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = {table:String}", clickhouse.Named("table", r.Table)).Scan(&engine); err != nil {
+			return fmt.Errorf("retention of %s: %w", r.Table, err)
+		}
+		if strings.Contains(engine, " TTL "+ttl+" ") {
+			continue
+		}
+		// What is too old goes with the next merge; nothing is written anew for it.
+		if err := db.Exec(ctx, "ALTER TABLE "+r.Table+" MODIFY TTL "+ttl+" SETTINGS materialize_ttl_after_modify = 0"); err != nil {
+			return fmt.Errorf("retention of %s: %w", r.Table, err)
+		}
+	}
+	return nil
+}
