@@ -26,17 +26,24 @@ var Retentions = []Retention{
 
 // keep makes the tables keep rows for as long as they should. A table that does already is left alone.
 func keep(ctx context.Context, db *clickhouse.DB, wanted map[string]time.Duration) error {
+	var tables []struct {
+		Name   string `ch:"name"`
+		Engine string `ch:"engine_full"`
+	}
+	if err := db.Select(ctx, &tables, "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()"); err != nil {
+		return fmt.Errorf("retention: %w", err)
+	}
+	engines := map[string]string{}
+	for _, t := range tables {
+		engines[t.Name] = t.Engine
+	}
 	for _, r := range Retentions {
 		hours, ok := wanted[r.Table]
 		if !ok {
 			continue
 		}
 		ttl := fmt.Sprintf("toDateTime(%s) + toIntervalHour(%d)", r.Column, int(hours/time.Hour))
-		var engine string
-		if err := db.QueryRow(ctx, "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = {table:String}", clickhouse.Named("table", r.Table)).Scan(&engine); err != nil {
-			return fmt.Errorf("retention of %s: %w", r.Table, err)
-		}
-		if strings.Contains(engine, " TTL "+ttl+" ") {
+		if strings.Contains(engines[r.Table], " TTL "+ttl+" ") {
 			continue
 		}
 		// What is too old goes with the next merge; nothing is written anew for it.
