@@ -57,7 +57,7 @@ func readConfig(r *env.Reader) (config, error) {
 	c.lease = max(c.lease.Truncate(time.Second), 2*time.Second)
 	const day = 24 * time.Hour
 	for _, t := range schema.Retentions {
-		c.retention[t.Table] = r.Duration("LEEWARD_RETENTION_"+strings.ToUpper(t.Table), t.Default)
+		c.retention[t.Table] = r.Duration(t.Setting, t.Default)
 	}
 	// The DSN may hold a password, so it may be a reference like any secret.
 	if strings.HasPrefix(c.clickhouseDSN, "file:") || strings.HasPrefix(c.clickhouseDSN, "env:") {
@@ -69,7 +69,7 @@ func readConfig(r *env.Reader) (config, error) {
 	}
 	for _, t := range schema.Retentions {
 		if d := c.retention[t.Table]; d < day || d%time.Hour != 0 {
-			err = errors.Join(err, fmt.Errorf("LEEWARD_RETENTION_%s: %s is not a whole number of hours, at least 24h", strings.ToUpper(t.Table), d))
+			err = errors.Join(err, fmt.Errorf("%s: %s is not a whole number of hours, at least 24h", t.Setting, d))
 		}
 	}
 	return c, err
