@@ -299,6 +299,7 @@ func (w *Writer) send(ctx context.Context, token string, again bool) error {
 				return err
 			}
 			if in {
+				w.Metrics.found.WithLabelValues(w.Name).Inc()
 				continue
 			}
 		}
