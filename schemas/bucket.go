@@ -82,6 +82,8 @@ var (
 		Doc: "Per app and plan: the plan with its step journal."}}
 	LeaseBucket = Bucket[Lease]{BucketContract{Name: "leases", Writer: Actuator, Expires: true,
 		Doc: "Per app: which actuator may act. Renewed by publishing with a time to live and the expected revision."}}
+	ShareBucket = Bucket[Lease]{BucketContract{Name: "recorder-leases", Writer: Recorder, Expires: true,
+		Doc: "Per partition: which recorder may write it; and per recorder: that it is there, which is how several share the partitions."}}
 	IntentBucket = Bucket[InsertIntent]{BucketContract{Name: "recorder", Writer: Recorder,
 		Doc: "Per stream partition: the block the recorder is inserting or has inserted."}}
 )
@@ -90,7 +92,7 @@ var (
 func Buckets() []BucketContract {
 	return []BucketContract{
 		TopologyBucket.contract, BuildBucket.contract, ImageBucket.contract, VerdictBucket.contract, VantageBucket.contract, RankingBucket.contract,
-		RouteBucket.contract, PlanBucket.contract, LeaseBucket.contract, IntentBucket.contract,
+		RouteBucket.contract, PlanBucket.contract, LeaseBucket.contract, ShareBucket.contract, IntentBucket.contract,
 	}
 }
 

@@ -16,5 +16,6 @@ func Catalog() []Contract {
 		FailoverPlannedTopic.contract,
 		FailoverSteppedTopic.contract,
 		FailoverFinishedTopic.contract,
+		DrillFinishedTopic.contract,
 	}
 }

@@ -15,7 +15,7 @@ type OutlinedField struct {
 }
 
 var outlineNames = map[protowire.Number]string{
-	fieldVantage: "vantage", fieldBoot: "boot", fieldCounter: "counter", fieldVantageRegion: "vantage region", fieldDict: "dictionary", fieldTopology: "topology", fieldDue: "due times",
+	fieldVantage: "vantage", fieldBoot: "boot", fieldCounter: "counter", fieldVantageRegion: "vantage region", fieldDict: "dictionary", fieldTopology: "topology", fieldSpooled: "spooled", fieldDue: "due times",
 }
 
 // OutlineSampleBatch reads the fields of a batch that DecodeSampleBatch refuses, up to the first that is not protobuf, for people who look for the reason.

@@ -48,6 +48,8 @@ func Permit(s Service, vantage string) Permissions {
 		p.allow(SampleSubject(vantage))
 	case Ranker:
 		p.allow(EvaluationsSubject + ".*")
+	case Builder:
+		p.allow(BenchmarksSubject + ".*")
 	case Gateway:
 		p.readStream(Events)
 		p.allow(SampleSubject(ImportVantage))
@@ -58,9 +60,9 @@ func Permit(s Service, vantage string) Permissions {
 			p.allow(stream.Replays()...)
 		}
 		// How full these are is shown to people; what is in them is not the gateway's business.
-		p.allow("$JS.API.STREAM.INFO."+Samples, "$JS.API.STREAM.INFO."+Evaluations)
+		p.allow("$JS.API.STREAM.INFO."+Samples, "$JS.API.STREAM.INFO."+Imports, "$JS.API.STREAM.INFO."+Evaluations)
 	case Recorder:
-		for _, stream := range []string{Samples, Evaluations, Events} {
+		for _, stream := range []string{Samples, Imports, Evaluations, Events} {
 			p.readStream(stream)
 		}
 	}

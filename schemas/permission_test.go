@@ -55,7 +55,7 @@ var users = []user{{schemas.Setup, ""}, {schemas.Gateway, ""}, {schemas.Builder,
 
 // TestOnlyTheOwnerWrites derives, for every user and every topic, bucket and batch subject, that a right to publish there is the owner's, and a prober's ends in or begins with its vantage.
 func TestOnlyTheOwnerWrites(t *testing.T) {
-	owners := map[string]schemas.Service{schemas.SamplesSubject + ".>": schemas.Prober, schemas.EvaluationsSubject + ".>": schemas.Ranker}
+	owners := map[string]schemas.Service{schemas.SamplesSubject + ".>": schemas.Prober, schemas.ImportsSubject + ".>": schemas.Gateway, schemas.EvaluationsSubject + ".>": schemas.Ranker, schemas.BenchmarksSubject + ".>": schemas.Builder}
 	for _, c := range schemas.Catalog() {
 		owners[c.Filter()] = c.Producer
 	}
@@ -65,13 +65,6 @@ func TestOnlyTheOwnerWrites(t *testing.T) {
 	for filter, owner := range owners {
 		for _, u := range users {
 			rights := u.reaches(filter)
-			if u.service == schemas.Gateway && filter == schemas.SamplesSubject+".>" {
-				// What people import comes through the gateway, under a name that no vantage has.
-				if want := []string{schemas.SampleSubject(schemas.ImportVantage)}; !slices.Equal(rights, want) {
-					t.Errorf("%s: the rights of the gateway are %q, want %q", filter, rights, want)
-				}
-				continue
-			}
 			if owns := u.service == owner; owns != (len(rights) > 0) {
 				t.Errorf("%s: the rights of %s are %q, and its owner is %s", filter, u.name(), rights, owner)
 			}
@@ -131,7 +124,9 @@ func TestOnlyTheGatewayReplaysLettersAndOnlyOntoTheSubjectsOfTheirStream(t *test
 	for _, c := range []struct {
 		stream, subject, want string
 	}{
-		{schemas.Samples, schemas.SampleSubject("tokyo"), "leeward.letter.replayed.v1.SAMPLES.samples.measured.v1.0.tokyo"},
+		{schemas.Samples, "leeward.samples.measured.v1.0.tokyo", "leeward.letter.replayed.v1.SAMPLES.samples.measured.v1.0.tokyo"},
+		{schemas.Imports, schemas.SampleSubject(schemas.ImportVantage), "leeward.letter.replayed.v1.IMPORTS.samples.imported.v1.import"},
+		{schemas.Evaluations, schemas.BenchmarkSubject("shop"), "leeward.letter.replayed.v1.EVALUATIONS.images.benchmarked.v1.shop"},
 		{schemas.Evaluations, schemas.EvaluationSubject("shop"), "leeward.letter.replayed.v1.EVALUATIONS.rankings.evaluated.v1.shop"},
 		{schemas.Events, "leeward.alert.received.v1.shop.tokyo", "leeward.letter.replayed.v1.EVENTS.alert.received.v1.shop.tokyo"},
 		{schemas.Events, schemas.SampleSubject("tokyo"), ""},

@@ -28,9 +28,10 @@ func (r Route) Validate() error {
 // Key is the app.
 func (r Route) Key() []string { return []string{r.App} }
 
-// Lease names the actuator that may act for an app until it expires.
+// Lease names who may act for something until it expires: an actuator for an app, a recorder for a partition.
 type Lease struct {
-	App    string    `json:"app"`
+	// Of is what it is the right to: the app, the partition, or the recorder itself, whose lease says that it is there.
+	Of     string    `json:"of"`
 	Holder string    `json:"holder"`
 	At     time.Time `json:"at"`
 }
@@ -38,14 +39,14 @@ type Lease struct {
 // Validate reports every field that is not well formed.
 func (l Lease) Validate() error {
 	var c check
-	c.name("app", l.App)
+	c.text("of", l.Of)
 	c.text("holder", l.Holder)
 	c.time("at", l.At)
 	return c.err()
 }
 
-// Key is the app.
-func (l Lease) Key() []string { return []string{l.App} }
+// Key is what it is the right to.
+func (l Lease) Key() []string { return []string{l.Of} }
 
 // InsertIntent is the block of a stream partition that the recorder is inserting (before) or has inserted (after). It is what makes a retry the same block.
 type InsertIntent struct {

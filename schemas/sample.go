@@ -99,7 +99,9 @@ type SampleBatch struct {
 	Boot, Counter uint64
 	// Topology is the hash of the configuration the samples were taken under.
 	Topology string
-	Dict     []string
+	// Spooled says that the batch waited on the prober's disk for a bus that was away, so that its samples may be late without anything being wrong.
+	Spooled bool
+	Dict    []string
 
 	DueUS                                                     []int64
 	App, Region, Variant                                      []uint32
@@ -208,6 +210,7 @@ const (
 	fieldVantageRegion
 	fieldDict
 	fieldTopology
+	fieldSpooled
 	fieldDue protowire.Number = 10
 	// fieldEnd is the first number that no column has yet.
 	fieldEnd protowire.Number = 25
@@ -224,6 +227,9 @@ func (b *SampleBatch) Encode() ([]byte, error) {
 	w = appendText(w, fieldTopology, b.Topology)
 	w = appendNumber(w, fieldBoot, b.Boot)
 	w = appendNumber(w, fieldCounter, b.Counter)
+	if b.Spooled {
+		w = appendNumber(w, fieldSpooled, 1)
+	}
 	for _, d := range b.Dict {
 		w = protowire.AppendString(protowire.AppendTag(w, fieldDict, protowire.BytesType), d)
 	}
@@ -249,6 +255,11 @@ func (b *SampleBatch) Encode() ([]byte, error) {
 	return w, nil
 }
 
+// MarkSpooled adds to a batch's wire form that it is Spooled.
+func MarkSpooled(data []byte) []byte {
+	return appendNumber(slices.Clip(data), fieldSpooled, 1)
+}
+
 func appendText(w []byte, n protowire.Number, s string) []byte {
 	if s == "" {
 		return w
@@ -268,7 +279,7 @@ func DecodeSampleBatch(subject string, data []byte) (*SampleBatch, error) {
 // Decode is DecodeSampleBatch into a batch whose memory is used again, so that who reads batch after batch allocates next to nothing. After an error b holds no batch.
 func (b *SampleBatch) Decode(subject string, data []byte) error {
 	last := *b
-	b.Vantage, b.VantageRegion, b.Boot, b.Counter, b.Topology, b.Dict, b.DueUS = "", "", 0, 0, "", b.Dict[:0], b.DueUS[:0]
+	b.Vantage, b.VantageRegion, b.Boot, b.Counter, b.Topology, b.Spooled, b.Dict, b.DueUS = "", "", 0, 0, "", false, b.Dict[:0], b.DueUS[:0]
 	var packed [fieldEnd][]byte
 	err := eachField(data, func(n protowire.Number, f field) error {
 		switch n {
@@ -276,6 +287,8 @@ func (b *SampleBatch) Decode(subject string, data []byte) error {
 			b.Boot = f.number
 		case fieldCounter:
 			b.Counter = f.number
+		case fieldSpooled:
+			b.Spooled = f.number != 0
 		case fieldVantage:
 			b.Vantage = f.textOr(last.Vantage)
 		case fieldVantageRegion:
@@ -304,8 +317,8 @@ func (b *SampleBatch) Decode(subject string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", subject, err)
 	}
-	if want := SampleSubject(b.Vantage); want != subject {
-		return fmt.Errorf("subject %s disagrees with its payload, which belongs on %s", subject, want)
+	if !samplesOf(subject, b.Vantage) {
+		return fmt.Errorf("subject %s disagrees with its payload, which belongs on %s", subject, SampleSubject(b.Vantage))
 	}
 	return nil
 }

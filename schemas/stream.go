@@ -1,7 +1,8 @@
 package schemas
 
 import (
-	"slices"
+	"hash/fnv"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -9,6 +10,7 @@ import (
 // The streams.
 const (
 	Samples     = "SAMPLES"
+	Imports     = "IMPORTS"
 	Evaluations = "EVALUATIONS"
 	Events      = "EVENTS"
 	Letters     = "DLQ"
@@ -17,17 +19,14 @@ const (
 // Subjects that are not topics: their payloads are protobuf batches or whatever could not be read.
 const (
 	SamplesSubject     = "leeward.samples.measured.v1"
+	ImportsSubject     = "leeward.samples.imported.v1"
 	EvaluationsSubject = "leeward.rankings.evaluated.v1"
+	BenchmarksSubject  = "leeward.images.benchmarked.v1"
 	LetterSubject      = "leeward.letter.rejected.v1"
-	// ReplaySubject is the door for letters that are put back: what is published below ReplaySubject.<stream> is stored under its own subject.
-	ReplaySubject = "leeward.letter.replayed.v1"
 )
 
-// SubjectRoot begins every subject that is not the bus's own.
-const SubjectRoot = "leeward."
-
 // SamplePartitions is how many partitions SAMPLES has; one recorder writes one partition at a time.
-const SamplePartitions = 1
+const SamplePartitions = 4
 
 // StreamContract is how a stream keeps its messages. Every stream refuses new messages when full rather than lose old ones.
 type StreamContract struct {
@@ -49,8 +48,10 @@ func Streams() []StreamContract {
 	return []StreamContract{
 		{Name: Samples, Subjects: []string{SamplesSubject + ".*.*"}, MaxAge: 72 * time.Hour, MaxBytes: 8 << 30, Duplicates: 10 * time.Minute,
 			Doc: "Latency samples in columnar batches; the last tokens are the partition and the vantage."},
-		{Name: Evaluations, Subjects: []string{EvaluationsSubject + ".*"}, MaxAge: 72 * time.Hour, MaxBytes: 16 << 30, Duplicates: 10 * time.Minute,
-			Doc: "Rankings at every refresh; the last token is the app."},
+		{Name: Imports, Subjects: []string{ImportsSubject + ".*"}, MaxAge: 72 * time.Hour, MaxBytes: 1 << 30, Duplicates: 10 * time.Minute,
+			Doc: "Samples that were measured elsewhere and imported; they may be of any age within the retention of samples."},
+		{Name: Evaluations, Subjects: []string{EvaluationsSubject + ".*", BenchmarksSubject + ".*"}, MaxAge: 72 * time.Hour, MaxBytes: 16 << 30, Duplicates: 10 * time.Minute,
+			Doc: "Rankings at every refresh, and benchmarks of images; the last token is the app."},
 		{Name: Events, Subjects: events, MaxAge: 90 * 24 * time.Hour, MaxBytes: 4 << 30, Duplicates: 10 * time.Minute,
 			Doc: "Every event of the catalogue."},
 		{Name: Letters, Subjects: []string{LetterSubject + ".>"}, MaxAge: 30 * 24 * time.Hour, MaxBytes: 1 << 30, Duplicates: 10 * time.Minute,
@@ -58,58 +59,42 @@ func Streams() []StreamContract {
 	}
 }
 
-// Replays are the subjects on which the stream takes replayed letters, one for each of its own; the dead letters take none.
-func (s StreamContract) Replays() []string {
-	if s.Name == Letters {
-		return nil
-	}
-	var replays []string
-	for _, subject := range s.Subjects {
-		replays = append(replays, s.ReplayDoor()+strings.TrimPrefix(subject, SubjectRoot))
-	}
-	return replays
-}
-
-// ReplayDoor is what stands before the rest of a subject that is replayed into the stream, in place of the subject's first token.
-func (s StreamContract) ReplayDoor() string { return ReplaySubject + "." + s.Name + "." }
-
-// Replay returns the subject to publish on so that the stream stores a message under subject; false when that is none of the stream's.
-func Replay(stream, subject string) (string, bool) {
-	for _, s := range Streams() {
-		if s.Name != stream || s.Name == Letters {
-			continue
-		}
-		for _, filter := range s.Subjects {
-			if matches(filter, subject) {
-				return s.ReplayDoor() + strings.TrimPrefix(subject, SubjectRoot), true
-			}
-		}
-	}
-	return "", false
-}
-
-// matches says whether a subject is one of those a filter stands for.
-func matches(filter, subject string) bool {
-	want, got := strings.Split(filter, "."), strings.Split(subject, ".")
-	for i, token := range want {
-		switch {
-		case token == ">":
-			return i < len(got) && plain(got)
-		case i == len(got), token != "*" && token != got[i]:
-			return false
-		}
-	}
-	return len(want) == len(got) && plain(got)
-}
-
-// plain says whether tokens are such as Token makes.
-func plain(tokens []string) bool {
-	return !slices.ContainsFunc(tokens, func(t string) bool { return t == "" || strings.ContainsAny(t, "*> \t\r\n") })
-}
-
-// SampleSubject is the subject of a vantage's sample batches.
+// SampleSubject is the subject of a vantage's sample batches. All of a vantage's are in one partition, so that they stay in order.
 func SampleSubject(vantage string) string {
-	return joinSubject(SamplesSubject, "0", Token(vantage))
+	if vantage == ImportVantage {
+		return joinSubject(ImportsSubject, ImportVantage)
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(vantage))
+	return joinSubject(SamplesSubject, strconv.Itoa(int(h.Sum32()%SamplePartitions)), Token(vantage))
+}
+
+// Partition is the part of a stream that one recorder at a time writes.
+type Partition struct {
+	// Name is its key in the bucket recorder, as in samples-0.
+	Name, Stream string
+	// Subjects are its part of the stream; none means all of it.
+	Subjects []string
+}
+
+// Partitions lists every partition of a domain's streams.
+func Partitions() []Partition {
+	var all []Partition
+	for n := range SamplePartitions {
+		number := strconv.Itoa(n)
+		all = append(all, Partition{"samples-" + number, Samples, []string{SamplesSubject + "." + number + ".*"}})
+	}
+	return append(all, Partition{"imports-0", Imports, nil}, Partition{"evaluations-0", Evaluations, nil}, Partition{"events-0", Events, nil})
+}
+
+// samplesOf says whether a subject is a vantage's, in whatever partition: the number of partitions may have been another one when its batch was stored.
+func samplesOf(subject, vantage string) bool {
+	if vantage == ImportVantage {
+		return subject == SampleSubject(vantage)
+	}
+	rest, ok := strings.CutPrefix(subject, SamplesSubject+".")
+	partition, token, _ := strings.Cut(rest, ".")
+	return ok && partition != "" && token == Token(vantage)
 }
 
 // ImportVantage is who measured imported samples, as far as the bus is concerned: they come through the gateway, whose user this one is. No vantage may have its name.
@@ -117,6 +102,9 @@ const ImportVantage = "import"
 
 // EvaluationSubject is the subject of an app's rankings.
 func EvaluationSubject(app string) string { return joinSubject(EvaluationsSubject, Token(app)) }
+
+// BenchmarkSubject is the subject of the benchmarks of an app's images.
+func BenchmarkSubject(app string) string { return joinSubject(BenchmarksSubject, Token(app)) }
 
 func joinSubject(name string, tokens ...string) string {
 	for _, t := range tokens {

@@ -2,6 +2,7 @@ package schemas_test
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/leeward-failover/leeward/schemas"
@@ -51,6 +52,9 @@ func events() []golden {
 		event(schemas.ProbeRequestedTopic, schemas.ProbeRequested{Incident: "i1", App: "shop", Region: "frankfurt", Reason: "alert RegionDown", At: at(0)}),
 		event(schemas.FailoverPlannedTopic, schemas.FailoverPlanned{Plan: plan(), At: at(3)}),
 		event(schemas.FailoverSteppedTopic, schemas.FailoverStepped{App: "shop", Plan: "p1", Step: plan().Journal[0], Number: 1, Epoch: schemas.Epoch{Term: 1, N: 7}, At: at(4)}),
+		event(schemas.DrillFinishedTopic, schemas.DrillFinished{
+			App: "shop", Drill: "d1", Plan: "p1", Actor: "anna", From: frankfurt, To: schemas.Candidate{Region: "london", Variant: "slim"}, Passed: true, Reason: "moved",
+			ShiftSeconds: 0.25, FailedRequests: 3, At: at(0)}),
 		event(schemas.FailoverFinishedTopic, schemas.FailoverFinished{
 			App: "shop", Plan: "p1", Epoch: schemas.Epoch{Term: 1, N: 7}, Trigger: schemas.TriggerAlert, From: frankfurt, To: london,
 			State: schemas.PlanRolledBack, Reason: "the new region did not answer", Times: plan().Times, At: at(9)}),
@@ -103,10 +107,17 @@ func entries() []golden {
 		entry(schemas.RouteBucket, "", schemas.Route{App: "shop", Active: frankfurt, Epoch: schemas.Epoch{Term: 1, N: 6}, Plan: "p0", Since: at(0)}),
 		entry(schemas.PlanBucket, "", plan()),
 		entry(schemas.PlanBucket, ".preview", preview()),
-		entry(schemas.LeaseBucket, "", schemas.Lease{App: "shop", Holder: "actuator-1", At: at(0)}),
+		entry(schemas.LeaseBucket, "", schemas.Lease{Of: "shop", Holder: "actuator-1", At: at(0)}),
+		entry(schemas.ShareBucket, "", schemas.Lease{Of: "samples-0", Holder: "recorder-1", At: at(0)}),
 		entry(schemas.IntentBucket, "", schemas.InsertIntent{
 			Partition: "samples-0", Incarnation: "b251808f-8da6-4235-877c-e51cad70070f", First: 1, Last: 40, Rows: 4_000, State: "before", Owner: "recorder-1", At: at(0)}),
 	}
+}
+
+func benchmarks() schemas.ImageBenchmarks {
+	return schemas.ImageBenchmarks{App: "shop", Rows: []schemas.ImageBenchmark{{
+		Candidate: schemas.Candidate{Region: "london", Variant: "slim"}, Digest: "sha256:" + strings.Repeat("ab", 32), Cold: true, SizeBytes: 52_200_000, Layers: 7,
+		WastedBytes: 1_000, PullUS: 1_200_000, UnpackUS: 300_000, StartUS: 90_000, HealthyUS: 400_000, Error: "none", At: at(0).Truncate(time.Microsecond)}}}
 }
 
 func batches() []golden {
@@ -126,11 +137,14 @@ func batches() []golden {
 		batch("rankings_evaluated.v1.hex", r,
 			func() (string, []byte, error) { return schemas.EncodeEvaluation(r) },
 			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
+		batch("images_benchmarked.v1.hex", benchmarks(),
+			func() (string, []byte, error) { return benchmarks().Encode() },
+			func(subject string, data []byte) (any, error) { return schemas.DecodeImageBenchmarks(subject, data) }),
 	}
 }
 
 func samples() *schemas.SampleBatch {
-	b := &schemas.SampleBatch{Vantage: "london", VantageRegion: "london", Boot: 1_795_305_431_000_000, Counter: 17, Topology: "0011223344556677"}
+	b := &schemas.SampleBatch{Vantage: "london", VantageRegion: "london", Boot: 1_795_305_431_000_000, Counter: 17, Topology: "0011223344556677", Spooled: true}
 	b.Append(schemas.Sample{
 		App: "shop", Region: "frankfurt", Variant: "slim", Kind: schemas.KindHTTP, Outcome: schemas.OK, DueUS: 1_795_305_432_000_000, LatencyUS: 18_400, LateUS: 120,
 		DNSUS: 1, ConnectUS: 9_000, TLSUS: 3_000, WriteUS: 30, FirstByteUS: 6_200, TransferUS: 50, Status: 200})

@@ -35,11 +35,34 @@ type StreamState struct {
 // metadataIncarnation is the key of a stream's uuid in its metadata.
 const metadataIncarnation = "leeward-incarnation"
 
+// Domain is one JetStream of the bus: the hub's, or that of a region's leaf. Streams of one name in two domains are two streams.
+type Domain struct {
+	bus *Bus
+	js  jetstream.JetStream
+}
+
+// In returns a domain by its name; none is the domain the bus was connected with.
+func (b *Bus) In(domain string) (Domain, error) {
+	if domain == "" {
+		return Domain{b, b.local}, nil
+	}
+	js, err := jetstream.NewWithDomain(b.conn, domain)
+	if err != nil {
+		return Domain{}, fmt.Errorf("bus domain %s: %w", domain, err)
+	}
+	return Domain{b, js}, nil
+}
+
 // State returns what a stream holds now.
 func (b *Bus) State(ctx context.Context, stream string) (StreamState, error) {
+	return Domain{b, b.local}.State(ctx, stream)
+}
+
+// State returns what a stream of the domain holds now.
+func (d Domain) State(ctx context.Context, stream string) (StreamState, error) {
 	var info *jetstream.StreamInfo
 	err := again(ctx, func(ctx context.Context) error {
-		s, err := b.local.Stream(ctx, stream)
+		s, err := d.js.Stream(ctx, stream)
 		if err != nil {
 			return err
 		}
@@ -57,9 +80,14 @@ func (b *Bus) State(ctx context.Context, stream string) (StreamState, error) {
 
 // Last returns the newest message a stream holds on a subject; ErrNotFound when there is none.
 func (b *Bus) Last(ctx context.Context, stream, subject string) (Message, error) {
+	return Domain{b, b.js}.Last(ctx, stream, subject)
+}
+
+// Last is Bus.Last of a stream of the domain; the subject may have wildcards.
+func (d Domain) Last(ctx context.Context, stream, subject string) (Message, error) {
 	var raw *jetstream.RawStreamMsg
 	err := again(ctx, func(ctx context.Context) error {
-		s, err := b.js.Stream(ctx, stream)
+		s, err := d.js.Stream(ctx, stream)
 		if err != nil {
 			return err
 		}
@@ -78,9 +106,14 @@ func (b *Bus) Last(ctx context.Context, stream, subject string) (Message, error)
 // Tail calls each for every message of a stream from a sequence on, in order and without a gap that the stream does not have, until ctx ends or each fails.
 // subjects narrows it; none means all. It survives the loss of the bus; a slow each slows the reading.
 func (b *Bus) Tail(ctx context.Context, stream string, from uint64, subjects []string, each func(Message) error) error {
+	return Domain{b, b.local}.Tail(ctx, stream, from, subjects, each)
+}
+
+// Tail is Bus.Tail of a stream of the domain.
+func (d Domain) Tail(ctx context.Context, stream string, from uint64, subjects []string, each func(Message) error) error {
 	next := max(from, 1)
 	for {
-		err := b.tail(ctx, stream, next, subjects, func(m Message) error {
+		err := d.tail(ctx, stream, next, subjects, func(m Message) error {
 			if m.Sequence < next {
 				return nil
 			}
@@ -97,7 +130,7 @@ func (b *Bus) Tail(ctx context.Context, stream string, from uint64, subjects []s
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		b.log.Warn().Err(err).Str("stream", stream).Msg("stream reading interrupted")
+		d.bus.log.Warn().Err(err).Str("stream", stream).Msg("stream reading interrupted")
 		if !pause(ctx, 500*time.Millisecond) {
 			return ctx.Err()
 		}
@@ -107,13 +140,13 @@ func (b *Bus) Tail(ctx context.Context, stream string, from uint64, subjects []s
 // stopTail carries the reader's own error out of a tail, past what is tried again.
 type stopTail struct{ error }
 
-func (b *Bus) tail(ctx context.Context, stream string, from uint64, subjects []string, each func(Message) error) error {
-	reconnected := b.connection()
+func (d Domain) tail(ctx context.Context, stream string, from uint64, subjects []string, each func(Message) error) error {
+	reconnected := d.bus.connection()
 	one, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	consumer, err := b.local.OrderedConsumer(one, stream, jetstream.OrderedConsumerConfig{
+	consumer, err := d.js.OrderedConsumer(one, stream, jetstream.OrderedConsumerConfig{
 		FilterSubjects: subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
-		NamePrefix: "tail-" + b.user + "-" + nats.NewInbox()[7:], MaxResetAttempts: 1,
+		NamePrefix: "tail-" + d.bus.user + "-" + nats.NewInbox()[7:], MaxResetAttempts: 1,
 	})
 	if err != nil {
 		return err

@@ -13,8 +13,8 @@ import (
 
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/pkg/daemon"
+	"github.com/leeward-failover/leeward/pkg/lease"
 	"github.com/leeward-failover/leeward/schemas"
-	"github.com/leeward-failover/leeward/services/failover-actuator/internal/lease"
 	"github.com/leeward-failover/leeward/services/failover-actuator/internal/outbox"
 	"github.com/leeward-failover/leeward/services/failover-actuator/internal/pilot"
 )
@@ -88,7 +88,7 @@ func (f *fleet) apply(ctx context.Context, t schemas.Topology) error {
 // enlist starts an app's pilot; the lock is held.
 func (f *fleet) enlist(ctx context.Context, app string) member {
 	log := f.log.With().Str("app", app).Logger()
-	keeper := lease.New(lease.Options{Bus: f.bus, Leases: f.mirrors.Leases, App: app, Holder: f.holder, TTL: f.config.lease, Turned: f.turn, Log: log})
+	keeper := lease.New(lease.Options{Bus: f.bus, Bucket: schemas.LeaseBucket, Leases: f.mirrors.Leases, Of: app, Holder: f.holder, TTL: f.config.lease, Turned: f.turn, Log: log})
 	p := pilot.New(pilot.Options{
 		App: app, Bus: f.bus, Mirrors: f.mirrors, Topology: func() schemas.Topology { return *f.topology.Load() },
 		Lease: keeper, Outbox: f.outbox, Meter: f.meter, Log: log,

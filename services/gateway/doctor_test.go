@@ -27,7 +27,7 @@ func TestDoctorSeesWhatIsOnTheBus(t *testing.T) {
 	// A vantage whose clock is an hour ahead, an actuator, and a dead letter.
 	write(t, s.Connect(schemas.Prober, "v"), schemas.VantageBucket, schemas.Presence{Vantage: "v", Sighted: true, Anchors: 1, AnchorsReachable: 1, At: time.Now().Add(time.Hour)})
 	actuator := s.Connect(schemas.Actuator, "")
-	write(t, actuator, schemas.LeaseBucket, schemas.Lease{App: "shop", Holder: "one/1", At: time.Now()})
+	write(t, actuator, schemas.LeaseBucket, schemas.Lease{Of: "shop", Holder: "one/1", At: time.Now()})
 	if err := s.Connect(schemas.Recorder, "").Reject(t.Context(), bus.Message{Stream: schemas.Events, Sequence: 7, Subject: "x", Data: []byte("?")}, errEnd); err != nil {
 		t.Fatal(err)
 	}

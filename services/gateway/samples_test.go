@@ -50,7 +50,7 @@ func TestImportedResultsAreStoredAsSamplesOfTheirOwnKind(t *testing.T) {
 	}
 	recorder := server.Connect(schemas.Recorder, "")
 	stored := func() uint64 {
-		state, err := recorder.State(t.Context(), schemas.Samples)
+		state, err := recorder.State(t.Context(), schemas.Imports)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func TestImportedResultsAreStoredAsSamplesOfTheirOwnKind(t *testing.T) {
 	if n := stored(); n != 1 {
 		t.Errorf("%d batches are stored, want 1 for two imports of one file", n)
 	}
-	err := recorder.Tail(t.Context(), schemas.Samples, 1, nil, func(m bus.Message) error {
+	err := recorder.Tail(t.Context(), schemas.Imports, 1, nil, func(m bus.Message) error {
 		batch, err := schemas.DecodeSampleBatch(m.Subject, m.Data)
 		if err != nil {
 			return err

@@ -17,9 +17,10 @@ import (
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/recorder/internal/partition"
 	"github.com/leeward-failover/leeward/services/recorder/internal/schema"
+	"github.com/leeward-failover/leeward/services/recorder/internal/share"
 )
 
-// Run records until ctx ends or another recorder takes a partition over.
+// Run records its share of the partitions until ctx ends.
 func Run(ctx context.Context, proc daemon.Process) error {
 	cfg, err := readConfig(&env.Reader{Getenv: proc.Getenv})
 	if err != nil {
@@ -35,11 +36,21 @@ func Run(ctx context.Context, proc daemon.Process) error {
 		return err
 	}
 	defer b.Close()
-	tables := &schema.Migration{DB: db, Log: proc.Log}
+	tables := &schema.Migration{DB: db, Retention: cfg.retention, Log: proc.Log}
+	domains, err := openDomains(b, cfg.domains)
+	if err != nil {
+		return err
+	}
+	me := uuid.NewString()
 	writers := partition.All(partition.Writer{
-		Bus: b, Insert: db.Insert, Owner: uuid.NewString(), Metrics: partition.NewMetrics(proc.Metrics), Log: proc.Log,
-		FlushInterval: cfg.flushInterval, FlushRows: cfg.flushRows,
-	})
+		Bus: b, Insert: db.Insert, Number: number(db), Exec: func(ctx context.Context, statement string) error { return db.Exec(ctx, statement) }, Owner: me, Metrics: partition.NewMetrics(proc.Metrics), Log: proc.Log,
+		FlushInterval: cfg.flushInterval, FlushRows: cfg.flushRows, Grace: cfg.lease / 4, Unsafe: cfg.unsafe,
+	}, cfg.retention["samples"], domains...)
+	leases := bus.NewMirror(b, schemas.ShareBucket)
+	mine := share.Share{Bus: b, Leases: leases, Member: me, TTL: cfg.lease, Log: proc.Log}
+	for _, w := range writers {
+		mine.Partitions = append(mine.Partitions, share.Partition{Name: w.Name, Run: w.Run})
+	}
 	ready := func() error {
 		problems := []error{b.Ready(), tables.Ready()}
 		for _, w := range writers {
@@ -48,6 +59,9 @@ func Run(ctx context.Context, proc daemon.Process) error {
 		return errors.Join(problems...)
 	}
 
+	if cfg.unsafe != (partition.Unsafe{}) {
+		proc.Log.Warn().Interface("without", cfg.unsafe).Msg("guards left out: samples can be lost or doubled")
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return daemon.Health{Addr: cfg.healthAddr, Ready: ready, Proc: proc}.Run(ctx) })
 	g.Go(func() error {
@@ -55,12 +69,36 @@ func Run(ctx context.Context, proc daemon.Process) error {
 		if err := tables.Run(ctx); err != nil {
 			return err
 		}
-		for _, w := range writers {
-			g.Go(func() error { return w.Run(ctx) })
+		if cfg.unsafe.Fence {
+			for _, w := range writers {
+				g.Go(func() error { return w.Run(ctx, func() bool { return true }) })
+			}
+			return nil
 		}
-		return nil
+		return mine.Run(ctx)
 	})
+	g.Go(func() error { return leases.Run(ctx) })
 	return g.Wait()
+}
+
+func number(db *clickhouse.DB) func(context.Context, string) (uint64, error) {
+	return func(ctx context.Context, query string) (n uint64, err error) {
+		err = db.QueryRow(ctx, query).Scan(&n)
+		return n, err
+	}
+}
+
+// openDomains returns the hub and the regions' own domains.
+func openDomains(b *bus.Bus, names []string) ([]partition.Domain, error) {
+	var domains []partition.Domain
+	for _, name := range append([]string{""}, names...) {
+		d, err := b.In(name)
+		if err != nil {
+			return nil, err
+		}
+		domains = append(domains, partition.Domain{Name: name, Domain: d})
+	}
+	return domains, nil
 }
 
 // Commands is empty: the recorder has no part in the CLI.

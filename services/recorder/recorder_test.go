@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -28,8 +29,15 @@ import (
 const childVariable = "LEEWARD_TEST_RECORDER"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
+	switch {
+	case os.Getenv(childVariable) != "":
 		daemon.Main("recorder", recorder.Run)
+		return
+	case os.Getenv(publisherVariable) != "":
+		daemon.Main("publisher", publishForEver)
+		return
+	case os.Getenv(busVariable) != "":
+		daemon.Main("bus", serveBus)
 		return
 	}
 	os.Exit(m.Run())
@@ -49,8 +57,13 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOf(t, "frankfurt", "tokyo")
+}
+
+func newWorldOf(t *testing.T, vantages ...string) *world {
+	t.Helper()
 	t.Parallel() // each world is its own, and most of a test is waiting
-	w := &world{T: t, engine: chembedtest.StartEngine(t), bus: bustest.Start(t, "frankfurt", "tokyo")}
+	w := &world{T: t, engine: chembedtest.StartEngine(t), bus: bustest.Start(t, vantages...)}
 	db, err := clickhouse.Open(w.engine.DSN())
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +72,7 @@ func newWorld(t *testing.T) *world {
 	w.db = db
 	w.env = map[string]string{
 		"LEEWARD_NATS_URL": w.bus.URL(), "LEEWARD_NATS_SEED": w.bus.Seed(schemas.Recorder, ""),
-		"LEEWARD_CLICKHOUSE_DSN": w.engine.DSN(), "LEEWARD_HEALTH_ADDR": freeAddr(t),
+		"LEEWARD_CLICKHOUSE_DSN": w.engine.DSN(), "LEEWARD_HEALTH_ADDR": freeAddr(t), "LEEWARD_LEASE_TTL": "2s",
 	}
 	return w
 }
@@ -180,20 +193,28 @@ func (w *world) untilReady() {
 }
 
 // untilDone waits until a partition's last block ends where its stream ends and is marked as inserted.
-func (w *world) untilDone(partition, stream string) {
+func (w *world) untilDone(stream string) {
 	w.Helper()
 	b := w.bus.Connect(schemas.Recorder, "")
 	w.until(func() error {
-		state, err := b.State(w.Context(), stream)
-		if err != nil {
-			return err
-		}
-		e, err := bus.Get(w.Context(), b, schemas.IntentBucket, partition)
-		if err != nil {
-			return err
-		}
-		if e.Value.State != "after" || e.Value.Last != state.Last {
-			return fmt.Errorf("intent of %s: %s up to %d, want after up to %d", partition, e.Value.State, e.Value.Last, state.Last)
+		for _, p := range schemas.Partitions() {
+			if p.Stream != stream {
+				continue
+			}
+			last, err := b.Last(w.Context(), stream, append(p.Subjects, ">")[0])
+			if errors.Is(err, bus.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			e, err := bus.Get(w.Context(), b, schemas.IntentBucket, p.Name)
+			if err != nil {
+				return err
+			}
+			if e.Value.State != "after" || e.Value.Last != last.Sequence {
+				return fmt.Errorf("intent of %s: %s up to %d, want after up to %d", p.Name, e.Value.State, e.Value.Last, last.Sequence)
+			}
 		}
 		return nil
 	})

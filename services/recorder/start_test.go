@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +16,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/daemon"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/recorder"
-	"github.com/leeward-failover/leeward/services/recorder/internal/partition"
+	"github.com/leeward-failover/leeward/services/recorder/internal/schema"
 )
 
 func TestSettingsAreRefusedAllAtOnce(t *testing.T) {
@@ -46,40 +48,57 @@ func TestClickHouseThatComesLateIsWaitedFor(t *testing.T) {
 	w.untilReady()
 }
 
-func TestSecondRecorderStopsAndTheFirstGoesOn(t *testing.T) {
+func TestTwoRecordersShareThePartitionsAndOneTakesOverWhatADeadOneLeaves(t *testing.T) {
 	w := newWorld(t)
-	_, first := w.run(nil)
-	_, second := w.run(map[string]string{"LEEWARD_HEALTH_ADDR": freeAddr(t)})
+	one := w.start(nil)
 	w.untilReady()
-	prober := w.bus.Connect(schemas.Prober, "tokyo")
+	_, _ = w.run(map[string]string{"LEEWARD_HEALTH_ADDR": freeAddr(t)})
+	leases := bus.NewMirror(w.bus.Connect(schemas.Recorder, ""), schemas.ShareBucket)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { _ = leases.Run(ctx) }()
+	held := func() map[string]int {
+		count := map[string]int{}
+		for _, e := range leases.All() {
+			if !strings.HasPrefix(e.Value.Of, "recorder/") {
+				count[e.Value.Holder]++
+			}
+		}
+		return count
+	}
+	parts := len(schemas.Partitions())
+	w.until(func() error {
+		if got := slices.Sorted(maps.Values(held())); !slices.Equal(got, []int{parts / 2, parts - parts/2}) {
+			return fmt.Errorf("the recorders hold %v of %d partitions, want a half each", got, parts)
+		}
+		return nil
+	})
+	probers := map[string]*bus.Bus{"tokyo": w.bus.Connect(schemas.Prober, "tokyo"), "frankfurt": w.bus.Connect(schemas.Prober, "frankfurt")}
 	var published uint64
 	send := func() {
-		if err := publish(t.Context(), prober, batch("tokyo", published/10+1, 10, time.Now())); err != nil {
-			t.Fatal(err)
-		}
-		published += 10
-	}
-	var ended error
-	for deadline := time.After(patience); ended == nil; {
-		send()
-		select {
-		case ended = <-first:
-		case ended = <-second:
-		case <-time.After(50 * time.Millisecond):
-		case <-deadline:
-			t.Fatal("both recorders write one partition")
+		for vantage, b := range probers {
+			if err := publish(t.Context(), b, batch(vantage, published/10+1, 10, time.Now())); err != nil {
+				t.Fatal(err)
+			}
+			published += 10
 		}
 	}
-	if !errors.Is(ended, partition.ErrOvertaken) {
-		t.Errorf("the loser ended with %v, want %v", ended, partition.ErrOvertaken)
-	}
+	send()
+	kill(one)
+	send()
+	w.until(func() error {
+		if got := slices.Collect(maps.Values(held())); !slices.Equal(got, []int{parts}) {
+			return fmt.Errorf("the recorders hold %v of %d partitions, want the one that is left to have all", got, parts)
+		}
+		return nil
+	})
 	send()
 	w.wantOnce(published)
 }
 
 func TestStreamMadeAnewIsRecordedFromItsStart(t *testing.T) {
 	w := newWorld(t)
-	intent := schemas.InsertIntent{Partition: "samples-0", Incarnation: "of the stream before", First: 1, Last: 1000, Rows: 1, State: "before", Owner: "gone", At: time.Now()}
+	intent := schemas.InsertIntent{Partition: schemas.Partitions()[partitionOf("tokyo")].Name, Incarnation: "of the stream before", First: 1, Last: 1000, Rows: 1, State: "before", Owner: "gone", At: time.Now()}
 	if _, err := bus.Put(t.Context(), w.bus.Connect(schemas.Recorder, ""), schemas.IntentBucket, intent, bus.Condition{}); err != nil {
 		t.Fatal(err)
 	}
@@ -102,17 +121,12 @@ func TestWhatCanNotBeReadBecomesALetterAndTheRestFlows(t *testing.T) {
 	w.run(nil)
 	prober, ranker := w.bus.Connect(schemas.Prober, "tokyo"), w.bus.Connect(schemas.Ranker, "")
 	gateway, builder := w.bus.Connect(schemas.Gateway, ""), w.bus.Connect(schemas.Builder, "")
-	late, err := batch("tokyo", 9, 1, time.Now().Add(-30*24*time.Hour)).Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for i, m := range []struct {
 		bus     *bus.Bus
 		subject string
 		data    string
 	}{
 		{prober, schemas.SampleSubject("tokyo"), "no protobuf"},
-		{prober, schemas.SampleSubject("tokyo"), string(late)},
 		{ranker, schemas.EvaluationSubject("shop"), "\xff\xff"},
 		{gateway, "leeward.alert.received.v1.shop.x", "{no JSON"},
 		{builder, "leeward.build.finished.v1.shop.slim", `{"app":"shop","outcome":"unheard of"}`},
@@ -129,8 +143,8 @@ func TestWhatCanNotBeReadBecomesALetterAndTheRestFlows(t *testing.T) {
 	setup := w.bus.Connect(schemas.Setup, "")
 	w.until(func() error {
 		state, err := setup.State(t.Context(), schemas.Letters)
-		if err == nil && state.Messages != 5 {
-			err = fmt.Errorf("%d letters, want 5", state.Messages)
+		if err == nil && state.Messages != 4 {
+			err = fmt.Errorf("%d letters, want 4", state.Messages)
 		}
 		return err
 	})
@@ -138,7 +152,36 @@ func TestWhatCanNotBeReadBecomesALetterAndTheRestFlows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if origin, reason := letter.Header.Get("Leeward-Origin"), letter.Header.Get("Leeward-Reason"); origin != "SAMPLES:2:"+schemas.SampleSubject("tokyo") || !strings.Contains(reason, "the due time") {
+	if origin, reason := letter.Header.Get("Leeward-Origin"), letter.Header.Get("Leeward-Reason"); origin != "SAMPLES:1:"+schemas.SampleSubject("tokyo") || reason == "" {
 		t.Errorf("letter from %q because %q", origin, reason)
+	}
+}
+
+// partitionOf is the number of the partition that a vantage's samples are in.
+func partitionOf(vantage string) int {
+	return int(strings.TrimPrefix(schemas.SampleSubject(vantage), schemas.SamplesSubject+".")[0] - '0')
+}
+
+func TestTablesKeepRowsAsLongAsTheSettingsSay(t *testing.T) {
+	w := newWorld(t)
+	stop, _ := w.run(map[string]string{"LEEWARD_RETENTION_SAMPLES": "48h"})
+	w.untilReady()
+	stop()
+	ttl := func(table string) string {
+		return w.line("SELECT extract(engine_full, 'TTL ([^ ]+ \\\\+ [^ ]+)') FROM system.tables WHERE database = currentDatabase() AND name = '" + table + "'")
+	}
+	if got, want := ttl("samples"), `["toDateTime(due) + toIntervalHour(48)"]`; got != want {
+		t.Errorf("samples: %s, want %s", got, want)
+	}
+	for _, r := range schema.Retentions {
+		if want := fmt.Sprintf("toIntervalHour(%d)", r.Default/time.Hour); r.Table != "samples" && !strings.Contains(ttl(r.Table), want) {
+			t.Errorf("%s: %s, want %s", r.Table, ttl(r.Table), want)
+		}
+	}
+	// And back.
+	w.run(nil)
+	w.untilReady()
+	if got, want := ttl("samples"), `["toDateTime(due) + toIntervalHour(336)"]`; got != want {
+		t.Errorf("samples: %s, want %s", got, want)
 	}
 }

@@ -75,10 +75,10 @@ func (d *demo) complete(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := holds(ctx, db, samples, fmt.Sprintf("SELECT count() FROM samples WHERE stream_sequence <= %d", last)); err != nil {
+	if err := holds(ctx, db, samples, fmt.Sprintf("SELECT count() FROM samples WHERE kind != 'bench' AND stream_sequence <= %d", last)); err != nil {
 		return err
 	}
-	if err := holds(ctx, db, samples, fmt.Sprintf("SELECT uniqExact(vantage, boot, counter, batch_row) FROM samples WHERE stream_sequence <= %d", last)); err != nil {
+	if err := holds(ctx, db, samples, fmt.Sprintf("SELECT uniqExact(vantage, boot, counter, batch_row) FROM samples WHERE kind != 'bench' AND stream_sequence <= %d", last)); err != nil {
 		return err
 	}
 	d.report.Samples = samples

@@ -1,9 +1,11 @@
-package shell
+package shell_test
 
 import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/leeward-failover/leeward/cmd/leeward/internal/shell"
 )
 
 // pieces writes a text byte by byte, as a network may deliver it.
@@ -28,7 +30,7 @@ func TestCleanKeepsTextAndNoCommands(t *testing.T) {
 		"\xff\xfe":            "\uFFFD\uFFFD",
 	} {
 		var out strings.Builder
-		c := &Clean{Out: &out}
+		c := &shell.Clean{Out: &out}
 		pieces(t, c, text)
 		if err := c.Close(); err != nil {
 			t.Fatal(err)
@@ -56,14 +58,14 @@ func TestRowsAreCountedWhereTheFormatTells(t *testing.T) {
 		{"JSONEachRow", "{\"x\":1}\n{\"x\":2}\n", 2},
 		{"TabSeparated", "1\n\n", 2},
 	} {
-		rows := counterOf(c.format)
+		rows := shell.CounterOf(c.format)
 		pieces(t, rows, c.text)
-		if rows.n != c.want {
-			t.Errorf("%s: %d rows in\n%s\nwant %d", c.format, rows.n, c.text, c.want)
+		if rows.Rows() != c.want {
+			t.Errorf("%s: %d rows in\n%s\nwant %d", c.format, rows.Rows(), c.text, c.want)
 		}
 	}
 	for _, format := range []string{"JSON", "CSVWithNames", "Parquet", "PrettyJSONEachRow"} {
-		if counterOf(format) != nil {
+		if shell.CounterOf(format) != nil {
 			t.Errorf("the rows of %s are counted", format)
 		}
 	}

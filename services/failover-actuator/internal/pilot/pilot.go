@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/lease"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/failover-actuator/internal/fence"
-	"github.com/leeward-failover/leeward/services/failover-actuator/internal/lease"
 	"github.com/leeward-failover/leeward/services/failover-actuator/internal/outbox"
 )
 

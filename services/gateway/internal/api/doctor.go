@@ -3,8 +3,8 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -125,11 +125,27 @@ func (s Server) lookAt(ctx context.Context, c schemas.StreamContract) (stream do
 		}
 		return stream, inserted, letter
 	}
-	in, err := bus.Get(ctx, s.Bus, schemas.IntentBucket, strings.ToLower(c.Name)+"-0")
-	if err == nil {
-		inserted = in.Value
-		if inserted.State == "before" {
-			inserted.Last = max(inserted.First, 1) - 1
+	// Of a stream's partitions the one that is furthest tells how far the stream is: its newest message is in one of them.
+	for _, p := range schemas.Partitions() {
+		if p.Stream != c.Name {
+			continue
+		}
+		if _, err := bus.Get(ctx, s.Bus, schemas.ShareBucket, p.Name); errors.Is(err, bus.ErrNotFound) {
+			stream.Stalled = append(stream.Stalled, p.Name+", which no recorder holds")
+		}
+		e, err := bus.Get(ctx, s.Bus, schemas.IntentBucket, p.Name)
+		if err != nil || e.Value.Incarnation != state.Incarnation {
+			continue
+		}
+		in := e.Value
+		if in.State == "before" {
+			in.Last = max(in.First, 1) - 1
+			if time.Since(in.At) > doctor.BehindFor {
+				stream.Stalled = append(stream.Stalled, p.Name+", whose block does not get into ClickHouse")
+			}
+		}
+		if in.Last >= inserted.Last {
+			inserted = in
 		}
 	}
 	return stream, inserted, ""

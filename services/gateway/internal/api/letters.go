@@ -34,7 +34,7 @@ type LetterSummary struct {
 type Letter struct {
 	LetterSummary
 	Headers map[string]string `json:"headers" doc:"What the message came with"`
-	JSON    json.RawMessage   `json:"json,omitempty" doc:"The message, if it is JSON, or a ranking"`
+	JSON    json.RawMessage   `json:"json,omitempty" doc:"The message, if it is JSON, or a ranking or benchmarks that can be read"`
 	Batch   *LetterBatch      `json:"batch,omitempty" doc:"What can be read of a batch of samples"`
 	Error   string            `json:"error,omitempty" doc:"Why this gateway can not read the message either; empty when it can, or does not know the form"`
 	Hex     string            `json:"hex,omitempty" doc:"The first bytes of a message that is not JSON, in hex"`
@@ -50,7 +50,7 @@ type LetterBatch struct {
 const excerpt = 512
 
 type lettersInput struct {
-	Stream string `query:"stream" enum:"EVENTS,SAMPLES,EVALUATIONS" doc:"Only messages of this stream"`
+	Stream string `query:"stream" enum:"EVENTS,SAMPLES,IMPORTS,EVALUATIONS" doc:"Only messages of this stream"`
 	User   string `query:"user" doc:"Only what this bus user could not read, such as recorder or prober-london"`
 	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"1000" doc:"How many, the newest"`
 }
@@ -76,7 +76,7 @@ type dropInput struct {
 // LetterReplayed says what became of a letter that was put back.
 type LetterReplayed struct {
 	LetterSummary
-	Late bool `json:"late" doc:"The event is older than its readers may act on: they pass it over, and it is recorded"`
+	Note string `json:"note,omitempty" doc:"What its age keeps it from"`
 }
 
 func (s Server) letters(api huma.API) {
@@ -156,7 +156,7 @@ func (s Server) replayLetter(ctx context.Context, in *replayInput) (*answer[Lett
 		return nil, huma.Error503ServiceUnavailable("the bus does not answer; the message may or may not be back in its stream, replay it again within ten minutes", err)
 	}
 	log.Msg("letter replayed")
-	return &answer[LetterReplayed]{LetterReplayed{summary(l), late(l)}}, nil
+	return &answer[LetterReplayed]{LetterReplayed{summary(l), ageing(l)}}, nil
 }
 
 func (s Server) dropLetter(ctx context.Context, in *dropInput) (*answer[LetterSummary], error) {
@@ -183,14 +183,21 @@ func summary(l bus.Letter) LetterSummary {
 	}
 }
 
-// late says whether a letter's event is older than its readers may act on.
-func late(l bus.Letter) bool {
+// believed is how long after they were due the recorder takes samples that did not wait on a disk for as good as any.
+const believed = 24 * time.Hour
+
+// ageing says what a letter's age keeps its message from; empty for nothing.
+func ageing(l bus.Letter) string {
+	age := time.Since(l.Stored)
+	if l.Stream == schemas.Samples && age > believed {
+		return "its samples are older than a day, so the recorder may keep them apart, in the table quarantine"
+	}
 	for _, c := range schemas.Catalog() {
-		if strings.HasPrefix(l.Subject, c.Name+".") {
-			return time.Since(l.Stored) > c.ActWithin
+		if strings.HasPrefix(l.Subject, c.Name+".") && age > c.ActWithin {
+			return "it is too old to be acted on, and is only recorded"
 		}
 	}
-	return false
+	return ""
 }
 
 // shown is a letter for people: JSON as it is, samples and rankings as far as they can be read, and of the rest the first bytes.
@@ -198,24 +205,20 @@ func shown(l bus.Letter) Letter {
 	out := Letter{LetterSummary: summary(l), Headers: flat(l.Header)}
 	var err error
 	switch {
-	case l.Stream == schemas.Samples:
-		out.Batch = &LetterBatch{}
-		var outlineErr error
-		out.Batch.Fields, outlineErr = schemas.OutlineSampleBatch(l.Data)
-		var batch *schemas.SampleBatch
-		if batch, err = schemas.DecodeSampleBatch(l.Subject, l.Data); err == nil {
-			out.Batch.Samples = batch.Len()
-		}
-		if out.Batch.Fields == nil {
-			out.Batch.Fields = []schemas.OutlinedField{}
-		}
-		if outlineErr != nil {
+	case l.Stream == schemas.Samples, l.Stream == schemas.Imports:
+		out.Batch, err = batchOf(l)
+		if err != nil {
 			out.Hex = head(l.Data)
 		}
 	case l.Stream == schemas.Evaluations:
-		var r schemas.Ranking
-		if r, err = schemas.DecodeEvaluation(l.Subject, l.Data); err == nil {
-			out.JSON, err = json.Marshal(r)
+		var value any
+		if strings.HasPrefix(l.Subject, schemas.BenchmarksSubject+".") {
+			value, err = schemas.DecodeImageBenchmarks(l.Subject, l.Data)
+		} else {
+			value, err = schemas.DecodeEvaluation(l.Subject, l.Data)
+		}
+		if err == nil {
+			out.JSON, err = json.Marshal(value)
 		}
 		if err != nil {
 			out.Hex = head(l.Data)
@@ -230,6 +233,19 @@ func shown(l bus.Letter) Letter {
 		out.Error = err.Error()
 	}
 	return out
+}
+
+// batchOf reads a batch of samples as far as that goes; the error is why it does not go further.
+func batchOf(l bus.Letter) (*LetterBatch, error) {
+	out := &LetterBatch{Fields: []schemas.OutlinedField{}}
+	fields, broken := schemas.OutlineSampleBatch(l.Data)
+	out.Fields = append(out.Fields, fields...)
+	batch, err := schemas.DecodeSampleBatch(l.Subject, l.Data)
+	if err != nil {
+		return out, err
+	}
+	out.Samples = batch.Len()
+	return out, broken
 }
 
 func head(data []byte) string { return hex.EncodeToString(data[:min(excerpt, len(data))]) }

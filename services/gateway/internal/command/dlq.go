@@ -45,7 +45,7 @@ func lettersCommand() *cobra.Command {
 		},
 	}
 	c.flags(cmd)
-	cmd.Flags().StringVar(&stream, "stream", "", "only messages of this stream: EVENTS, SAMPLES or EVALUATIONS")
+	cmd.Flags().StringVar(&stream, "stream", "", "only messages of this stream: EVENTS, SAMPLES, IMPORTS or EVALUATIONS")
 	cmd.Flags().StringVar(&user, "user", "", "only what this bus user could not read, as recorder or prober-london")
 	cmd.Flags().IntVar(&limit, "limit", 50, "how many")
 	return cmd
@@ -164,8 +164,8 @@ func replayCommand() *cobra.Command {
 				var l api.LetterReplayed
 				_, err := c.call(http.MethodPost, letterPath(sequence)+"/replay", http.Header{"Content-Type": {"application/json"}}, body, &l)
 				told := fmt.Sprintf("letter %d is back in %s on %s", sequence, l.Stream, printable(l.Subject))
-				if l.Late {
-					told += "; it is too old to be acted on, and is only recorded"
+				if l.Note != "" {
+					told += "; " + l.Note
 				}
 				return l, told, err
 			})

@@ -134,6 +134,12 @@ var readers = map[string]reader{
 	schemas.FailoverFinishedTopic.Contract().Name: reads(schemas.FailoverFinishedTopic, func(e schemas.FailoverFinished) (string, string, string) {
 		return e.App, stateMark(e.State), fmt.Sprintf("failover from %s to %s: %s", e.From, e.To, stateWord(e.State))
 	}),
+	schemas.DrillFinishedTopic.Contract().Name: reads(schemas.DrillFinishedTopic, func(e schemas.DrillFinished) (string, string, string) {
+		if !e.Passed {
+			return e.App, "fail", fmt.Sprintf("drill from %s to %s did not pass: %s", e.From, e.To, e.Reason)
+		}
+		return e.App, "pass", fmt.Sprintf("drill from %s to %s passed", e.From, e.To)
+	}),
 }
 
 // wish is where a person wants an app to go.

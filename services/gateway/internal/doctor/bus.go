@@ -104,8 +104,8 @@ func hostOf(address string) string {
 	return address
 }
 
-// behindFor is how long the recorder may have left messages lying before it is behind.
-const behindFor = 30 * time.Second
+// BehindFor is how long the recorder may have left messages lying before it is behind.
+const BehindFor = 30 * time.Second
 
 func (r *report) recorder(f Facts) {
 	for _, s := range f.Streams {
@@ -124,7 +124,9 @@ func (r *report) recorder(f Facts) {
 		}
 		advice := "is the recorder running, and does ClickHouse answer? a failover needs neither, a ranking both"
 		switch {
-		case behind == 0 || f.Now.Sub(in.At) < behindFor:
+		case len(s.Stalled) > 0 && (behind > 0 || f.Now.Sub(in.At) < BehindFor):
+			r.add(Fail, what, evidence+"; stalled: "+strings.Join(s.Stalled, "; "), advice)
+		case behind == 0 || f.Now.Sub(in.At) < BehindFor:
 			r.add(OK, what, evidence, "")
 		default:
 			r.add(Fail, what, evidence, advice)

@@ -63,6 +63,8 @@ type Stream struct {
 	Last            uint64
 	Incarnation     string
 	Replicas        int
+	// Stalled are its partitions that are not being recorded, each with the reason.
+	Stalled []string
 	// Err is why nothing is known of it.
 	Err error
 }

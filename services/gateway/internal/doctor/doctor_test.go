@@ -23,7 +23,7 @@ func well() doctor.Facts {
 		Failover: schemas.Failover{Quorum: 0.5, MinVantages: 2, MaxRankingAge: schemas.Duration(time.Minute)},
 	}
 	f := doctor.Facts{
-		Now: now, Up: now.Add(-time.Hour), Leases: map[string]schemas.Lease{"shop": {App: "shop", Holder: "a/1"}}, Routes: map[string]schemas.Route{"shop": {App: "shop", Active: slim("frankfurt")}},
+		Now: now, Up: now.Add(-time.Hour), Leases: map[string]schemas.Lease{"shop": {Of: "shop", Holder: "a/1"}}, Routes: map[string]schemas.Route{"shop": {App: "shop", Active: slim("frankfurt")}},
 		Rankings: map[string]schemas.Ranking{}, Clocks: map[string]time.Duration{}, Inserted: map[string]schemas.InsertIntent{}, Registries: map[string]error{},
 		Hooks: map[string]time.Time{"alertmanager": now.Add(-time.Minute)}, Servers: []string{"10.0.1.1:4222", "10.0.2.1:4222", "10.0.9.1:4222"},
 	}
@@ -44,7 +44,7 @@ func well() doctor.Facts {
 		f.Streams = append(f.Streams, doctor.Stream{Contract: c, Last: 100, Incarnation: "i", Replicas: 3})
 		f.Inserted[c.Name] = schemas.InsertIntent{Incarnation: "i", Last: 100, At: now.Add(-time.Hour)}
 	}
-	f.Streams[3].Messages, f.Streams[3].Last = 0, 0
+	f.Streams[4].Messages, f.Streams[3].Last = 0, 0
 	return f
 }
 
@@ -84,8 +84,8 @@ func TestEachTroubleIsNamedWithWhatToDo(t *testing.T) {
 		"no topology":    {func(f *doctor.Facts) { f.Topology = schemas.Topology{} }, doctor.Fail, "topology", "none has been applied"},
 		"bus away":       {func(f *doctor.Facts) { f.Streams[0].Err = errors.New("no answer") }, doctor.Fail, "stream SAMPLES", "no answer"},
 		"stream filling": {func(f *doctor.Facts) { f.Streams[0].Bytes = 6 << 30 }, doctor.Warn, "stream SAMPLES", "(75 %)"},
-		"stream full":    {func(f *doctor.Facts) { f.Streams[2].Bytes = 4 << 30 }, doctor.Fail, "stream EVENTS", "(100 %)"},
-		"dead letters":   {func(f *doctor.Facts) { f.Streams[3].Messages, f.Letter = 2, "no such field" }, doctor.Warn, "stream DLQ", "2 dead letters; the newest: no such field"},
+		"stream full":    {func(f *doctor.Facts) { f.Streams[3].Bytes = 4 << 30 }, doctor.Fail, "stream EVENTS", "(100 %)"},
+		"dead letters":   {func(f *doctor.Facts) { f.Streams[4].Messages, f.Letter = 2, "no such field" }, doctor.Warn, "stream DLQ", "2 dead letters; the newest: no such field"},
 		"one node": {func(f *doctor.Facts) {
 			for i := range f.Streams {
 				f.Streams[i].Replicas = 1
@@ -93,16 +93,19 @@ func TestEachTroubleIsNamedWithWhatToDo(t *testing.T) {
 		}, doctor.Warn, "bus", "one copy of every stream"},
 		"quorum with primary": {func(f *doctor.Facts) { f.Servers[2] = "10.0.1.1:4223" }, doctor.Warn, "bus", "2 of 3 NATS nodes are in frankfurt, where the traffic of shop is"},
 		"recorder behind":     {func(f *doctor.Facts) { f.Streams[0].Last = 150 }, doctor.Fail, "recorder of SAMPLES", "50 messages behind, last block 1h0m0s ago"},
-		"another stream":      {func(f *doctor.Facts) { f.Streams[0].Incarnation = "j" }, doctor.Fail, "recorder of SAMPLES", "100 messages behind"},
-		"registry away":       {func(f *doctor.Facts) { f.Registries["http://10.0.2.1:5000"] = errors.New("refused") }, doctor.Fail, "registry http://10.0.2.1:5000 of london", "refused"},
-		"no webhook":          {func(f *doctor.Facts) { f.Hooks = nil }, doctor.Warn, "webhooks", "all are refused"},
-		"silent webhook":      {func(f *doctor.Facts) { f.Hooks["github"] = time.Time{} }, doctor.Warn, "webhook github", "none accepted since the gateway started 1h0m0s ago"},
-		"vantage gone":        {func(f *doctor.Facts) { f.Presences = f.Presences[1:] }, doctor.Fail, "vantage frankfurt", "not there"},
-		"vantage silent":      {func(f *doctor.Facts) { f.Presences[1].At = now.Add(-time.Minute) }, doctor.Fail, "vantage london", "not there"},
-		"vantage blind":       {func(f *doctor.Facts) { f.Presences[0].Sighted, f.Presences[0].AnchorsReachable = false, 1 }, doctor.Warn, "vantage frankfurt", "reaches 1 of 3 anchors"},
-		"clock ahead":         {func(f *doctor.Facts) { f.Clocks["tokyo"] = time.Second }, doctor.Warn, "vantage tokyo", "clock within 1s"},
-		"clock behind":        {func(f *doctor.Facts) { f.Clocks["tokyo"] = -3 * time.Second }, doctor.Warn, "vantage tokyo", "clock within 3s"},
-		"one vantage":         {func(f *doctor.Facts) { f.Topology.Vantages = f.Topology.Vantages[:1] }, doctor.Warn, "vantages", "there is one"},
+		"partition stalled": {func(f *doctor.Facts) {
+			f.Streams[0].Last, f.Streams[0].Stalled = 150, []string{"samples-1, which no recorder holds"}
+		}, doctor.Fail, "recorder of SAMPLES", "stalled: samples-1, which no recorder holds"},
+		"another stream": {func(f *doctor.Facts) { f.Streams[0].Incarnation = "j" }, doctor.Fail, "recorder of SAMPLES", "100 messages behind"},
+		"registry away":  {func(f *doctor.Facts) { f.Registries["http://10.0.2.1:5000"] = errors.New("refused") }, doctor.Fail, "registry http://10.0.2.1:5000 of london", "refused"},
+		"no webhook":     {func(f *doctor.Facts) { f.Hooks = nil }, doctor.Warn, "webhooks", "all are refused"},
+		"silent webhook": {func(f *doctor.Facts) { f.Hooks["github"] = time.Time{} }, doctor.Warn, "webhook github", "none accepted since the gateway started 1h0m0s ago"},
+		"vantage gone":   {func(f *doctor.Facts) { f.Presences = f.Presences[1:] }, doctor.Fail, "vantage frankfurt", "not there"},
+		"vantage silent": {func(f *doctor.Facts) { f.Presences[1].At = now.Add(-time.Minute) }, doctor.Fail, "vantage london", "not there"},
+		"vantage blind":  {func(f *doctor.Facts) { f.Presences[0].Sighted, f.Presences[0].AnchorsReachable = false, 1 }, doctor.Warn, "vantage frankfurt", "reaches 1 of 3 anchors"},
+		"clock ahead":    {func(f *doctor.Facts) { f.Clocks["tokyo"] = time.Second }, doctor.Warn, "vantage tokyo", "clock within 1s"},
+		"clock behind":   {func(f *doctor.Facts) { f.Clocks["tokyo"] = -3 * time.Second }, doctor.Warn, "vantage tokyo", "clock within 3s"},
+		"one vantage":    {func(f *doctor.Facts) { f.Topology.Vantages = f.Topology.Vantages[:1] }, doctor.Warn, "vantages", "there is one"},
 		"vantages together": {func(f *doctor.Facts) {
 			for i := range f.Topology.Vantages {
 				f.Topology.Vantages[i].Region = "london"

@@ -38,6 +38,8 @@ type entry struct {
 	name  string
 	size  int64
 	taken bool
+	// waited says that the bus did not take the batch at once.
+	waited bool
 	// data is set for a batch that the disk did not take.
 	data []byte
 }
@@ -68,7 +70,7 @@ func Open(dir, vantage string, limit int64) (*Spool, error) {
 			if err != nil {
 				return nil, fmt.Errorf("spool: %w", err)
 			}
-			s.entries = append(s.entries, entry{name: f.Name(), size: info.Size()})
+			s.entries = append(s.entries, entry{name: f.Name(), size: info.Size(), waited: true})
 			s.bytes += info.Size()
 		}
 	}
@@ -196,6 +198,9 @@ func (s *Spool) read(e entry) (Batch, error) {
 	if err != nil {
 		return Batch{}, fmt.Errorf("spool file %s set aside: %w", e.name, err)
 	}
+	if e.waited {
+		data = schemas.MarkSpooled(data)
+	}
 	return Batch{ID: b.MessageID(), Subject: subject, Data: data, name: e.name}, nil
 }
 
@@ -230,7 +235,7 @@ func (s *Spool) Return(b Batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := slices.IndexFunc(s.entries, func(e entry) bool { return e.name == b.name }); i >= 0 {
-		s.entries[i].taken = false
+		s.entries[i].taken, s.entries[i].waited = false, true
 		s.signal()
 	}
 }

@@ -10,8 +10,8 @@ import (
 
 // Metrics are what the recorder measures of itself.
 type Metrics struct {
-	lag                               *prometheus.GaugeVec
-	rows, retries, rejected           *prometheus.CounterVec
+	lag, lagSeconds                   *prometheus.GaugeVec
+	rows, retries, rejected, found    *prometheus.CounterVec
 	blockRows, insertSeconds, visible *prometheus.HistogramVec
 }
 
@@ -25,15 +25,17 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	}
 	seconds := prometheus.ExponentialBuckets(0.005, 2, 14)
 	m := &Metrics{
-		lag:           prometheus.NewGaugeVec(prometheus.GaugeOpts(name("lag_messages", "Messages of the stream that are not in ClickHouse yet.")), []string{"partition"}),
+		lag:           prometheus.NewGaugeVec(prometheus.GaugeOpts(name("lag_messages", "Messages from the last one that is in ClickHouse to the newest of the partition; those of the stream's other partitions between them count.")), []string{"partition"}),
+		lagSeconds:    prometheus.NewGaugeVec(prometheus.GaugeOpts(name("lag_seconds", "How long the oldest message that was read and is not in ClickHouse has been waiting.")), []string{"partition"}),
 		rows:          prometheus.NewCounterVec(prometheus.CounterOpts(name("rows_total", "Rows inserted, replays included.")), []string{"table"}),
 		retries:       prometheus.NewCounterVec(prometheus.CounterOpts(name("retries_total", "Steps that had to be tried again.")), []string{"partition"}),
 		rejected:      prometheus.NewCounterVec(prometheus.CounterOpts(name("rejected_total", "Messages sent to the dead letters.")), []string{"partition"}),
+		found:         prometheus.NewCounterVec(prometheus.CounterOpts(name("found_total", "Inserts that were not sent again because their rows were found in ClickHouse.")), []string{"partition"}),
 		blockRows:     histogram(name("block_rows", "Rows of a block."), "partition", prometheus.ExponentialBuckets(1, 4, 11)),
 		insertSeconds: histogram(name("insert_seconds", "Seconds of an INSERT that worked."), "table", seconds),
 		visible:       histogram(name("visible_seconds", "Seconds from the bus storing the oldest message of a block until it can be queried."), "partition", seconds),
 	}
-	r.MustRegister(m.lag, m.rows, m.retries, m.rejected, m.blockRows, m.insertSeconds, m.visible)
+	r.MustRegister(m.lag, m.lagSeconds, m.rows, m.retries, m.rejected, m.found, m.blockRows, m.insertSeconds, m.visible)
 	return m
 }
 
@@ -41,6 +43,23 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 func (m *Metrics) begin(partition string) {
 	m.retries.WithLabelValues(partition)
 	m.rejected.WithLabelValues(partition)
+	m.found.WithLabelValues(partition)
+}
+
+// end forgets the lag of a partition that another recorder has from now on.
+func (m *Metrics) end(partition string) {
+	m.lag.DeleteLabelValues(partition)
+	m.lagSeconds.DeleteLabelValues(partition)
+}
+
+// behind shows how far a partition is from its end; oldest is when the first message that waits was stored.
+func (m *Metrics) behind(partition string, messages uint64, oldest time.Time) {
+	m.lag.WithLabelValues(partition).Set(float64(messages))
+	waiting := 0.0
+	if !oldest.IsZero() {
+		waiting = max(0, time.Since(oldest).Seconds())
+	}
+	m.lagSeconds.WithLabelValues(partition).Set(waiting)
 }
 
 // landed counts a block that is in.

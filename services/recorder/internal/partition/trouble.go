@@ -16,6 +16,19 @@ type trouble struct {
 	problem error
 }
 
+// begin says that the partition is to be recorded here from now on, end that it is not any more: another recorder's partition is no trouble of this one.
+func (t *trouble) begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.problem = errNotStarted
+}
+
+func (t *trouble) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.problem = nil
+}
+
 // set notes a problem and logs it when it is the first after things went well.
 func (t *trouble) set(log zerolog.Logger, problem error) {
 	t.mu.Lock()

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -19,8 +20,6 @@ import (
 const (
 	// tryTime is how long one INSERT may take before it is given up and sent again.
 	tryTime = time.Minute
-	// grace is how long a try that is under way may go on after the recorder was told to stop.
-	grace = 5 * time.Second
 	// lookEvery is how often a quiet partition looks at its stream.
 	lookEvery = time.Second
 )
@@ -33,23 +32,42 @@ type Contents interface {
 	Reset()
 }
 
+// Unsafe names guards that are left out.
+type Unsafe struct {
+	// Token gives every try of an INSERT a token of its own.
+	Token bool
+	// Look sends a block again without asking whether it is in.
+	Look bool
+	// Fence writes intents whoever wrote the last one.
+	Fence bool
+}
+
 // Writer lands one partition.
 type Writer struct {
-	// Name is the partition's key in the bucket, as in samples-0.
+	// Name is the partition's key in the bucket, as in samples-0, or tokyo-samples-0 of the domain tokyo.
 	Name, Stream string
+	Source       Domain
 	// Subjects are the partition's part of the stream; none means all of it.
 	Subjects []string
 	Contents Contents
 	Bus      *bus.Bus
 	Insert   func(context.Context, clickhouse.Block) error
+	// Number is the one number of a query, and Exec runs a statement.
+	Number func(ctx context.Context, query string) (uint64, error)
+	Exec   func(ctx context.Context, statement string) error
 	// Owner tells this recorder from others in the intents.
 	Owner string
 	// A block ends when its first message has waited FlushInterval, or when it holds FlushRows.
 	FlushInterval time.Duration
 	FlushRows     int
-	Metrics       *Metrics
-	Log           zerolog.Logger
+	// Grace is how long a try that is under way may go on after the recorder was told to stop or has lost the partition.
+	Grace time.Duration
+	// Unsafe leaves guards out, for the tests that show what each is for.
+	Unsafe  Unsafe
+	Metrics *Metrics
+	Log     zerolog.Logger
 
+	held        func() bool
 	trouble     *trouble
 	ledger      ledger
 	block       block
@@ -64,9 +82,16 @@ var errOtherStream = errors.New("the stream was made anew")
 // Ready returns why the partition is not being recorded now, or nil.
 func (w *Writer) Ready() error { return w.trouble.err(w.Name) }
 
-// Run lands the partition until ctx ends or another recorder has taken it over.
-func (w *Writer) Run(ctx context.Context) error {
+// errNotHeld says that the right to the partition has ended.
+var errNotHeld = errors.New("the partition is not this recorder's any more")
+
+// Run lands the partition until ctx ends or another recorder has taken it over. held says whether the right to it still lasts, which a process that was frozen learns from it at once.
+func (w *Writer) Run(ctx context.Context, held func() bool) error {
+	w.held = held
 	w.Metrics.begin(w.Name)
+	defer w.Metrics.end(w.Name)
+	w.trouble.begin()
+	defer w.trouble.end()
 	for {
 		err := w.run(ctx)
 		if !errors.Is(err, errOtherStream) {
@@ -89,7 +114,7 @@ func (w *Writer) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	messages := make(chan bus.Message)
 	g.Go(func() error {
-		return w.Bus.Tail(ctx, w.Stream, w.landed+1, w.Subjects, func(m bus.Message) error {
+		return w.Source.Tail(ctx, w.Stream, w.landed+1, w.Subjects, func(m bus.Message) error {
 			select {
 			case messages <- m:
 				return nil
@@ -105,9 +130,9 @@ func (w *Writer) run(ctx context.Context) error {
 // open learns where the partition stands. It waits for a stream or a bucket that is not there yet.
 func (w *Writer) open(ctx context.Context) error {
 	w.block.reset(w.Contents)
-	w.ledger = ledger{bus: w.Bus, partition: w.Name}
+	w.ledger = ledger{bus: w.Bus, partition: w.Name, unfenced: w.Unsafe.Fence}
 	return w.persist(ctx, "open", func(ctx context.Context) error {
-		stream, err := w.Bus.State(ctx, w.Stream)
+		stream, err := w.Source.State(ctx, w.Stream)
 		if err != nil {
 			return err
 		}
@@ -135,7 +160,7 @@ func (w *Writer) replay(ctx context.Context) error {
 		// Nothing else can be done: what the stream no longer holds is in ClickHouse already or nowhere.
 		w.Log.Warn().Int("rows", w.block.rows).Int("want", intent.Rows).Msg("block shrunk in the stream")
 	}
-	return w.insert(ctx, intent)
+	return w.insert(ctx, intent, true)
 }
 
 // errWhole ends the reading of a block.
@@ -151,7 +176,7 @@ func (w *Writer) read(ctx context.Context, first, last uint64) error {
 	if err != nil || stream.Messages == 0 || stream.First > last {
 		return err
 	}
-	err = w.Bus.Tail(ctx, w.Stream, first, w.Subjects, func(m bus.Message) error {
+	err = w.Source.Tail(ctx, w.Stream, first, w.Subjects, func(m bus.Message) error {
 		if m.Sequence <= last {
 			w.add(m)
 		}
@@ -226,12 +251,11 @@ func (w *Writer) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return w.insert(ctx, intent)
+	return w.insert(ctx, intent, false)
 }
 
-// insert lands the block under the intent's token and marks the intent as done.
-func (w *Writer) insert(ctx context.Context, intent schemas.InsertIntent) error {
-	tried := false
+// insert lands the block under the intent's token and marks the intent as done; tried says that somebody may have done so before.
+func (w *Writer) insert(ctx context.Context, intent schemas.InsertIntent, tried bool) error {
 	err := w.persist(ctx, "insert", func(ctx context.Context) error {
 		if tried {
 			// Time has passed, and with it maybe the partition to another recorder.
@@ -239,8 +263,13 @@ func (w *Writer) insert(ctx context.Context, intent schemas.InsertIntent) error 
 				return err
 			}
 		}
+		token := intent.Token()
+		if w.Unsafe.Token {
+			token += ":" + rand.Text()
+		}
+		again := tried && !w.Unsafe.Look
 		tried = true
-		return w.send(ctx, intent.Token())
+		return w.send(ctx, token, again)
 	})
 	if err != nil {
 		return err
@@ -253,7 +282,7 @@ func (w *Writer) insert(ctx context.Context, intent schemas.InsertIntent) error 
 }
 
 // send sends what could not be read to the dead letters and the rows to their tables. All of it can be sent again.
-func (w *Writer) send(ctx context.Context, token string) error {
+func (w *Writer) send(ctx context.Context, token string, again bool) error {
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
 	for _, r := range w.block.refused {
@@ -264,7 +293,17 @@ func (w *Writer) send(ctx context.Context, token string) error {
 	}
 	for _, t := range w.Contents.Tables() {
 		begin := time.Now()
-		if err := w.Insert(ctx, clickhouse.Block{Table: t.Table, Token: token, Columns: t.Columns}); err != nil {
+		if again && t.Count > 0 {
+			in, err := w.in(ctx, t, token)
+			if err != nil {
+				return err
+			}
+			if in {
+				w.Metrics.found.WithLabelValues(w.Name).Inc()
+				continue
+			}
+		}
+		if err := w.Insert(ctx, clickhouse.Block{Table: t.Table, Token: token + t.Part, Columns: t.Columns}); err != nil {
 			return err
 		}
 		if t.Count > 0 {
@@ -276,15 +315,35 @@ func (w *Writer) send(ctx context.Context, token string) error {
 
 // look makes sure that the stream is the one being recorded, and measures how far behind ClickHouse is.
 func (w *Writer) look(ctx context.Context) (bus.StreamState, error) {
-	stream, err := w.Bus.State(ctx, w.Stream)
+	stream, err := w.Source.State(ctx, w.Stream)
 	if err != nil {
 		return stream, err
 	}
 	if stream.Incarnation != w.incarnation {
 		return stream, errOtherStream
 	}
-	w.Metrics.lag.WithLabelValues(w.Name).Set(float64(stream.Last - min(stream.Last, max(w.landed, stream.First-1))))
+	last, err := w.last(ctx, stream)
+	if err != nil {
+		return stream, err
+	}
+	w.Metrics.behind(w.Name, last-min(last, max(w.landed, stream.First-1)), w.block.stored)
 	return stream, nil
+}
+
+// last is the sequence of the partition's newest message.
+func (w *Writer) last(ctx context.Context, stream bus.StreamState) (uint64, error) {
+	if len(w.Subjects) == 0 || stream.Last == w.landed {
+		return stream.Last, nil
+	}
+	var last uint64
+	for _, subject := range w.Subjects {
+		m, err := w.Source.Last(ctx, w.Stream, subject)
+		if err != nil && !errors.Is(err, bus.ErrNotFound) {
+			return 0, err
+		}
+		last = max(last, m.Sequence)
+	}
+	return last, nil
 }
 
 // glance is a look of a quiet partition: it changes what readiness says, and ends the reading of a stream that is another one by now.
@@ -304,10 +363,13 @@ func (w *Writer) glance(ctx context.Context) error {
 // persist tries until it works, ctx ends, or trying has no sense any more. A try that is under way when ctx ends has the grace to end well.
 // Every error is tried again, known or not: the only other way would be to lose the block.
 func (w *Writer) persist(ctx context.Context, what string, try func(context.Context) error) error {
-	lingering, cancel := linger(ctx)
+	lingering, cancel := linger(ctx, w.Grace)
 	defer cancel()
 	backoff := retry.WithCappedDuration(2*time.Second, retry.WithJitterPercent(20, retry.NewExponential(50*time.Millisecond)))
 	return retry.Do(context.WithoutCancel(ctx), backoff, func(context.Context) error {
+		if !w.held() {
+			return errNotHeld
+		}
 		err := try(lingering)
 		switch {
 		case err == nil:
@@ -325,7 +387,7 @@ func (w *Writer) persist(ctx context.Context, what string, try func(context.Cont
 }
 
 // linger returns a context that ends a grace after ctx.
-func linger(ctx context.Context) (context.Context, context.CancelFunc) {
+func linger(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	lingering, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		select {

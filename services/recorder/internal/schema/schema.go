@@ -18,8 +18,10 @@ import (
 
 // Migration is the step before recording. It waits for a ClickHouse that is not there yet.
 type Migration struct {
-	DB  *clickhouse.DB
-	Log zerolog.Logger
+	DB *clickhouse.DB
+	// Retention is how long each table keeps its rows.
+	Retention map[string]time.Duration
+	Log       zerolog.Logger
 
 	mu      sync.Mutex
 	done    bool
@@ -35,6 +37,9 @@ func (m *Migration) Run(ctx context.Context) error {
 	backoff := retry.WithCappedDuration(2*time.Second, retry.NewExponential(100*time.Millisecond))
 	return retry.Do(ctx, backoff, func(ctx context.Context) error {
 		err := m.DB.Migrate(ctx, files)
+		if err == nil {
+			err = keep(ctx, m.DB, m.Retention)
+		}
 		m.report(err)
 		return err
 	})

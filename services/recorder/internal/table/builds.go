@@ -26,6 +26,34 @@ func (t *Events) addBuild(m bus.Message) (rows int, err error) {
 	return 1, nil
 }
 
+// stageRow is one stage of a build, at its place in the Dockerfile.
+type stageRow struct {
+	buildRow
+	schemas.BuildStage
+	position uint16
+}
+
+func stageTable(builds []buildRow) Rows {
+	var rows []stageRow
+	for _, b := range builds {
+		for i, s := range b.Stages {
+			rows = append(rows, stageRow{b, s, uint16(i + 1)})
+		}
+	}
+	return Rows{Table: "build_stages", Count: len(rows), Columns: []clickhouse.Column{
+		column("finished", rows, func(r stageRow) time.Time { return r.At }),
+		column("build", rows, func(r stageRow) string { return r.Build }),
+		column("app", rows, func(r stageRow) string { return r.App }),
+		column("variant", rows, func(r stageRow) string { return r.Variant }),
+		column("stage", rows, func(r stageRow) string { return r.Name }),
+		column("position", rows, func(r stageRow) uint16 { return r.position }),
+		column("seconds", rows, func(r stageRow) float64 { return r.BuildStage.Seconds }),
+		column("steps", rows, func(r stageRow) uint16 { return uint16(r.Steps) }),
+		column("cached_steps", rows, func(r stageRow) uint16 { return uint16(r.CachedSteps) }),
+		column("stream_sequence", rows, func(r stageRow) uint64 { return r.sequence }),
+	}}
+}
+
 func buildTable(rows []buildRow) Rows {
 	return Rows{Table: "builds", Count: len(rows), Columns: []clickhouse.Column{
 		column("finished", rows, func(r buildRow) time.Time { return r.At }),

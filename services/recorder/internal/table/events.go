@@ -13,11 +13,12 @@ import (
 	"github.com/leeward-failover/leeward/schemas"
 )
 
-// Events collects the table events, a row per event of any type, and what two types say in more detail: builds and decisions.
+// Events collects the table events, a row per event of any type, and what some types say in more detail: builds with their stages, decisions, drills.
 type Events struct {
 	rows      []eventRow
 	builds    []buildRow
 	decisions []decisionRow
+	drills    []drillRow
 }
 
 type eventRow struct {
@@ -41,6 +42,8 @@ func (t *Events) addDetail(m bus.Message) (rows int, err error) {
 		return t.addBuild(m)
 	case schemas.FailoverPlannedTopic.Contract().Name:
 		return t.addDecision(m)
+	case schemas.DrillFinishedTopic.Contract().Name:
+		return t.addDrill(m)
 	}
 	return 0, nil
 }
@@ -83,7 +86,7 @@ func (t *Events) Tables() []Rows {
 		column("app", rows, func(r eventRow) string { return r.app }),
 		column("payload", rows, func(r eventRow) string { return string(r.Data) }),
 		column("stream_sequence", rows, func(r eventRow) uint64 { return r.Sequence }),
-	}}, buildTable(t.builds), decisionTable(t.decisions)}
+	}}, buildTable(t.builds), stageTable(t.builds), decisionTable(t.decisions), drillTable(t.drills)}
 }
 
 // traceID is the second field of a traceparent.

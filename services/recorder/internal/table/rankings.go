@@ -8,8 +8,8 @@ import (
 	"github.com/leeward-failover/leeward/schemas"
 )
 
-// Rankings collects the table rankings, a row per candidate and possible active region.
-type Rankings struct{ rows []rankingRow }
+// rankings collects the table rankings, a row per candidate and possible active region.
+type rankings struct{ rows []rankingRow }
 
 type rankingRow struct {
 	*schemas.Ranking
@@ -19,8 +19,8 @@ type rankingRow struct {
 	sequence uint64
 }
 
-// Add decodes a ranking and adds its candidates, or nothing when it can not be read.
-func (t *Rankings) Add(m bus.Message) (rows int, err error) {
+// add decodes a ranking and adds its candidates, or nothing when it can not be read.
+func (t *rankings) add(m bus.Message) (rows int, err error) {
 	r, err := schemas.DecodeEvaluation(m.Subject, m.Data)
 	if err != nil {
 		return 0, err
@@ -39,10 +39,9 @@ func (t *Rankings) Add(m bus.Message) (rows int, err error) {
 	return rows, nil
 }
 
-// Tables returns what the block adds.
-func (t *Rankings) Tables() []Rows {
+func (t *rankings) table() Rows {
 	rows := t.rows
-	return []Rows{{Table: "rankings", Count: len(rows), Columns: append([]clickhouse.Column{
+	return Rows{Table: "rankings", Count: len(rows), Columns: append([]clickhouse.Column{
 		column("at", rows, func(r rankingRow) time.Time { return r.At }),
 		column("app", rows, func(r rankingRow) string { return r.App }),
 		column("active", rows, func(r rankingRow) string { return r.active }),
@@ -63,8 +62,5 @@ func (t *Rankings) Tables() []Rows {
 		column("topology", rows, func(r rankingRow) string { return r.Topology }),
 		column("inputs", rows, func(r rankingRow) string { return r.inputs }),
 		column("stream_sequence", rows, func(r rankingRow) uint64 { return r.sequence }),
-	}, gateColumns(rows, func(r rankingRow) []schemas.Gate { return r.Gates })...)}}
+	}, gateColumns(rows, func(r rankingRow) []schemas.Gate { return r.Gates })...)}
 }
-
-// Reset empties the table.
-func (t *Rankings) Reset() { t.rows = nil }

@@ -10,8 +10,8 @@ import (
 
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/pkg/bustest"
+	"github.com/leeward-failover/leeward/pkg/lease"
 	"github.com/leeward-failover/leeward/schemas"
-	"github.com/leeward-failover/leeward/services/failover-actuator/internal/lease"
 )
 
 func nothing() {}
@@ -23,7 +23,7 @@ func keep(t *testing.T, s *bustest.Server, holder string, turned func()) (*lease
 	t.Helper()
 	b := s.Connect(schemas.Actuator, "")
 	leases := bus.NewMirror(b, schemas.LeaseBucket)
-	k := lease.New(lease.Options{Bus: b, Leases: leases, App: "shop", Holder: holder, TTL: ttl, Turned: turned, Log: zerolog.Nop()})
+	k := lease.New(lease.Options{Bus: b, Leases: leases, Bucket: schemas.LeaseBucket, Of: "shop", Holder: holder, TTL: ttl, Turned: turned, Log: zerolog.Nop()})
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	mirroring, stop := context.WithCancel(context.WithoutCancel(ctx))

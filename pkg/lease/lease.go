@@ -1,4 +1,5 @@
-// Package lease keeps the right to act for an app: a key with a time to live that one actuator renews, and the others wait for.
+// Package lease keeps the right to act for something, an app or a partition: a key with a time to live that one process renews, and the others wait for.
+// A lease is not a fence: who holds it must still prove with every write that nobody has written since, by an epoch or a revision.
 package lease
 
 import (
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/schemas"
@@ -17,17 +19,20 @@ import (
 // Options say whose lease it is and who wants it.
 type Options struct {
 	Bus    *bus.Bus
+	Bucket schemas.Bucket[schemas.Lease]
 	Leases *bus.Mirror[schemas.Lease]
-	App    string
+	// Of is what the lease is the right to.
+	Of string
 	// Holder must be unlike every other's, that of an earlier run of the same instance included.
 	Holder string
 	TTL    time.Duration
 	// Turned is called when the lease is won or given up.
+	// It may be nil.
 	Turned func()
 	Log    zerolog.Logger
 }
 
-// Keeper takes an app's lease when it is free and renews it while it can.
+// Keeper takes a lease when it is free and renews it while it can.
 type Keeper struct {
 	Options
 
@@ -48,6 +53,13 @@ func (k *Keeper) Held() bool {
 	return now.Before(k.until) && now.Round(0).Before(k.until.Round(0))
 }
 
+// Until is when the lease ends if it is not renewed, by this process's clock and with a third of its time to live to spare.
+func (k *Keeper) Until() time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.until
+}
+
 // Changed returns a channel that is closed when the lease is next won or given up. Take it before asking Held.
 func (k *Keeper) Changed() <-chan struct{} {
 	k.mu.Lock()
@@ -56,7 +68,7 @@ func (k *Keeper) Changed() <-chan struct{} {
 }
 
 func (k *Keeper) set(until time.Time) {
-	if k.turn(until) {
+	if k.turn(until) && k.Turned != nil {
 		k.Turned()
 	}
 }
@@ -93,11 +105,52 @@ func (k *Keeper) Run(ctx context.Context) error {
 	if revision != 0 {
 		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
-		if err := bus.Delete(back, k.Bus, schemas.LeaseBucket, revision, k.App); err != nil {
+		if err := bus.Delete(back, k.Bus, k.Bucket, revision, k.Of); err != nil {
 			k.Log.Warn().Err(err).Msg("lease not given back")
 		}
 	}
 	return ctx.Err()
+}
+
+// While runs work whenever the lease is held, under a context that ends with the lease, until ctx ends or work fails.
+// It gives the lease back when work has returned, never before.
+func (k *Keeper) While(ctx context.Context, work func(context.Context) error) error {
+	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var g errgroup.Group
+	g.Go(func() error { _ = k.Run(keeping); return nil })
+	var err error
+	for err == nil && k.await(ctx, true) {
+		holding, lost := context.WithCancel(ctx)
+		g.Go(func() error {
+			defer lost()
+			k.await(holding, false)
+			return nil
+		})
+		if err = work(holding); !k.Held() || ctx.Err() != nil {
+			err = ctx.Err() // it ended because the lease did
+		}
+		lost()
+	}
+	stop()
+	_ = g.Wait()
+	return errors.Join(err, ctx.Err())
+}
+
+// await waits until the lease is held, or is not, and returns false when ctx ends first.
+func (k *Keeper) await(ctx context.Context, held bool) bool {
+	for ctx.Err() == nil {
+		changed := k.Changed()
+		if k.Held() == held {
+			return true
+		}
+		// A lease that is not renewed ends by the clock, without a change that anybody reports.
+		select {
+		case <-changed:
+		case <-time.After(k.TTL / 10):
+		case <-ctx.Done():
+		}
+	}
+	return false
 }
 
 // win waits until the lease is free or its own, and takes it. It returns the revision of its own write.
@@ -105,7 +158,7 @@ func (k *Keeper) win(ctx context.Context) (uint64, error) {
 	if err := k.free(ctx); err != nil {
 		return 0, err
 	}
-	e, err := bus.Get(ctx, k.Bus, schemas.LeaseBucket, k.App)
+	e, err := bus.Get(ctx, k.Bus, k.Bucket, k.Of)
 	if err == nil && e.Value.Holder != k.Holder {
 		return 0, fmt.Errorf("held by %s", e.Value.Holder)
 	}
@@ -119,7 +172,7 @@ func (k *Keeper) win(ctx context.Context) (uint64, error) {
 func (k *Keeper) free(ctx context.Context) error {
 	for {
 		changed := k.Leases.Changed()
-		e, held := k.Leases.Get(k.App)
+		e, held := k.Leases.Get(k.Of)
 		if k.Leases.Synced() && (!held || e.Value.Holder == k.Holder) {
 			return nil
 		}
@@ -160,7 +213,7 @@ func (k *Keeper) own(ctx context.Context) (uint64, error) {
 	k.mu.Unlock()
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	e, err := bus.Get(ctx, k.Bus, schemas.LeaseBucket, k.App)
+	e, err := bus.Get(ctx, k.Bus, k.Bucket, k.Of)
 	if err == nil && e.Value.Holder != k.Holder {
 		err = fmt.Errorf("held by %s", e.Value.Holder)
 	}
@@ -172,8 +225,8 @@ func (k *Keeper) put(ctx context.Context, revision uint64) (uint64, error) {
 	sent := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, k.TTL/3)
 	defer cancel()
-	value := schemas.Lease{App: k.App, Holder: k.Holder, At: sent}
-	next, err := bus.Put(ctx, k.Bus, schemas.LeaseBucket, value, bus.Condition{TTL: k.TTL, Revision: bus.At(revision)})
+	value := schemas.Lease{Of: k.Of, Holder: k.Holder, At: sent}
+	next, err := bus.Put(ctx, k.Bus, k.Bucket, value, bus.Condition{TTL: k.TTL, Revision: bus.At(revision)})
 	if err != nil {
 		return 0, err
 	}
