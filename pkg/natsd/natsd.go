@@ -28,6 +28,8 @@ type Options struct {
 	Keys string
 	// Vantages get a user each.
 	Vantages []string
+	// Unsynced leaves writes to the operating system for minutes. It is for measuring what syncing costs, and for nothing else.
+	Unsynced bool
 	Log      zerolog.Logger
 }
 
@@ -53,7 +55,7 @@ func Start(o Options) (*server.Server, error) {
 	}
 	s, err := server.NewServer(&server.Options{
 		ServerName: "leeward", Host: host, Port: port, NoSigs: true, NoLog: false,
-		JetStream: true, StoreDir: o.Store, SyncAlways: true, Nkeys: users, MaxPayload: 1 << 20,
+		JetStream: true, StoreDir: o.Store, SyncAlways: !o.Unsynced, Nkeys: users, MaxPayload: 1 << 20,
 		PingInterval: 5 * time.Second, MaxPingsOut: 2,
 	})
 	if err != nil {
