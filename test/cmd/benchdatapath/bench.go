@@ -25,7 +25,9 @@ type report struct {
 	// CPUPerMillion is of NATS, the recorder and the engine, until the engine has merged what it wants to.
 	CPUPerMillion float64            `json:"cpu_s_per_million"`
 	CPUParts      map[string]float64 `json:"cpu_s_per_million_of"`
-	LimitCPU      float64            `json:"limit_engine_cpu_s_per_million"`
+	// LimitCPU is of the engine and the driver alone; RatioCPU is how much of CPUPerMillion that is, which a busy machine disturbs less than Ratio.
+	LimitCPU float64 `json:"limit_cpu_s_per_million"`
+	RatioCPU float64 `json:"ratio_cpu"`
 	// FsyncCost is how much more time with syncing than without.
 	FsyncCost    map[string]float64 `json:"fsync_cost"`
 	BlockRows    float64            `json:"block_rows"`
@@ -40,7 +42,6 @@ type report struct {
 	Published    int64              `json:"published"`
 	Ranking1h    float64            `json:"ranking_1h_ms"`
 	Ranking24h   float64            `json:"ranking_24h_ms"`
-	Ranking24hOf string             `json:"ranking_24h_of"`
 	RowsRanked   uint64             `json:"rows_ranked"`
 	Represented  uint64             `json:"samples_represented"`
 	RecorderRSS  float64            `json:"recorder_rss_mb"`
@@ -58,6 +59,7 @@ type round struct {
 	Recorder    float64 `json:"recorder_cpu_s,omitempty"`
 	Engine      float64 `json:"engine_cpu_s"`
 	Publisher   float64 `json:"publisher_cpu_s,omitempty"`
+	Driver      float64 `json:"driver_cpu_s,omitempty"`
 	BlockRows   float64 `json:"block_rows"`
 	Rows        int     `json:"rows"`
 	Load        float64 `json:"load"`
@@ -127,8 +129,8 @@ func (b *bench) throughput(ctx context.Context) error {
 			r.Kind, r.Rows = kind, load.Rows
 			r.Load = loadAverage()
 			b.report.Rounds = append(b.report.Rounds, r)
-			say("%-8s %7.0f samples/s, CPU s per million: nats %.3f, recorder %.3f, engine %.3f, publisher %.3f; blocks of %.0f rows; load %.2f",
-				kind, r.SamplesPerS, r.perMillion(r.NATS), r.perMillion(r.Recorder), r.perMillion(r.Engine), r.perMillion(r.Publisher), r.BlockRows, r.Load)
+			say("%-8s %7.0f samples/s, CPU s per million: nats %.3f, recorder %.3f, engine %.3f, publisher %.3f, driver alone %.3f; blocks of %.0f rows; load %.2f",
+				kind, r.SamplesPerS, r.perMillion(r.NATS), r.perMillion(r.Recorder), r.perMillion(r.Engine), r.perMillion(r.Publisher), r.perMillion(r.Driver), r.BlockRows, r.Load)
 		}
 	}
 	b.summarize()
@@ -158,7 +160,8 @@ func (b *bench) summarize() {
 		"engine":    round3(of(whole, func(r round) float64 { return r.perMillion(r.Engine) })),
 		"publisher": round3(of(whole, func(r round) float64 { return r.perMillion(r.Publisher) })),
 	}
-	p.LimitCPU = round3(of(limit, func(r round) float64 { return r.perMillion(r.Engine) }))
+	p.LimitCPU = round3(of(limit, func(r round) float64 { return r.perMillion(r.Engine + r.Driver) }))
+	p.RatioCPU = round3(p.LimitCPU / p.CPUPerMillion)
 	p.FsyncCost = map[string]float64{"cpu": round3(p.CPUPerMillion / of(unsynced, total)), "wall": round3(of(unsynced, speed) / p.SamplesPerS)}
 	p.BlockRows = math.Round(of(whole, func(r round) float64 { return r.BlockRows }))
 }
@@ -278,32 +281,35 @@ func (b *bench) limitRound(ctx context.Context, load datapath.Load, blockRows in
 	if err != nil {
 		return r, err
 	}
-	n, seconds, blocks, err := b.blocks(ctx, file, "samples", blockRows)
+	in, err := b.blocks(ctx, file, "samples", blockRows)
 	if err != nil {
 		return r, err
 	}
-	if n != load.Rows {
-		return r, fmt.Errorf("%d rows inserted of %d", n, load.Rows)
+	if in.Rows != load.Rows {
+		return r, fmt.Errorf("%d rows inserted of %d", in.Rows, load.Rows)
 	}
 	if err := b.settle(ctx); err != nil {
 		return r, err
 	}
 	_, _, after, err := b.spent()
-	return round{SamplesPerS: math.Round(float64(n) / seconds), Engine: round3(after - engine), BlockRows: math.Round(float64(n) / float64(blocks))}, err
+	return round{
+		SamplesPerS: math.Round(float64(in.Rows) / in.Seconds), Engine: round3(after - engine), Driver: round3(in.CPU), BlockRows: math.Round(float64(in.Rows) / float64(in.Blocks)),
+	}, err
+}
+
+// inserted is what the child blocks did.
+type inserted struct {
+	Rows, Blocks int
+	Seconds, CPU float64
 }
 
 // blocks runs the child that inserts a file.
-func (b *bench) blocks(ctx context.Context, file, table string, rows int) (n int, seconds float64, blocks int, err error) {
+func (b *bench) blocks(ctx context.Context, file, table string, rows int) (in inserted, err error) {
 	out, _, err := b.world.run(ctx, filepath.Join(b.world.bin, "blocks"), "-dsn", b.dsn(), "-file", file, "-table", table, "-rows", fmt.Sprint(max(rows, 1000)), "-token", fmt.Sprintf("%s-%d", table, time.Now().UnixNano()))
 	if err != nil {
-		return 0, 0, 0, err
+		return in, err
 	}
-	var r struct {
-		Rows, Blocks int
-		Seconds      float64
-	}
-	err = json.Unmarshal(out, &r)
-	return r.Rows, r.Seconds, r.Blocks, err
+	return in, json.Unmarshal(out, &in)
 }
 
 // visibility measures how long after its publish each batch can be queried, at the rate the load stands for.
@@ -445,7 +451,7 @@ func (b *bench) rawBytes(ctx context.Context) error {
 		if err := b.db.Exec(ctx, "CREATE TABLE "+table+" AS samples"); err != nil {
 			return err
 		}
-		n, _, _, err := b.blocks(ctx, file, table, 100_000)
+		in, err := b.blocks(ctx, file, table, 100_000)
 		if err != nil {
 			return err
 		}
@@ -456,8 +462,8 @@ func (b *bench) rawBytes(ctx context.Context) error {
 		if err := b.db.QueryRow(ctx, "SELECT toUInt64(sum(rows)), toUInt64(sum(bytes_on_disk)) FROM system.parts WHERE database = currentDatabase() AND active AND table = '"+table+"'").Scan(&rows, &onDisk); err != nil {
 			return err
 		}
-		if rows != uint64(n) {
-			return fmt.Errorf("%s holds %d rows of %d", table, rows, n)
+		if rows != uint64(in.Rows) {
+			return fmt.Errorf("%s holds %d rows of %d", table, rows, in.Rows)
 		}
 		b.report.RawBytes[name] = round3(float64(onDisk) / float64(rows))
 		columns, err := b.names(ctx, "SELECT concat(column, ' ', toString(round(sum(column_data_compressed_bytes + column_marks_bytes) / sum(rows), 2))) FROM system.parts_columns WHERE database = currentDatabase() AND active AND table = '"+table+"' GROUP BY column ORDER BY sum(column_data_compressed_bytes) DESC")

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -33,6 +34,8 @@ type result struct {
 	Rows    int     `json:"rows"`
 	Blocks  int     `json:"blocks"`
 	Seconds float64 `json:"seconds"`
+	// CPU is this process's processor time meanwhile, in seconds.
+	CPU float64 `json:"cpu"`
 }
 
 func main() {
@@ -75,6 +78,7 @@ func run(ctx context.Context, dsn, file, into, token string, rows int) (r result
 		return r, err
 	}
 	g, ctx := errgroup.WithContext(ctx)
+	before := spent()
 	begin := time.Now()
 	for partition, blocks := range partitions {
 		g.Go(func() error {
@@ -88,7 +92,7 @@ func run(ctx context.Context, dsn, file, into, token string, rows int) (r result
 		})
 	}
 	err = g.Wait()
-	r.Seconds = time.Since(begin).Seconds()
+	r.Seconds, r.CPU = time.Since(begin).Seconds(), (spent() - before).Seconds()
 	for _, m := range partitions {
 		r.Blocks += len(m)
 	}
@@ -100,6 +104,13 @@ func run(ctx context.Context, dsn, file, into, token string, rows int) (r result
 		r.Rows += b.Len()
 	}
 	return r, err
+}
+
+// spent is this process's processor time so far.
+func spent() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // cut makes the blocks of each partition.
