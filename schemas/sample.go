@@ -163,7 +163,7 @@ func (b *SampleBatch) index(text string) uint32 {
 	return uint32(len(b.Dict) - 1)
 }
 
-// column is one parallel column of the wire form: packed varints under a field number. A column that is all zero is left out, and one of equal values may hold one of them.
+// column is one parallel column of the wire form: packed varints under a field number. A column that is all zero is left out, and one of many equal values holds one of them.
 type column struct {
 	number protowire.Number
 	len    func(*SampleBatch) int
@@ -184,15 +184,23 @@ func numbers[T ~uint8 | ~uint32](number protowire.Number, field func(*SampleBatc
 	}
 }
 
+// worthwhile is how many equal values are sent as one. Below it, the wire form is the one that every release has written.
+const worthwhile = 16
+
 // appendPacked appends a column to the wire form.
 func appendPacked[T ~uint8 | ~uint32](w []byte, number protowire.Number, values []T) []byte {
-	size, any := 0, T(0)
+	size, differs := 0, false
 	for _, v := range values {
 		size += protowire.SizeVarint(uint64(v))
-		any |= v
+		differs = differs || v != values[0]
 	}
-	if any == 0 {
-		return w
+	if !differs {
+		if len(values) == 0 || values[0] == 0 {
+			return w
+		}
+		if len(values) >= worthwhile {
+			values, size = values[:1], protowire.SizeVarint(uint64(values[0]))
+		}
 	}
 	w = protowire.AppendVarint(protowire.AppendTag(w, number, protowire.BytesType), uint64(size))
 	for _, v := range values {

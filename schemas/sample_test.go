@@ -124,6 +124,28 @@ func TestBatchThatIsNotWellFormedIsNotRead(t *testing.T) {
 	}
 }
 
+// A column of equal values, as kind and outcome are in many batches, takes no byte per sample.
+func TestEqualValuesAreSentOnce(t *testing.T) {
+	b := &schemas.SampleBatch{Vantage: "london", Boot: 1, Counter: 1}
+	for i := range 1000 {
+		b.Append(schemas.Sample{App: "shop", Region: "tokyo", Variant: "slim", Kind: schemas.KindICMP, Outcome: schemas.OK, DueUS: int64(i + 1), LatencyUS: 300})
+	}
+	data, err := b.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(data) > 1100 { // a byte for each difference of due times
+		t.Errorf("%d bytes for 1,000 samples that are equal", len(data))
+	}
+	got, err := schemas.DecodeSampleBatch(schemas.SampleSubject("london"), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got.Outcome, b.Outcome) || !reflect.DeepEqual(got.LatencyUS, b.LatencyUS) || !reflect.DeepEqual(got.Region, b.Region) {
+		t.Error("the samples came back as others")
+	}
+}
+
 // Readers come before writers: a column of equal values may hold one of them.
 func TestOneValueStandsForAllOfAColumn(t *testing.T) {
 	b := samples()
