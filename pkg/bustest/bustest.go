@@ -3,6 +3,7 @@ package bustest
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -32,12 +33,17 @@ func Start(tb testing.TB, vantages ...string) *Server {
 	s.start()
 	s.options.Addr = s.server.Addr().String()
 	tb.Cleanup(func() { s.Stop() })
+	s.create()
+	return s
+}
+
+func (s *Server) create() {
+	s.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if err := s.Connect(schemas.Setup, "").Create(ctx, vantages); err != nil {
-		tb.Fatalf("create streams: %v", err)
+	if err := s.Connect(schemas.Setup, "").Create(ctx, s.options.Vantages); err != nil {
+		s.tb.Fatalf("create streams: %v", err)
 	}
-	return s
 }
 
 func (s *Server) start() {
@@ -76,6 +82,17 @@ func (s *Server) Connect(service schemas.Service, vantage string) *bus.Bus {
 func (s *Server) Stop() {
 	s.server.Shutdown()
 	s.server.WaitForShutdown()
+}
+
+// Wipe starts the server again without its data, with new streams and buckets.
+func (s *Server) Wipe() {
+	s.tb.Helper()
+	s.Stop()
+	if err := os.RemoveAll(s.options.Store); err != nil {
+		s.tb.Fatalf("wipe bus: %v", err)
+	}
+	s.start()
+	s.create()
 }
 
 // Restart starts the server again on the same address and data.

@@ -47,7 +47,13 @@ type Engine struct {
 // StartEngine is Start for tests that kill the engine.
 func StartEngine(tb testing.TB) *Engine {
 	tb.Helper()
-	e := &Engine{tb: tb, dir: tb.TempDir(), addr: "127.0.0.1:0"}
+	return StartEngineIn(tb, tb.TempDir())
+}
+
+// StartEngineIn is StartEngine on a directory of the test's.
+func StartEngineIn(tb testing.TB, dir string) *Engine {
+	tb.Helper()
+	e := &Engine{tb: tb, dir: dir, addr: "127.0.0.1:0"}
 	e.start()
 	tb.Cleanup(e.stop)
 	return e
@@ -73,6 +79,9 @@ func (e *Engine) Kill() {
 	}
 	<-e.exited
 }
+
+// Signal sends the engine's process a signal.
+func (e *Engine) Signal(s os.Signal) error { return e.cmd.Process.Signal(s) }
 
 // Interrupt asks the process to end, as a supervisor does.
 func (e *Engine) Interrupt() { _ = e.stdin.Close() }

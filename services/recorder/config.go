@@ -44,13 +44,20 @@ func readConfig(r *env.Reader) (config, error) {
 	}
 	// Not for people: the tests show with it what each guard is for.
 	for _, guard := range strings.FieldsFunc(r.String("LEEWARD_TEST_WITHOUT", ""), func(c rune) bool { return c == ',' }) {
-		c.unsafe.Token, c.unsafe.Fence = c.unsafe.Token || guard == "token", c.unsafe.Fence || guard == "fence"
+		switch guard {
+		case "token":
+			c.unsafe.Token = true
+		case "look":
+			c.unsafe.Look = true
+		case "fence":
+			c.unsafe.Fence = true
+		}
 	}
 	// The bus counts in seconds.
 	c.lease = max(c.lease.Truncate(time.Second), 2*time.Second)
 	const day = 24 * time.Hour
 	for _, t := range schema.Retentions {
-		c.retention[t.Table] = r.Duration("LEEWARD_RETENTION_"+strings.ToUpper(t.Table), t.Default)
+		c.retention[t.Table] = r.Duration(t.Setting, t.Default)
 	}
 	// The DSN may hold a password, so it may be a reference like any secret.
 	if strings.HasPrefix(c.clickhouseDSN, "file:") || strings.HasPrefix(c.clickhouseDSN, "env:") {
@@ -62,7 +69,7 @@ func readConfig(r *env.Reader) (config, error) {
 	}
 	for _, t := range schema.Retentions {
 		if d := c.retention[t.Table]; d < day || d%time.Hour != 0 {
-			err = errors.Join(err, fmt.Errorf("LEEWARD_RETENTION_%s: %s is not a whole number of hours, at least 24h", strings.ToUpper(t.Table), d))
+			err = errors.Join(err, fmt.Errorf("%s: %s is not a whole number of hours, at least 24h", t.Setting, d))
 		}
 	}
 	return c, err

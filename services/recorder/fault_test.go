@@ -1,6 +1,7 @@
 package recorder_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,6 +26,9 @@ type cut struct {
 	// lose is called with the table of each INSERT that worked; the answer is lost when it returns true.
 	lose atomic.Pointer[func(table string) bool]
 	lost atomic.Int64
+	// delay is called with each INSERT before it is sent on; the recorder is told at once that it broke off, and the INSERT arrives after that time.
+	delay   atomic.Pointer[func(table string) time.Duration]
+	delayed sync.WaitGroup
 }
 
 func newCut(w *world) *cut {
@@ -34,15 +39,46 @@ func newCut(w *world) *cut {
 		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		ModifyResponse: c.answer,
 	}
-	c.server = httptest.NewServer(proxy)
+	c.server = httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+		table, isInsert := insertInto(r)
+		if delay := c.delay.Load(); isInsert && delay != nil {
+			if d := (*delay)(table); d > 0 {
+				c.late(target.Host, r, d)
+				panic(http.ErrAbortHandler)
+			}
+		}
+		proxy.ServeHTTP(answer, r)
+	}))
 	c.server.Config.ErrorLog = nil
 	w.Cleanup(c.server.Close)
 	w.env["LEEWARD_CLICKHOUSE_DSN"] = strings.Replace(w.engine.DSN(), w.engine.Addr(), c.server.Listener.Addr().String(), 1)
 	return c
 }
 
+func insertInto(r *http.Request) (table string, isInsert bool) {
+	statement, isInsert := strings.CutPrefix(r.URL.Query().Get("query"), "INSERT INTO `")
+	table, _, _ = strings.Cut(statement, "`")
+	return table, isInsert
+}
+
+// late sends an INSERT on when its sender has long given it up.
+func (c *cut) late(host string, r *http.Request, d time.Duration) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	again := r.Clone(context.WithoutCancel(r.Context()))
+	again.URL.Scheme, again.URL.Host, again.RequestURI, again.Body = "http", host, "", io.NopCloser(bytes.NewReader(body))
+	c.delayed.Go(func() {
+		time.Sleep(d)
+		if answer, err := http.DefaultClient.Do(again); err == nil {
+			_ = answer.Body.Close()
+		}
+	})
+}
+
 func (c *cut) answer(r *http.Response) error {
-	statement, isInsert := strings.CutPrefix(r.Request.URL.Query().Get("query"), "INSERT INTO `")
+	table, isInsert := insertInto(r.Request)
 	lose := c.lose.Load()
 	if !isInsert || r.StatusCode != http.StatusOK || lose == nil {
 		return nil
@@ -51,7 +87,6 @@ func (c *cut) answer(r *http.Response) error {
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return err
 	}
-	table, _, _ := strings.Cut(statement, "`")
 	if (*lose)(table) {
 		c.lost.Add(1)
 		panic(http.ErrAbortHandler)

@@ -43,7 +43,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	}
 	me := uuid.NewString()
 	writers := partition.All(partition.Writer{
-		Bus: b, Insert: db.Insert, Owner: me, Metrics: partition.NewMetrics(proc.Metrics), Log: proc.Log,
+		Bus: b, Insert: db.Insert, Number: number(db), Exec: func(ctx context.Context, statement string) error { return db.Exec(ctx, statement) }, Owner: me, Metrics: partition.NewMetrics(proc.Metrics), Log: proc.Log,
 		FlushInterval: cfg.flushInterval, FlushRows: cfg.flushRows, Grace: cfg.lease / 4, Unsafe: cfg.unsafe,
 	}, cfg.retention["samples"], domains...)
 	leases := bus.NewMirror(b, schemas.ShareBucket)
@@ -79,6 +79,13 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	})
 	g.Go(func() error { return leases.Run(ctx) })
 	return g.Wait()
+}
+
+func number(db *clickhouse.DB) func(context.Context, string) (uint64, error) {
+	return func(ctx context.Context, query string) (n uint64, err error) {
+		err = db.QueryRow(ctx, query).Scan(&n)
+		return n, err
+	}
 }
 
 // openDomains returns the hub and the regions' own domains.

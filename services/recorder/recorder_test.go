@@ -29,8 +29,15 @@ import (
 const childVariable = "LEEWARD_TEST_RECORDER"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
+	switch {
+	case os.Getenv(childVariable) != "":
 		daemon.Main("recorder", recorder.Run)
+		return
+	case os.Getenv(publisherVariable) != "":
+		daemon.Main("publisher", publishForEver)
+		return
+	case os.Getenv(busVariable) != "":
+		daemon.Main("bus", serveBus)
 		return
 	}
 	os.Exit(m.Run())
@@ -50,8 +57,13 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOf(t, "frankfurt", "tokyo")
+}
+
+func newWorldOf(t *testing.T, vantages ...string) *world {
+	t.Helper()
 	t.Parallel() // each world is its own, and most of a test is waiting
-	w := &world{T: t, engine: chembedtest.StartEngine(t), bus: bustest.Start(t, "frankfurt", "tokyo")}
+	w := &world{T: t, engine: chembedtest.StartEngine(t), bus: bustest.Start(t, vantages...)}
 	db, err := clickhouse.Open(w.engine.DSN())
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/daemon"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/recorder"
+	"github.com/leeward-failover/leeward/services/recorder/internal/schema"
 )
 
 func TestSettingsAreRefusedAllAtOnce(t *testing.T) {
@@ -159,4 +160,28 @@ func TestWhatCanNotBeReadBecomesALetterAndTheRestFlows(t *testing.T) {
 // partitionOf is the number of the partition that a vantage's samples are in.
 func partitionOf(vantage string) int {
 	return int(strings.TrimPrefix(schemas.SampleSubject(vantage), schemas.SamplesSubject+".")[0] - '0')
+}
+
+func TestTablesKeepRowsAsLongAsTheSettingsSay(t *testing.T) {
+	w := newWorld(t)
+	stop, _ := w.run(map[string]string{"LEEWARD_RETENTION_SAMPLES": "48h"})
+	w.untilReady()
+	stop()
+	ttl := func(table string) string {
+		return w.line("SELECT extract(engine_full, 'TTL ([^ ]+ \\\\+ [^ ]+)') FROM system.tables WHERE database = currentDatabase() AND name = '" + table + "'")
+	}
+	if got, want := ttl("samples"), `["toDateTime(due) + toIntervalHour(48)"]`; got != want {
+		t.Errorf("samples: %s, want %s", got, want)
+	}
+	for _, r := range schema.Retentions {
+		if want := fmt.Sprintf("toIntervalHour(%d)", r.Default/time.Hour); r.Table != "samples" && !strings.Contains(ttl(r.Table), want) {
+			t.Errorf("%s: %s, want %s", r.Table, ttl(r.Table), want)
+		}
+	}
+	// And back.
+	w.run(nil)
+	w.untilReady()
+	if got, want := ttl("samples"), `["toDateTime(due) + toIntervalHour(336)"]`; got != want {
+		t.Errorf("samples: %s, want %s", got, want)
+	}
 }

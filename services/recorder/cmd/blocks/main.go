@@ -118,11 +118,15 @@ func cut(l load, into string, rows int) (map[string][]clickhouse.Block, error) {
 	open, held := map[string]*table.Samples{}, map[string]int{}
 	blocks := map[string][]clickhouse.Block{}
 	seal := func(partition string) error {
-		tables := open[partition].Tables()
-		if tables[0].Count != held[partition] {
-			return fmt.Errorf("%d of %d samples of a block are for another table", held[partition]-tables[0].Count, held[partition])
+		for _, t := range open[partition].Tables() {
+			if t.Table == "samples" {
+				blocks[partition] = append(blocks[partition], clickhouse.Block{Table: into, Columns: t.Columns})
+				held[partition] -= t.Count
+			}
 		}
-		blocks[partition] = append(blocks[partition], clickhouse.Block{Table: into, Columns: tables[0].Columns})
+		if held[partition] != 0 {
+			return fmt.Errorf("%d samples of a block are for another table", held[partition])
+		}
 		delete(open, partition)
 		delete(held, partition)
 		return nil

@@ -11,7 +11,7 @@ import (
 // Metrics are what the recorder measures of itself.
 type Metrics struct {
 	lag, lagSeconds                   *prometheus.GaugeVec
-	rows, retries, rejected           *prometheus.CounterVec
+	rows, retries, rejected, found    *prometheus.CounterVec
 	blockRows, insertSeconds, visible *prometheus.HistogramVec
 }
 
@@ -30,11 +30,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		rows:          prometheus.NewCounterVec(prometheus.CounterOpts(name("rows_total", "Rows inserted, replays included.")), []string{"table"}),
 		retries:       prometheus.NewCounterVec(prometheus.CounterOpts(name("retries_total", "Steps that had to be tried again.")), []string{"partition"}),
 		rejected:      prometheus.NewCounterVec(prometheus.CounterOpts(name("rejected_total", "Messages sent to the dead letters.")), []string{"partition"}),
+		found:         prometheus.NewCounterVec(prometheus.CounterOpts(name("found_total", "Inserts that were not sent again because their rows were found in ClickHouse.")), []string{"partition"}),
 		blockRows:     histogram(name("block_rows", "Rows of a block."), "partition", prometheus.ExponentialBuckets(1, 4, 11)),
 		insertSeconds: histogram(name("insert_seconds", "Seconds of an INSERT that worked."), "table", seconds),
 		visible:       histogram(name("visible_seconds", "Seconds from the bus storing the oldest message of a block until it can be queried."), "partition", seconds),
 	}
-	r.MustRegister(m.lag, m.lagSeconds, m.rows, m.retries, m.rejected, m.blockRows, m.insertSeconds, m.visible)
+	r.MustRegister(m.lag, m.lagSeconds, m.rows, m.retries, m.rejected, m.found, m.blockRows, m.insertSeconds, m.visible)
 	return m
 }
 
@@ -42,6 +43,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 func (m *Metrics) begin(partition string) {
 	m.retries.WithLabelValues(partition)
 	m.rejected.WithLabelValues(partition)
+	m.found.WithLabelValues(partition)
 }
 
 // end forgets the lag of a partition that another recorder has from now on.

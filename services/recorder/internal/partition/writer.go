@@ -36,6 +36,8 @@ type Contents interface {
 type Unsafe struct {
 	// Token gives every try of an INSERT a token of its own.
 	Token bool
+	// Look sends a block again without asking whether it is in.
+	Look bool
 	// Fence writes intents whoever wrote the last one.
 	Fence bool
 }
@@ -50,6 +52,9 @@ type Writer struct {
 	Contents Contents
 	Bus      *bus.Bus
 	Insert   func(context.Context, clickhouse.Block) error
+	// Number is the one number of a query, and Exec runs a statement.
+	Number func(ctx context.Context, query string) (uint64, error)
+	Exec   func(ctx context.Context, statement string) error
 	// Owner tells this recorder from others in the intents.
 	Owner string
 	// A block ends when its first message has waited FlushInterval, or when it holds FlushRows.
@@ -155,7 +160,7 @@ func (w *Writer) replay(ctx context.Context) error {
 		// Nothing else can be done: what the stream no longer holds is in ClickHouse already or nowhere.
 		w.Log.Warn().Int("rows", w.block.rows).Int("want", intent.Rows).Msg("block shrunk in the stream")
 	}
-	return w.insert(ctx, intent)
+	return w.insert(ctx, intent, true)
 }
 
 // errWhole ends the reading of a block.
@@ -246,12 +251,11 @@ func (w *Writer) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return w.insert(ctx, intent)
+	return w.insert(ctx, intent, false)
 }
 
-// insert lands the block under the intent's token and marks the intent as done.
-func (w *Writer) insert(ctx context.Context, intent schemas.InsertIntent) error {
-	tried := false
+// insert lands the block under the intent's token and marks the intent as done; tried says that somebody may have done so before.
+func (w *Writer) insert(ctx context.Context, intent schemas.InsertIntent, tried bool) error {
 	err := w.persist(ctx, "insert", func(ctx context.Context) error {
 		if tried {
 			// Time has passed, and with it maybe the partition to another recorder.
@@ -259,12 +263,13 @@ func (w *Writer) insert(ctx context.Context, intent schemas.InsertIntent) error 
 				return err
 			}
 		}
-		tried = true
 		token := intent.Token()
 		if w.Unsafe.Token {
 			token += ":" + rand.Text()
 		}
-		return w.send(ctx, token)
+		again := tried && !w.Unsafe.Look
+		tried = true
+		return w.send(ctx, token, again)
 	})
 	if err != nil {
 		return err
@@ -277,7 +282,7 @@ func (w *Writer) insert(ctx context.Context, intent schemas.InsertIntent) error 
 }
 
 // send sends what could not be read to the dead letters and the rows to their tables. All of it can be sent again.
-func (w *Writer) send(ctx context.Context, token string) error {
+func (w *Writer) send(ctx context.Context, token string, again bool) error {
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
 	for _, r := range w.block.refused {
@@ -288,7 +293,17 @@ func (w *Writer) send(ctx context.Context, token string) error {
 	}
 	for _, t := range w.Contents.Tables() {
 		begin := time.Now()
-		if err := w.Insert(ctx, clickhouse.Block{Table: t.Table, Token: token, Columns: t.Columns}); err != nil {
+		if again && t.Count > 0 {
+			in, err := w.in(ctx, t, token)
+			if err != nil {
+				return err
+			}
+			if in {
+				w.Metrics.found.WithLabelValues(w.Name).Inc()
+				continue
+			}
+		}
+		if err := w.Insert(ctx, clickhouse.Block{Table: t.Table, Token: token + t.Part, Columns: t.Columns}); err != nil {
 			return err
 		}
 		if t.Count > 0 {

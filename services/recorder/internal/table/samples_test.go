@@ -74,22 +74,34 @@ func TestSamplesOfAWrongClockAreKeptApart(t *testing.T) {
 		if n, err := s.Add(bus.Message{Subject: schemas.SampleSubject("tokyo"), Sequence: 7, Data: data, Stored: stored}); n != 3 || err != nil {
 			t.Fatalf("%s: %d rows, %v", name, n, err)
 		}
-		samples, apart := s.Tables()[0], s.Tables()[1]
+		var samples []table.Rows
+		var apart table.Rows
+		for _, r := range s.Tables() {
+			if r.Table == "samples" {
+				samples = append(samples, r)
+			} else {
+				apart = r
+			}
+		}
+		count := 0
+		for _, r := range samples {
+			count += r.Count
+		}
 		kept := 3
 		if c.reason != "" {
 			kept = 2
 			if got := values[string](apart, "reason"); !slices.Equal(got, []string{c.reason}) {
 				t.Errorf("%s: kept apart for %q, want %q", name, got, c.reason)
 			}
-			if got := values[uint16](samples, "batch_row"); !slices.Equal(got, []uint16{0, 2}) {
+			if got := values[uint16](samples[0], "batch_row"); !slices.Equal(got, []uint16{0, 2}) {
 				t.Errorf("%s: rows %v are samples, want 0 and 2", name, got)
 			}
 		}
-		if samples.Count != kept || apart.Count != 3-kept {
-			t.Errorf("%s: %d samples and %d apart, want %d and %d", name, samples.Count, apart.Count, kept, 3-kept)
+		if count != kept || apart.Count != 3-kept {
+			t.Errorf("%s: %d samples and %d apart, want %d and %d", name, count, apart.Count, kept, 3-kept)
 		}
-		if got, want := values[int32](samples, "stored_after_s")[kept-1], int32(1); got != want {
-			t.Errorf("%s: stored after %d s, want %d", name, got, want)
+		if got := values[int32](samples[0], "stored_after_s"); got[0] != 0 || got[len(got)-1] != 1 {
+			t.Errorf("%s: stored after %d s, want 0 first and 1 last", name, got)
 		}
 	}
 }
@@ -119,7 +131,7 @@ func TestSamplesForgetTheBatchBefore(t *testing.T) {
 	if _, err := s.Add(bus.Message{Subject: schemas.SampleSubject("tokyo"), Sequence: 2, Data: data, Stored: stored}); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range s.Tables()[0].Columns {
+	for _, c := range s.Tables()[1].Columns {
 		switch values := c.Values.(type) {
 		case []uint32:
 			if values[10] != 0 {

@@ -11,7 +11,9 @@ import (
 
 // Rows are what a block of messages adds to one table.
 type Rows struct {
-	Table   string
+	Table string
+	// Part tells the INSERTs of one block into one table apart; a table that gets one has none.
+	Part    string
 	Count   int
 	Columns []clickhouse.Column
 }
