@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/leeward-failover/leeward/pkg/clickhouse"
 )
 
 // Find is a condition that the rows fulfil in their table, and no others: after a try whose end is not known it tells whether they are in.
@@ -30,11 +32,11 @@ func (r Rows) Find() string {
 
 // probers are the distinct vantages with the start of their probers, as SQL.
 func (r Rows) probers() []string {
-	vantages, boots := r.column("vantage").([]*string), r.column("boot").([]uint64)
+	vantages, boots := r.column("vantage").(clickhouse.Names), r.column("boot").([]uint64)
 	probers := map[string]bool{}
-	for i, v := range vantages {
-		if i == 0 || *v != *vantages[i-1] || boots[i] != boots[i-1] {
-			probers[fmt.Sprintf("(%s, %d)", quote(*v), boots[i])] = true
+	for i, v := range vantages.Index {
+		if i == 0 || v != vantages.Index[i-1] || boots[i] != boots[i-1] {
+			probers[fmt.Sprintf("(%s, %d)", quote(vantages.At(i)), boots[i])] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(probers))
@@ -43,8 +45,11 @@ func (r Rows) probers() []string {
 // Vantages are the distinct vantages of samples, as SQL.
 func (r Rows) Vantages() string {
 	distinct := map[string]bool{}
-	for _, v := range r.column("vantage").([]*string) {
-		distinct[quote(*v)] = true
+	vantages := r.column("vantage").(clickhouse.Names)
+	for i, v := range vantages.Index {
+		if i == 0 || v != vantages.Index[i-1] {
+			distinct[quote(vantages.At(i))] = true
+		}
 	}
 	return strings.Join(slices.Sorted(maps.Keys(distinct)), ", ")
 }
