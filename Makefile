@@ -14,7 +14,7 @@ UP        = LEEWARD_STATE=$(STATE)/leeward \
             $(foreach r,$(REGIONS),SHOP_$(shell echo $(r) | tr a-z A-Z)_DATABASE_URL=$(call PROBE_URL,$(r))) \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
-.PHONY: help install build up down demo demo-chaos demo-loopback picture map k6 test test-long test-exactly-once check lint generate tidy tools clean
+.PHONY: help install build up down demo demo-chaos demo-loopback picture map k6 bench-datapath test test-long test-exactly-once check lint generate tidy tools clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -65,6 +65,14 @@ k6: bin/k6 ## build k6, the load generator, into bin/ (a minute the first time)
 bin/k6: tools/k6/go.mod tools/k6/go.sum
 	cd tools/k6 && GOWORK=off CGO_ENABLED=0 go build -mod=readonly -trimpath -ldflags '-s -w' -o ../../bin/k6 go.k6.io/k6
 	@touch bin/k6
+
+bench-datapath: ## measure the data path: throughput, freshness, sizes, losses, rankings; one line of JSON comes last
+	@mkdir -p bin
+	@$(BUILD) -o bin/leeward ./cmd/leeward
+	@$(BUILD) -o bin/recorder ./services/recorder/cmd/recorder
+	@$(BUILD) -o bin/blocks ./services/recorder/cmd/blocks
+	@$(BUILD) -o bin/benchdatapath ./test/cmd/benchdatapath
+	@bin/benchdatapath --bin bin
 
 test: install bin/k6 ## run every test (root needed for the demo world's)
 	go test -race -timeout 15m work

@@ -36,6 +36,8 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
 
+func (k Kind) known() bool { return k >= KindICMP && k <= KindBench }
+
 // ParseKind returns the kind of that name.
 func ParseKind(name string) (Kind, bool) {
 	for k, n := range kindNames {
@@ -71,6 +73,8 @@ func (o Outcome) String() string {
 	}
 	return "other"
 }
+
+func (o Outcome) known() bool { return o >= OK && o <= OtherError }
 
 // Sample is one measurement: who measured what, when it was due, how long each phase took, how it ended.
 type Sample struct {
@@ -159,28 +163,82 @@ func (b *SampleBatch) index(text string) uint32 {
 	return uint32(len(b.Dict) - 1)
 }
 
-// column is one parallel column of the wire form: packed varints under a field number. A column that is all zero is left out.
+// column is one parallel column of the wire form: packed varints under a field number. A column that is all zero is left out, and one of many equal values holds one of them.
 type column struct {
 	number protowire.Number
 	len    func(*SampleBatch) int
-	get    func(*SampleBatch, int) uint64
-	grow   func(*SampleBatch, int)
-	set    func(*SampleBatch, int, uint64) bool
+	pack   func(w []byte, b *SampleBatch) []byte
+	unpack func(b *SampleBatch, packed []byte) error
 }
 
 func numbers[T ~uint8 | ~uint32](number protowire.Number, field func(*SampleBatch) *[]T) column {
 	return column{
 		number: number,
 		len:    func(b *SampleBatch) int { return len(*field(b)) },
-		get:    func(b *SampleBatch, i int) uint64 { return uint64((*field(b))[i]) },
-		grow: func(b *SampleBatch, n int) {
-			*field(b) = slices.Grow((*field(b))[:0], n)[:n]
-			clear(*field(b))
+		pack:   func(w []byte, b *SampleBatch) []byte { return appendPacked(w, number, *field(b)) },
+		unpack: func(b *SampleBatch, packed []byte) error {
+			values := field(b)
+			*values = slices.Grow((*values)[:0], b.Len())[:b.Len()]
+			return unpackInto(*values, number, packed)
 		},
-		set: func(b *SampleBatch, i int, v uint64) bool {
-			(*field(b))[i] = T(v)
-			return uint64(T(v)) == v
-		},
+	}
+}
+
+// worthwhile is how many equal values are sent as one. Below it, the wire form is the one that every release has written.
+const worthwhile = 16
+
+// appendPacked appends a column to the wire form.
+func appendPacked[T ~uint8 | ~uint32](w []byte, number protowire.Number, values []T) []byte {
+	size, differs := 0, false
+	for _, v := range values {
+		size += protowire.SizeVarint(uint64(v))
+		differs = differs || v != values[0]
+	}
+	if !differs {
+		if len(values) == 0 || values[0] == 0 {
+			return w
+		}
+		if len(values) >= worthwhile {
+			values, size = values[:1], protowire.SizeVarint(uint64(values[0]))
+		}
+	}
+	w = protowire.AppendVarint(protowire.AppendTag(w, number, protowire.BytesType), uint64(size))
+	for _, v := range values {
+		w = protowire.AppendVarint(w, uint64(v))
+	}
+	return w
+}
+
+// unpackInto reads a column of the wire form. It is where a recorder spends its time, so the smallest numbers, which are most, take the shortest way.
+func unpackInto[T ~uint8 | ~uint32](values []T, number protowire.Number, packed []byte) error {
+	if len(packed) == 0 {
+		clear(values)
+		return nil
+	}
+	for i := range values {
+		if len(packed) > 0 && packed[0] < 0x80 {
+			values[i], packed = T(packed[0]), packed[1:]
+			continue
+		}
+		if i == 1 && len(packed) == 0 {
+			fill(values, values[0])
+			return nil
+		}
+		v, size := protowire.ConsumeVarint(packed)
+		if size < 0 || uint64(T(v)) != v {
+			return fmt.Errorf("column %d: value %d is missing or out of range", number, i)
+		}
+		values[i], packed = T(v), packed[size:]
+	}
+	if len(packed) > 0 {
+		return fmt.Errorf("column %d: %d bytes more than there are samples", number, len(packed))
+	}
+	return nil
+}
+
+func fill[T any](values []T, v T) {
+	for i := range values {
+		values[i] = v
 	}
 }
 
@@ -217,11 +275,13 @@ const (
 )
 
 // Encode validates the batch and returns its wire form: a protobuf message whose columns are packed, the due times as differences.
-func (b *SampleBatch) Encode() ([]byte, error) {
+func (b *SampleBatch) Encode() ([]byte, error) { return b.AppendEncode(nil) }
+
+// AppendEncode is Encode behind what w holds already, so that who sends batch after batch allocates nothing.
+func (b *SampleBatch) AppendEncode(w []byte) ([]byte, error) {
 	if err := b.Validate(); err != nil {
-		return nil, fmt.Errorf("sample batch: %w", err)
+		return w, fmt.Errorf("sample batch: %w", err)
 	}
-	var w []byte
 	w = appendText(w, fieldVantage, b.Vantage)
 	w = appendText(w, fieldVantageRegion, b.VantageRegion)
 	w = appendText(w, fieldTopology, b.Topology)
@@ -233,24 +293,18 @@ func (b *SampleBatch) Encode() ([]byte, error) {
 	for _, d := range b.Dict {
 		w = protowire.AppendString(protowire.AppendTag(w, fieldDict, protowire.BytesType), d)
 	}
-	var packed []byte
-	last := int64(0)
+	size, last := 0, int64(0)
 	for _, due := range b.DueUS {
-		packed = protowire.AppendVarint(packed, protowire.EncodeZigZag(due-last))
+		size, last = size+protowire.SizeVarint(protowire.EncodeZigZag(due-last)), due
+	}
+	w = protowire.AppendVarint(protowire.AppendTag(w, fieldDue, protowire.BytesType), uint64(size))
+	last = 0
+	for _, due := range b.DueUS {
+		w = protowire.AppendVarint(w, protowire.EncodeZigZag(due-last))
 		last = due
 	}
-	w = protowire.AppendBytes(protowire.AppendTag(w, fieldDue, protowire.BytesType), packed)
 	for _, c := range columns {
-		packed = packed[:0]
-		any := uint64(0)
-		for i := range b.Len() {
-			v := c.get(b, i)
-			any |= v
-			packed = protowire.AppendVarint(packed, v)
-		}
-		if any != 0 {
-			w = protowire.AppendBytes(protowire.AppendTag(w, c.number, protowire.BytesType), packed)
-		}
+		w = c.pack(w, b)
 	}
 	return w, nil
 }
@@ -339,32 +393,19 @@ func (b *SampleBatch) unpack(packed *[fieldEnd][]byte) error {
 		if size < 0 {
 			return fmt.Errorf("due times: %w", protowire.ParseError(size))
 		}
-		due = due[size:]
-		last += protowire.DecodeZigZag(v)
+		due, last = due[size:], last+protowire.DecodeZigZag(v)
 		if b.DueUS = append(b.DueUS, last); len(b.DueUS) > MaxBatch {
 			return fmt.Errorf("more than %d samples", MaxBatch)
 		}
 	}
 	for _, c := range columns {
-		values := packed[c.number]
-		c.grow(b, b.Len())
-		if len(values) == 0 {
-			continue
-		}
-		for i := range b.Len() {
-			v, size := protowire.ConsumeVarint(values)
-			if size < 0 || !c.set(b, i, v) {
-				return fmt.Errorf("column %d: value %d is missing or out of range", c.number, i)
-			}
-			values = values[size:]
-		}
-		if len(values) > 0 {
-			return fmt.Errorf("column %d: %d bytes more than there are samples", c.number, len(values))
+		if err := c.unpack(b, packed[c.number]); err != nil {
+			return err
 		}
 	}
 	for i, o := range b.Outcome {
 		// An outcome that a newer prober knows is still a measurement that did not end well.
-		if _, ok := outcomeNames[o]; !ok {
+		if !o.known() {
 			b.Outcome[i] = OtherError
 		}
 	}
@@ -377,7 +418,9 @@ func (b *SampleBatch) Validate() error {
 	c.name("vantage", b.Vantage)
 	c.optionalName("vantage region", b.VantageRegion)
 	c.that(b.Boot > 0 && b.Counter > 0, "boot and counter are missing")
-	c.that(b.Len() > 0 && b.Len() <= MaxBatch, "%d samples, not 1 to %d", b.Len(), MaxBatch)
+	if n := b.Len(); n == 0 || n > MaxBatch {
+		c.failf("%d samples, not 1 to %d", n, MaxBatch)
+	}
 	for _, col := range columns {
 		if n := col.len(b); n != b.Len() {
 			c.failf("column %d holds %d values for %d samples", col.number, n, b.Len())
@@ -397,10 +440,10 @@ func (b *SampleBatch) Validate() error {
 		if b.DueUS[i] <= 0 || b.DueUS[i] > year2100 {
 			return fmt.Errorf("sample %d was due at %d µs, which is not a time", i, b.DueUS[i])
 		}
-		if _, ok := kindNames[b.Kind[i]]; !ok {
+		if !b.Kind[i].known() {
 			return fmt.Errorf("sample %d has the unknown kind %d", i, b.Kind[i])
 		}
-		if _, ok := outcomeNames[b.Outcome[i]]; !ok {
+		if !b.Outcome[i].known() {
 			return fmt.Errorf("sample %d has the unknown outcome %d", i, b.Outcome[i])
 		}
 	}

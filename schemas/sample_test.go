@@ -87,6 +87,12 @@ func TestBatchThatIsNotWellFormedIsNotRead(t *testing.T) {
 	const due, app, region, kind, late = 10, 11, 12, 14, 17
 	ones := func(n int) []byte { return bytes.Repeat([]byte{1}, n) }
 	subject := schemas.SampleSubject("london")
+	three := samples()
+	fill(three, 3)
+	long, err := three.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		subject string
 		data    []byte
@@ -97,7 +103,7 @@ func TestBatchThatIsNotWellFormedIsNotRead(t *testing.T) {
 		"one byte short":            {subject, good[:len(good)-1]},
 		"another vantage's subject": {schemas.SampleSubject("tokyo"), good},
 		"no partition":              {"leeward.samples.measured.v1.london", good},
-		"column too short":          {subject, field(good, late, ones(1))},
+		"column too short":          {subject, field(long, late, ones(2))},
 		"column too long":           {subject, field(good, late, ones(3))},
 		"index outside dictionary":  {subject, field(good, app, []byte{0, 120})},
 		"index beyond 32 bits":      {subject, field(good, region, append(protowire.AppendVarint(nil, 1<<40), 0))},
@@ -116,6 +122,122 @@ func TestBatchThatIsNotWellFormedIsNotRead(t *testing.T) {
 	if _, err := schemas.DecodeSampleBatch(subject, field(good, 99, ones(5))); err != nil {
 		t.Errorf("a field from the future: %v", err)
 	}
+}
+
+// A column of equal values, as kind and outcome are in many batches, takes no byte per sample.
+func TestEqualValuesAreSentOnce(t *testing.T) {
+	b := &schemas.SampleBatch{Vantage: "london", Boot: 1, Counter: 1}
+	for i := range 1000 {
+		b.Append(schemas.Sample{App: "shop", Region: "tokyo", Variant: "slim", Kind: schemas.KindICMP, Outcome: schemas.OK, DueUS: int64(i + 1), LatencyUS: 300})
+	}
+	data, err := b.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(data) > 1100 { // a byte for each difference of due times
+		t.Errorf("%d bytes for 1,000 samples that are equal", len(data))
+	}
+	got, err := schemas.DecodeSampleBatch(schemas.SampleSubject("london"), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got.Outcome, b.Outcome) || !reflect.DeepEqual(got.LatencyUS, b.LatencyUS) || !reflect.DeepEqual(got.Region, b.Region) {
+		t.Error("the samples came back as others")
+	}
+}
+
+// Readers come before writers: a column of equal values may hold one of them.
+func TestOneValueStandsForAllOfAColumn(t *testing.T) {
+	b := samples()
+	fill(b, 3)
+	data, err := b.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const late, kind = 17, 14
+	got, err := schemas.DecodeSampleBatch(schemas.SampleSubject("london"), field(field(data, late, []byte{7}), kind, []byte{byte(schemas.KindTCP)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if s := got.At(i); s.LateUS != 7 || s.Kind != schemas.KindTCP {
+			t.Errorf("sample %d is %+v", i, s)
+		}
+	}
+}
+
+// A recorder decodes, and a prober encodes, batch after batch: what is allocated for each is paid by the garbage collector.
+func TestBatchesAreCodedWithoutAllocation(t *testing.T) {
+	b := varied(500)
+	data, err := b.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject, again := schemas.SampleSubject("london"), schemas.SampleBatch{}
+	if err := again.Decode(subject, data); err != nil {
+		t.Fatal(err)
+	}
+	if got := testing.AllocsPerRun(100, func() {
+		if err := again.Decode(subject, data); err != nil {
+			t.Fatal(err)
+		}
+	}); got != 0 {
+		t.Errorf("%.0f allocations to decode a batch, want none", got)
+	}
+	buffer := make([]byte, 0, 2*len(data))
+	if got := testing.AllocsPerRun(100, func() {
+		if _, err := b.AppendEncode(buffer); err != nil {
+			t.Fatal(err)
+		}
+	}); got != 0 {
+		t.Errorf("%.0f allocations to encode a batch, want none", got)
+	}
+}
+
+// varied is a batch in which no column but the app's is of equal values.
+func varied(n int) *schemas.SampleBatch {
+	b := &schemas.SampleBatch{Vantage: "london", VantageRegion: "london", Boot: 1_795_305_431_000_000, Counter: 17, Topology: "0011223344556677"}
+	for i := range n {
+		s := schemas.Sample{App: "shop", Region: []string{"tokyo", "frankfurt", "dallas"}[i%3], Variant: []string{"slim", "single"}[i%2], Kind: schemas.Kind(1 + i%4), Outcome: schemas.OK,
+			DueUS: 1_795_305_431_000_000 + int64(i)*1000, LatencyUS: uint32(90_000 + i*37%20_000), LateUS: uint32(40 + i%90)}
+		if i%50 == 0 {
+			s.Outcome = schemas.TimedOut
+		}
+		if s.Kind == schemas.KindHTTP {
+			s.DNSUS, s.ConnectUS, s.TLSUS, s.WriteUS, s.FirstByteUS, s.TransferUS, s.Status = 900, uint32(30_000+i), uint32(31_000+i), 25, uint32(34_000+i), 150, 200
+		}
+		b.Append(s)
+	}
+	return b
+}
+
+func BenchmarkDecodeSampleBatch(b *testing.B) {
+	batch := varied(500)
+	data, err := batch.Encode()
+	if err != nil {
+		b.Fatal(err)
+	}
+	subject, into := schemas.SampleSubject("london"), schemas.SampleBatch{}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := into.Decode(subject, data); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/500, "ns/sample")
+}
+
+func BenchmarkEncodeSampleBatch(b *testing.B) {
+	batch := varied(500)
+	var w []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		var err error
+		if w, err = batch.AppendEncode(w[:0]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/500, "ns/sample")
 }
 
 func FuzzDecodeSampleBatchNeverPanics(f *testing.F) {

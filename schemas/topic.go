@@ -121,6 +121,9 @@ func Token(s string) string {
 	if s == "" {
 		return "="
 	}
+	if ValidName(s) {
+		return s // as nearly every text is
+	}
 	var b strings.Builder
 	for i := range len(s) {
 		c := s[i]

@@ -85,8 +85,8 @@ func (db *DB) apply(ctx context.Context, m migration) error {
 		}
 	}
 	return db.send(ctx, Block{Table: "schema_migrations", Token: m.name, Columns: []Column{
-		{"name", []string{m.name}},
-		{"checksum", []string{m.checksum}},
+		{Name: "name", Values: []string{m.name}},
+		{Name: "checksum", Values: []string{m.checksum}},
 	}})
 }
 

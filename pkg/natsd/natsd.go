@@ -28,7 +28,7 @@ type Options struct {
 	Keys string
 	// Vantages get a user each.
 	Vantages []string
-	// Unsynced lets the server acknowledge what is not on the disk yet. It is for the test that shows what that loses.
+	// Unsynced lets the server acknowledge what is not on the disk yet. It is for the test that shows what that loses, and for measuring what it costs.
 	Unsynced bool
 	Log      zerolog.Logger
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/leeward-failover/leeward/pkg/clickhouse"
 )
 
 // Find is a condition that the rows fulfil in their table, and no others: after a try whose end is not known it tells whether they are in.
@@ -31,10 +33,10 @@ type prober struct {
 
 // batches are the conditions of the samples' batches: of each prober the runs of numbers without a gap, for a block holds hundreds of batches and few runs.
 func (r Rows) batches() []string {
-	vantages, boots, counters := r.column("vantage").([]*string), r.column("boot").([]uint64), r.column("counter").([]uint64)
+	vantages, boots, counters := r.column("vantage").(clickhouse.Names), r.column("boot").([]uint64), r.column("counter").([]uint64)
 	numbers := map[prober][]uint64{}
-	for i, v := range vantages {
-		p := prober{*v, boots[i]}
+	for i := range boots {
+		p := prober{vantages.At(i), boots[i]}
 		if n := numbers[p]; len(n) == 0 || n[len(n)-1] != counters[i] {
 			numbers[p] = append(n, counters[i])
 		}
@@ -59,8 +61,11 @@ func (r Rows) batches() []string {
 // Vantages are the distinct vantages of samples, as SQL.
 func (r Rows) Vantages() string {
 	distinct := map[string]bool{}
-	for _, v := range r.column("vantage").([]*string) {
-		distinct[quote(*v)] = true
+	vantages := r.column("vantage").(clickhouse.Names)
+	for i, v := range vantages.Index {
+		if i == 0 || v != vantages.Index[i-1] {
+			distinct[quote(vantages.At(i))] = true
+		}
 	}
 	return strings.Join(slices.Sorted(maps.Keys(distinct)), ", ")
 }

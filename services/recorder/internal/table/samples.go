@@ -17,7 +17,7 @@ type Samples struct {
 
 	batch schemas.SampleBatch
 	names names
-	dict  []*string
+	dict  []uint32 // of the batch, as names
 	// days are the block's, nearly always one. Each becomes an INSERT of its own, because what goes into one partition of the table is there whole or not at all.
 	days        []*day
 	quarantined []quarantined
@@ -28,8 +28,8 @@ type day struct {
 	number int64 // days since 1970
 
 	due []int64 // milliseconds, which is what the driver takes for this column
-	// Names are pointers because the driver then compares them instead of hashing and boxing a text per row and column.
-	app, kind, vantage, region, variant, vantageRegion, outcome, topology []*string
+	// Names are numbers: nobody looks at a text per row and column, and the garbage collector has nothing to follow.
+	app, kind, vantage, region, variant, vantageRegion, outcome, topology []uint32
 	latency, late, dns, connect, tls, write, firstByte, transfer          []uint32
 	storedAfter                                                           []int32
 	spooled                                                               []bool
@@ -47,7 +47,7 @@ func (s *Samples) Add(m bus.Message) (rows int, err error) {
 	}
 	s.dict = s.dict[:0]
 	for _, d := range b.Dict {
-		s.dict = append(s.dict, s.names.pointer(d))
+		s.dict = append(s.dict, s.names.number(d))
 	}
 	oldest, newest := s.Lateness.around(m.Stored, b.Spooled)
 	first, last := slices.Min(b.DueUS), slices.Max(b.DueUS)
@@ -84,17 +84,14 @@ func (s *Samples) day(number int64) *day {
 }
 
 func (s *Samples) addNames(d *day, b *schemas.SampleBatch, from, to int) {
-	vantage, home, topology := s.names.pointer(b.Vantage), s.names.pointer(b.VantageRegion), s.names.pointer(b.Topology)
-	for i := from; i < to; i++ {
-		d.app = append(d.app, s.dict[b.App[i]])
-		d.region = append(d.region, s.dict[b.Region[i]])
-		d.variant = append(d.variant, s.dict[b.Variant[i]])
-		d.kind = append(d.kind, s.names.pointer(b.Kind[i].String()))
-		d.outcome = append(d.outcome, s.names.pointer(b.Outcome[i].String()))
-		d.vantage = append(d.vantage, vantage)
-		d.vantageRegion = append(d.vantageRegion, home)
-		d.topology = append(d.topology, topology)
-	}
+	d.app = translate(d.app, b.App[from:to], s.dict)
+	d.region = translate(d.region, b.Region[from:to], s.dict)
+	d.variant = translate(d.variant, b.Variant[from:to], s.dict)
+	d.kind = translate(d.kind, b.Kind[from:to], s.names.kinds())
+	d.outcome = translate(d.outcome, b.Outcome[from:to], s.names.outcomes())
+	d.vantage = repeat(d.vantage, s.names.number(b.Vantage), to-from)
+	d.vantageRegion = repeat(d.vantageRegion, s.names.number(b.VantageRegion), to-from)
+	d.topology = repeat(d.topology, s.names.number(b.Topology), to-from)
 }
 
 func (d *day) addNumbers(b *schemas.SampleBatch, from, to int, m bus.Message) {
@@ -106,37 +103,73 @@ func (d *day) addNumbers(b *schemas.SampleBatch, from, to int, m bus.Message) {
 	d.write = append(d.write, b.WriteUS[from:to]...)
 	d.firstByte = append(d.firstByte, b.FirstByteUS[from:to]...)
 	d.transfer = append(d.transfer, b.TransferUS[from:to]...)
-	stored := m.Stored.UnixMicro()
-	for i := from; i < to; i++ {
-		d.storedAfter = append(d.storedAfter, int32((stored-b.DueUS[i])/1e6))
-		d.spooled = append(d.spooled, b.Spooled)
-		d.due = append(d.due, b.DueUS[i]/1000)
-		d.status = append(d.status, uint16(min(b.Status[i], math.MaxUint16)))
-		d.boot = append(d.boot, b.Boot)
-		d.counter = append(d.counter, b.Counter)
-		d.batchRow = append(d.batchRow, uint16(i))
-		d.sequence = append(d.sequence, m.Sequence)
+	n, stored := to-from, m.Stored.UnixMicro()
+	var due []int64
+	var after []int32
+	d.due, due = extend(d.due, n)
+	d.storedAfter, after = extend(d.storedAfter, n)
+	for i, us := range b.DueUS[from:to] {
+		due[i], after[i] = us/1000, int32((stored-us)/1e6)
 	}
+	var status, row []uint16
+	d.status, status = extend(d.status, n)
+	d.batchRow, row = extend(d.batchRow, n)
+	for i, v := range b.Status[from:to] {
+		status[i], row[i] = uint16(min(v, math.MaxUint16)), uint16(from+i)
+	}
+	d.spooled = repeat(d.spooled, b.Spooled, n)
+	d.boot = repeat(d.boot, b.Boot, n)
+	d.counter = repeat(d.counter, b.Counter, n)
+	d.sequence = repeat(d.sequence, m.Sequence, n)
+}
+
+// extend makes a column longer and returns what is new of it beside the whole.
+func extend[T any](column []T, n int) (all, added []T) {
+	all = slices.Grow(column, n)[:len(column)+n]
+	return all, all[len(column):]
+}
+
+// repeat adds one value n times.
+func repeat[T any](column []T, v T, n int) []T {
+	all, added := extend(column, n)
+	for i := range added {
+		added[i] = v
+	}
+	return all
+}
+
+// translate adds the names that keys stand for.
+func translate[K ~uint8 | ~uint32](column []uint32, keys []K, names []uint32) []uint32 {
+	all, added := extend(column, len(keys))
+	for i, k := range keys {
+		added[i] = names[k]
+	}
+	return all
 }
 
 // Tables returns what the block adds.
 func (s *Samples) Tables() []Rows {
 	tables := []Rows{quarantineTable(s.quarantined)}
 	for _, d := range s.days {
-		tables = append(tables, d.table())
+		tables = append(tables, d.table(s.names.texts))
 	}
 	return tables
 }
 
-func (d *day) table() Rows {
+func (d *day) table(texts []string) Rows {
+	names := func(name string, index []uint32) clickhouse.Column {
+		return clickhouse.Column{Name: name, Type: "LowCardinality(String)", Values: clickhouse.Names{Index: index, Texts: texts}}
+	}
+	micros := func(name string, values []uint32) clickhouse.Column {
+		return clickhouse.Column{Name: name, Type: "UInt32", Values: values}
+	}
 	return Rows{Table: "samples", Part: ":" + strconv.FormatInt(d.number, 10), Count: len(d.due), Columns: []clickhouse.Column{
-		{Name: "due", Values: d.due}, {Name: "app", Values: d.app}, {Name: "kind", Values: d.kind}, {Name: "vantage", Values: d.vantage},
-		{Name: "region", Values: d.region}, {Name: "variant", Values: d.variant}, {Name: "vantage_region", Values: d.vantageRegion}, {Name: "outcome", Values: d.outcome},
-		{Name: "latency_us", Values: d.latency}, {Name: "late_us", Values: d.late}, {Name: "stored_after_s", Values: d.storedAfter}, {Name: "spooled", Values: d.spooled},
-		{Name: "dns_us", Values: d.dns}, {Name: "connect_us", Values: d.connect},
-		{Name: "tls_us", Values: d.tls}, {Name: "write_us", Values: d.write}, {Name: "first_byte_us", Values: d.firstByte}, {Name: "transfer_us", Values: d.transfer},
-		{Name: "status", Values: d.status}, {Name: "topology", Values: d.topology}, {Name: "boot", Values: d.boot}, {Name: "counter", Values: d.counter},
-		{Name: "batch_row", Values: d.batchRow}, {Name: "stream_sequence", Values: d.sequence},
+		{Name: "due", Type: "DateTime64(3, 'UTC')", Values: d.due}, names("app", d.app), names("kind", d.kind), names("vantage", d.vantage),
+		names("region", d.region), names("variant", d.variant), names("vantage_region", d.vantageRegion), names("outcome", d.outcome),
+		micros("latency_us", d.latency), micros("late_us", d.late), {Name: "stored_after_s", Type: "Int32", Values: d.storedAfter}, {Name: "spooled", Type: "Bool", Values: d.spooled},
+		micros("dns_us", d.dns), micros("connect_us", d.connect), micros("tls_us", d.tls), micros("write_us", d.write), micros("first_byte_us", d.firstByte), micros("transfer_us", d.transfer),
+		{Name: "status", Type: "UInt16", Values: d.status}, names("topology", d.topology), {Name: "boot", Type: "UInt64", Values: d.boot}, {Name: "counter", Type: "UInt64", Values: d.counter},
+		{Name: "batch_row", Type: "UInt16", Values: d.batchRow}, {Name: "stream_sequence", Type: "UInt64", Values: d.sequence},
 	}}
 }
 
@@ -152,7 +185,7 @@ func (s *Samples) Reset() {
 }
 
 func (d *day) reset() {
-	for _, c := range []*[]*string{&d.app, &d.kind, &d.vantage, &d.region, &d.variant, &d.vantageRegion, &d.outcome, &d.topology} {
+	for _, c := range []*[]uint32{&d.app, &d.kind, &d.vantage, &d.region, &d.variant, &d.vantageRegion, &d.outcome, &d.topology} {
 		*c = (*c)[:0]
 	}
 	for _, c := range []*[]uint32{&d.latency, &d.late, &d.dns, &d.connect, &d.tls, &d.write, &d.firstByte, &d.transfer} {
@@ -165,25 +198,48 @@ func (d *day) reset() {
 	d.due, d.status, d.batchRow = d.due[:0], d.status[:0], d.batchRow[:0]
 }
 
-// names gives equal texts one pointer.
-type names map[string]*string
-
-func (n *names) pointer(text string) *string {
-	if p, ok := (*n)[text]; ok {
-		return p
-	}
-	if *n == nil {
-		*n = names{}
-	}
-	p := new(string)
-	*p = text
-	(*n)[text] = p
-	return p
+// names gives equal texts one number.
+type names struct {
+	numbers map[string]uint32
+	texts   []string
+	// ofKinds and ofOutcomes are the numbers of the names of what the schema numbers.
+	ofKinds, ofOutcomes []uint32
 }
 
-// trim forgets all names when they have become many, as topology hashes do over the weeks. No column may hold a pointer then.
+func (n *names) number(text string) uint32 {
+	if number, ok := n.numbers[text]; ok {
+		return number
+	}
+	if n.numbers == nil {
+		n.numbers = map[string]uint32{}
+	}
+	number := uint32(len(n.texts))
+	n.numbers[text] = number
+	n.texts = append(n.texts, text)
+	return number
+}
+
+func (n *names) kinds() []uint32 {
+	if n.ofKinds == nil {
+		for k := range schemas.KindBench + 1 {
+			n.ofKinds = append(n.ofKinds, n.number(k.String()))
+		}
+	}
+	return n.ofKinds
+}
+
+func (n *names) outcomes() []uint32 {
+	if n.ofOutcomes == nil {
+		for o := range schemas.OtherError + 1 {
+			n.ofOutcomes = append(n.ofOutcomes, n.number(o.String()))
+		}
+	}
+	return n.ofOutcomes
+}
+
+// trim forgets all names when they have become many, as topology hashes do over the weeks. No column may hold a number then.
 func (n *names) trim() {
-	if len(*n) > 10_000 {
-		clear(*n)
+	if len(n.texts) > 10_000 {
+		*n = names{}
 	}
 }

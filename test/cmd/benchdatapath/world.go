@@ -1,0 +1,308 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/clickhouse"
+	"github.com/leeward-failover/leeward/pkg/natsd"
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/test/datapath"
+)
+
+// token is the password of the engine, which nobody else can reach.
+const token = "bench"
+
+// world is the processes that are measured.
+type world struct {
+	dir, bin, library string
+
+	busAddr, engineAddr, healthAddr string
+	nats, engine, recorder          *child
+	db                              *clickhouse.DB
+	// rss is the most memory that any recorder had, in bytes.
+	rss uint64
+}
+
+func (w *world) start(ctx context.Context) (err error) {
+	for _, addr := range []*string{&w.busAddr, &w.engineAddr, &w.healthAddr} {
+		if *addr, err = freeAddr(ctx); err != nil {
+			return err
+		}
+	}
+	w.engine, err = start(w.dir, "clickhouse", map[string]string{
+		"LEEWARD_CLICKHOUSE_ADDR": w.engineAddr, "LEEWARD_CLICKHOUSE_STORE": filepath.Join(w.dir, "clickhouse"), "LEEWARD_LIBCHDB": w.library,
+		"LEEWARD_CLICKHOUSE_TOKEN": "env:BENCH_TOKEN", "BENCH_TOKEN": token,
+	}, filepath.Join(w.bin, "leeward"), "serve", "clickhouse")
+	if err != nil {
+		return err
+	}
+	if w.db, err = clickhouse.Open(w.dsn()); err != nil {
+		return err
+	}
+	if err := until(ctx, "ClickHouse", func() error { return w.db.Ready(ctx) }); err != nil {
+		return err
+	}
+	if err := w.startBus(ctx, true); err != nil {
+		return err
+	}
+	b, err := bus.Connect(bus.Options{URL: w.busURL(), Seed: w.seed(schemas.Setup, ""), Service: schemas.Setup, Log: zerolog.Nop()})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return b.Create(ctx, datapath.Names())
+}
+
+func (w *world) dsn() string {
+	u := url.URL{Scheme: "http", User: url.UserPassword("leeward", token), Host: w.engineAddr, Path: "/default"}
+	return u.String()
+}
+
+func (w *world) busURL() string { return "nats://" + w.busAddr }
+
+func (w *world) seed(s schemas.Service, vantage string) string {
+	return natsd.SeedFile(filepath.Join(w.dir, "keys"), schemas.UserName(s, vantage))
+}
+
+// startBus starts NATS, which syncs every write unless that is what is measured.
+func (w *world) startBus(ctx context.Context, synced bool) (err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	w.nats, err = start(w.dir, "nats", nil, self, "nats", "-addr", w.busAddr, "-store", filepath.Join(w.dir, "nats"), "-keys", filepath.Join(w.dir, "keys"), fmt.Sprintf("-synced=%t", synced))
+	if err != nil {
+		return err
+	}
+	return until(ctx, "NATS", func() error {
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", w.busAddr)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err
+	})
+}
+
+// nats is the child that runs NATS as `leeward serve nats` does.
+func nats(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("nats", flag.ContinueOnError)
+	o := natsd.Options{Vantages: datapath.Names(), Log: zerolog.New(os.Stderr).Level(zerolog.WarnLevel)}
+	f.StringVar(&o.Addr, "addr", "", "")
+	f.StringVar(&o.Store, "store", "", "")
+	f.StringVar(&o.Keys, "keys", "", "")
+	synced := f.Bool("synced", true, "")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	o.Unsynced = !*synced
+	return natsd.Run(ctx, o)
+}
+
+// startRecorder starts the recorder and returns when it has written something of every partition.
+func (w *world) startRecorder(ctx context.Context) (err error) {
+	w.recorder, err = start(w.dir, "recorder", map[string]string{
+		"LEEWARD_NATS_URL": w.busURL(), "LEEWARD_NATS_SEED": w.seed(schemas.Recorder, ""), "LEEWARD_CLICKHOUSE_DSN": w.dsn(), "LEEWARD_HEALTH_ADDR": w.healthAddr,
+	}, filepath.Join(w.bin, "recorder"))
+	if err != nil {
+		return err
+	}
+	if err := until(ctx, "recorder", func() error { return w.get(ctx, "/readyz") }); err != nil {
+		return err
+	}
+	boot := uint64(time.Now().UnixMicro())
+	load, err := datapath.Make(time.Now().Add(-time.Second), time.Second, boot)
+	if err != nil {
+		return err
+	}
+	if _, err := w.publish(ctx, load); err != nil {
+		return err
+	}
+	return until(ctx, "the first rows", func() error {
+		n, err := w.count(ctx, load)
+		if err == nil && n != uint64(load.Rows) {
+			err = fmt.Errorf("%d of %d rows", n, load.Rows)
+		}
+		return err
+	})
+}
+
+func (w *world) get(ctx context.Context, path string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.healthAddr+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status)
+	}
+	return nil
+}
+
+func (w *world) stopRecorder() {
+	if w.recorder != nil {
+		w.rss = max(w.rss, w.recorder.peak())
+		w.recorder.stop()
+		w.recorder = nil
+	}
+}
+
+func (w *world) stopBus() {
+	if w.nats != nil {
+		w.nats.stop()
+		w.nats = nil
+	}
+}
+
+func (w *world) stop() {
+	w.stopRecorder()
+	w.stopBus()
+	if w.db != nil {
+		_ = w.db.Close()
+	}
+	if w.engine != nil {
+		w.engine.stop()
+	}
+}
+
+// sync turns the syncing of every write on or off, in the bus and in the tables that samples go to. The recorder does not run then.
+func (w *world) sync(ctx context.Context, on bool) error {
+	w.stopBus()
+	setting := "fsync_after_insert = 0, fsync_part_directory = 0"
+	if on {
+		setting = "fsync_after_insert = 1, fsync_part_directory = 1"
+	}
+	tables, err := w.names(ctx, "SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE 'samples%' AND engine LIKE '%MergeTree'")
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if err := w.db.Exec(ctx, "ALTER TABLE "+t+" MODIFY SETTING "+setting); err != nil {
+			return err
+		}
+	}
+	return w.startBus(ctx, on)
+}
+
+func (w *world) names(ctx context.Context, query string) (names []string, err error) {
+	rows, err := w.db.Query(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, rows.Err()
+}
+
+func (w *world) number(ctx context.Context, query string, args ...any) (n uint64, err error) {
+	err = w.db.QueryRow(ctx, query, args...).Scan(&n)
+	return n, err
+}
+
+// within is a load's rows in a WHERE: its boot, and its due times so that nothing else is read.
+func within(l datapath.Load) string {
+	return fmt.Sprintf("boot = %d AND due >= fromUnixTimestamp64Milli(%d, 'UTC') AND due <= fromUnixTimestamp64Milli(%d, 'UTC')", l.Boot, l.From.Add(-time.Second).UnixMilli(), l.To.UnixMilli())
+}
+
+func (w *world) count(ctx context.Context, l datapath.Load) (uint64, error) {
+	return w.number(ctx, "SELECT count() FROM samples WHERE "+within(l))
+}
+
+// rows is how many rows of samples can be queried; it looks at the parts only, which costs next to nothing.
+func (w *world) rows(ctx context.Context) (uint64, error) {
+	return w.number(ctx, "SELECT toUInt64(sum(rows)) FROM system.parts WHERE database = currentDatabase() AND table = 'samples' AND active")
+}
+
+// settle waits until the engine has merged what it wants to merge.
+func (w *world) settle(ctx context.Context) error {
+	quiet := 0
+	deadline := time.Now().Add(40 * time.Second)
+	for quiet < 3 && time.Now().Before(deadline) {
+		n, err := w.number(ctx, "SELECT count() FROM system.merges")
+		if err != nil {
+			return err
+		}
+		if quiet++; n > 0 {
+			quiet = 0
+		}
+		if err := pause(ctx, 250*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// until tries for a while until something works.
+func until(ctx context.Context, what string, try func() error) error {
+	deadline := time.Now().Add(60 * time.Second)
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func freeAddr(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// machine is the processor and how many of it there are.
+func machine() string {
+	info, _ := os.ReadFile("/proc/cpuinfo")
+	model, cores := "unknown", 0
+	for line := range strings.Lines(string(info)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			model, cores = strings.TrimSpace(value), cores+1
+		}
+	}
+	return fmt.Sprintf("%d x %s", cores, model)
+}
+
+// loadAverage is the load average of the last minute.
+func loadAverage() (average float64) {
+	text, _ := os.ReadFile("/proc/loadavg")
+	_, _ = fmt.Sscan(string(text), &average)
+	return average
+}
