@@ -57,7 +57,7 @@ type built struct {
 
 // caches adds the sources of the modules' packages, the modules' descriptions, and what was compiled of them.
 func (r *rootfs) caches(ctx context.Context, root, modules, builds string) error {
-	packages, err := list(ctx, root, "./services/...", "./cmd/leeward")
+	packages, err := list(ctx, root, "github.com/leeward-failover/leeward/services/...", "github.com/leeward-failover/leeward/cmd/leeward")
 	if err != nil {
 		return err
 	}
@@ -88,6 +88,19 @@ func (r *rootfs) caches(ctx context.Context, root, modules, builds string) error
 		hash := strings.TrimSuffix(p.Module.GoMod, ".mod") + ".ziphash"
 		r.file(filepath.Join("go/pkg/mod", strings.TrimPrefix(hash, modules)), hash)
 	}
+	// A module that could hold a package, by its name, is looked into. It holds none that another one gave us, so its folder may be empty.
+	others, err := output(ctx, root, "list", "-m", "-f", "{{if and .Version .Dir}}{{.Dir}} {{.GoMod}}{{end}}", "all")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(others) {
+		dir, description, _ := strings.Cut(strings.TrimSpace(line), " ")
+		hash := strings.TrimSuffix(description, ".mod") + ".ziphash"
+		if _, err := os.Stat(hash); err == nil && dir != "" {
+			r.dir(filepath.Join("go/pkg/mod", strings.TrimPrefix(dir, modules)))
+			r.file(filepath.Join("go/pkg/mod", strings.TrimPrefix(hash, modules)), hash)
+		}
+	}
 	r.tree("go/pkg/mod/cache/download", filepath.Join(modules, "cache/download"), func(path string, entry fs.DirEntry) bool {
 		return entry.IsDir() && entry.Name() != "sumdb" || strings.HasSuffix(path, ".mod") || strings.HasSuffix(path, ".info")
 	})
@@ -115,16 +128,12 @@ func (r *rootfs) compiled(p built, builds string) error {
 // list asks for the packages that programs are made of, compiled as the Dockerfile does.
 func list(ctx context.Context, root string, patterns ...string) ([]built, error) {
 	args := append([]string{"list", "-trimpath", "-buildvcs=false", "-deps", "-export", "-json=Dir,Standard,BuildID,Export,EmbedFiles,Module"}, patterns...)
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	var problems bytes.Buffer
-	cmd.Stderr = &problems
-	out, err := cmd.Output()
+	out, err := output(ctx, root, args...)
 	if err != nil {
-		return nil, fmt.Errorf("go list: %w: %s", err, problems.Bytes())
+		return nil, err
 	}
 	var all []built
-	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+	for d := json.NewDecoder(strings.NewReader(out)); ; {
 		var p built
 		if err := d.Decode(&p); errors.Is(err, io.EOF) {
 			return all, nil
@@ -135,14 +144,22 @@ func list(ctx context.Context, root string, patterns ...string) ([]built, error)
 	}
 }
 
-func goEnv(ctx context.Context, root string, names ...string) ([]string, error) {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"env"}, names...)...)
-	cmd.Dir = root
+// output runs the go command in a folder, without cgo as the Dockerfile does.
+func output(ctx context.Context, folder string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir, cmd.Env = folder, append(os.Environ(), "CGO_ENABLED=0")
+	var problems bytes.Buffer
+	cmd.Stderr = &problems
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("go env: %w", err)
+		return "", fmt.Errorf("go %s: %w: %s", args[0], err, problems.Bytes())
 	}
-	return strings.Split(strings.TrimSpace(string(out)), "\n"), nil
+	return string(out), nil
+}
+
+func goEnv(ctx context.Context, folder string, names ...string) ([]string, error) {
+	out, err := output(ctx, folder, append([]string{"env"}, names...)...)
+	return strings.Split(strings.TrimSpace(out), "\n"), err
 }
 
 // busybox adds a shell and the tools that healthchecks and start scripts use.
