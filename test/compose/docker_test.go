@@ -28,6 +28,13 @@ type docker struct {
 // cgroup is the parent of all its containers' control groups.
 const cgroup = "leeward-compose"
 
+// daemonScript starts dockerd where the namespaces are made. runc wants every control group hierarchy that the kernel has to be mounted, that of systemd too.
+const daemonScript = `ip link set lo up
+if grep -q :name=systemd: /proc/self/cgroup && [ ! -e /sys/fs/cgroup/systemd/cgroup.procs ]; then
+  mkdir -p /sys/fs/cgroup/systemd && mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
+fi
+exec dockerd "$@"`
+
 func startDocker(t *testing.T) *docker {
 	t.Helper()
 	for _, program := range []string{"dockerd", "docker", "docker-compose", "unshare"} {
@@ -48,7 +55,7 @@ func startDocker(t *testing.T) *docker {
 		t.Fatal(err)
 	}
 	d.daemon = exec.Command("unshare", "--mount", "--propagation", "private", "--net", "--pid", "--mount-proc", "--fork", "--kill-child", "sh", "-c",
-		`ip link set lo up && exec dockerd "$@"`, "sh", "--host", "unix://"+d.socket(), "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"),
+		daemonScript, "sh", "--host", "unix://"+d.socket(), "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"),
 		"--pidfile", filepath.Join(dir, "pid"), "--cgroup-parent", "/"+cgroup, "--storage-driver", "overlay2", "--log-level", "warn", "--config-file", filepath.Join(dir, "daemon.json"))
 	d.daemon.Env = d.env
 	d.daemon.Stdout, d.daemon.Stderr = d.log, d.log
