@@ -10,6 +10,8 @@ defaults
   timeout server 1h
 frontend clickhouse
   bind :8123
+  http-request set-header X-ClickHouse-Key %[http_auth_pass] if { req.hdr(authorization) -m found }
+  http-request del-header authorization
   http-request set-header X-ClickHouse-User leeward
   default_backend engine
 backend engine
