@@ -81,6 +81,7 @@ if ((${#missing[@]})); then
     for service in "${services[@]}"; do
       [[ " ${missing[*]} " != *" $service "* ]] || systemctl disable --quiet "$service" || true
     done
+    [[ " ${missing[*]} " != *" docker.io "* ]] || systemctl disable --quiet docker docker.socket containerd || true
   fi
 fi
 
