@@ -60,10 +60,13 @@ picture: up ## photograph the console during a failover, for the README
 map: ## draw the console's map anew from npm's world-atlas
 	go run ./services/gateway/cmd/worldmap services/gateway/internal/console/assets/land.svg
 
-k6: ## build k6, the load generator, into bin/ (some minutes the first time)
-	cd tools/k6 && GOWORK=off CGO_ENABLED=0 go build -mod=readonly -trimpath -ldflags '-s -w' -o ../../bin/k6 go.k6.io/k6
+k6: bin/k6 ## build k6, the load generator, into bin/ (a minute the first time)
 
-test: install ## run every test (root needed for the demo world's)
+bin/k6: tools/k6/go.mod tools/k6/go.sum
+	cd tools/k6 && GOWORK=off CGO_ENABLED=0 go build -mod=readonly -trimpath -ldflags '-s -w' -o ../../bin/k6 go.k6.io/k6
+	@touch bin/k6
+
+test: install bin/k6 ## run every test (root needed for the demo world's)
 	go test -race -timeout 15m work
 
 ROUNDS ?= 200

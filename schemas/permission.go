@@ -54,6 +54,11 @@ func Permit(s Service, vantage string) Permissions {
 		p.readStream(Events)
 		p.allow(SampleSubject(ImportVantage))
 		p.readStream(Letters)
+		// People replay and drop letters through the gateway. A replayed one goes through a door of its stream's, so that the subjects of producers stay theirs.
+		p.allow("$JS.API.STREAM.MSG.DELETE." + Letters)
+		for _, stream := range Streams() {
+			p.allow(stream.Replays()...)
+		}
 		// How full these are is shown to people; what is in them is not the gateway's business.
 		p.allow("$JS.API.STREAM.INFO."+Samples, "$JS.API.STREAM.INFO."+Imports, "$JS.API.STREAM.INFO."+Evaluations)
 	case Recorder:

@@ -100,9 +100,49 @@ func TestNoServiceChangesAStream(t *testing.T) {
 			continue
 		}
 		for _, verb := range []string{"CREATE", "UPDATE", "DELETE", "PURGE", "RESTORE", "SNAPSHOT", "MSG.DELETE", "LEADER.STEPDOWN", "PEER.REMOVE"} {
-			if rights := u.reaches("$JS.API.STREAM." + verb + ".>"); len(rights) > 0 {
+			rights := u.reaches("$JS.API.STREAM." + verb + ".>")
+			if u.service == schemas.Gateway && verb == "MSG.DELETE" {
+				// A letter that was replayed or dropped goes; nothing else does.
+				if want := []string{"$JS.API.STREAM.MSG.DELETE." + schemas.Letters}; !slices.Equal(rights, want) {
+					t.Errorf("the gateway may delete messages of %q, want %q", rights, want)
+				}
+				continue
+			}
+			if len(rights) > 0 {
 				t.Errorf("%s may %s streams: %q", u.name(), verb, rights)
 			}
+		}
+	}
+}
+
+func TestOnlyTheGatewayReplaysLettersAndOnlyOntoTheSubjectsOfTheirStream(t *testing.T) {
+	for _, u := range users {
+		if rights := u.reaches(schemas.ReplaySubject + ".>"); len(rights) > 0 != (u.service == schemas.Gateway) {
+			t.Errorf("%s may replay %q", u.name(), rights)
+		}
+	}
+	for _, c := range []struct {
+		stream, subject, want string
+	}{
+		{schemas.Samples, "leeward.samples.measured.v1.0.tokyo", "leeward.letter.replayed.v1.SAMPLES.samples.measured.v1.0.tokyo"},
+		{schemas.Imports, schemas.SampleSubject(schemas.ImportVantage), "leeward.letter.replayed.v1.IMPORTS.samples.imported.v1.import"},
+		{schemas.Evaluations, schemas.BenchmarkSubject("shop"), "leeward.letter.replayed.v1.EVALUATIONS.images.benchmarked.v1.shop"},
+		{schemas.Evaluations, schemas.EvaluationSubject("shop"), "leeward.letter.replayed.v1.EVALUATIONS.rankings.evaluated.v1.shop"},
+		{schemas.Events, "leeward.alert.received.v1.shop.tokyo", "leeward.letter.replayed.v1.EVENTS.alert.received.v1.shop.tokyo"},
+		{schemas.Events, schemas.SampleSubject("tokyo"), ""},
+		{schemas.Samples, "leeward.samples.measured.v1.0.>", ""},
+		{schemas.Events, "leeward.alert.received.v1", ""},
+		{schemas.Events, "leeward.alert.received.v1.", ""},
+		{schemas.Events, "$KV.routes.shop", ""},
+		{schemas.Letters, "leeward.letter.rejected.v1.recorder.EVENTS", ""},
+		{"KV_routes", "$KV.routes.shop", ""},
+	} {
+		got, ok := schemas.Replay(c.stream, c.subject)
+		if got != c.want || ok != (c.want != "") {
+			t.Errorf("Replay(%s, %s) = %q, %v, want %q", c.stream, c.subject, got, ok, c.want)
+		}
+		if ok && len(user{schemas.Gateway, ""}.reaches(got)) == 0 {
+			t.Errorf("the gateway may not publish %s", got)
 		}
 	}
 }

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 buildkit_version=v0.33.1
-packages=(ca-certificates chromium curl docker-registry git haproxy iproute2 mariadb-client-core mariadb-server-core postgresql prometheus prometheus-alertmanager runc)
+packages=(ca-certificates chromium curl docker-registry git haproxy iproute2 jmeter jmeter-http mariadb-client-core mariadb-server-core postgresql prometheus prometheus-alertmanager runc)
 # With --compose also what make test-compose runs on.
 [[ ${1:-} != --compose ]] || packages+=(busybox-static docker-compose docker.io)
 services=(docker-registry haproxy postgresql prometheus prometheus-alertmanager)

@@ -3,6 +3,7 @@ module github.com/leeward-failover/leeward/cmd/leeward
 go 1.26.8
 
 require (
+	github.com/creack/pty v1.1.24
 	github.com/jedib0t/go-pretty/v6 v6.8.3
 	github.com/leeward-failover/leeward/pkg v0.0.0
 	github.com/leeward-failover/leeward/schemas v0.0.0
@@ -13,6 +14,7 @@ require (
 	github.com/leeward-failover/leeward/services/ranker v0.0.0
 	github.com/leeward-failover/leeward/services/recorder v0.0.0
 	github.com/mattn/go-isatty v0.0.20
+	github.com/peterh/liner v1.2.3
 	github.com/rs/zerolog v1.35.1
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.10
@@ -64,7 +66,7 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/mattn/go-colorable v0.1.14 // indirect
-	github.com/mattn/go-runewidth v0.0.20 // indirect
+	github.com/mattn/go-runewidth v0.0.31 // indirect
 	github.com/minio/highwayhash v1.0.4 // indirect
 	github.com/moby/buildkit v0.33.1 // indirect
 	github.com/moby/locker v1.0.1 // indirect

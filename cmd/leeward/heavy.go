@@ -13,10 +13,10 @@ import (
 	"github.com/leeward-failover/leeward/services/builder"
 )
 
-// heavy is what the image of the CLI is built without, by the tag scratch: the builder, which is half of this program and has an image of its own, and the embedded
-// ClickHouse, which needs a C library at run time.
+// heavy is what the image of the CLI is built without, by the tag scratch: the builder, which is half of this program and has an image of its own, the embedded
+// ClickHouse, which needs a C library at run time, and the bus and the simulated regions, which containers have from elsewhere.
 func heavy() map[string]daemon.Run {
-	return map[string]daemon.Run{"builder": builder.Run, "clickhouse": serveClickHouse}
+	return map[string]daemon.Run{"builder": builder.Run, "clickhouse": serveClickHouse, "nats": serveNATS, "loopback": serveLoopback}
 }
 
 func serveClickHouse(ctx context.Context, proc daemon.Process) error {

@@ -8,13 +8,20 @@ import (
 	"testing"
 )
 
-// program builds the binary that people install.
-func program(t *testing.T) func(args ...string) (string, error) {
+// binary builds the binary that people install, and returns its path.
+func binary(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "leeward")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v: %s", err, out)
 	}
+	return path
+}
+
+// program runs that binary.
+func program(t *testing.T) func(args ...string) (string, error) {
+	t.Helper()
+	path := binary(t)
 	return func(args ...string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), path, args...)
 		cmd.Env = append(os.Environ(), "LEEWARD_API=http://127.0.0.1:1", "LEEWARD_STATE="+t.TempDir())
@@ -55,6 +62,11 @@ func TestCommandsTeachWhatIsWrong(t *testing.T) {
 		"no such service":        {[]string{"serve", "moon"}, false, `invalid argument "moon"`},
 		"service unsettled":      {[]string{"serve", "prober"}, false, "LEEWARD_VANTAGE: not set"},
 		"sql without a DSN":      {[]string{"sql", "SELECT 1"}, false, "clickhouse-dsn"},
+		"sql, two formats":       {[]string{"sql", "SELECT 1", "-o", "json", "--format", "CSV"}, false, "[format output]"},
+		"sql, another output":    {[]string{"sql", "SELECT 1", "-o", "xml"}, false, "the formats are table and json; --format takes any of ClickHouse's"},
+		"sql, query and file":    {[]string{"sql", "SELECT 1", "-f", bad}, false, "a query and --file: one of them"},
+		"dlq, API away":          {[]string{"dlq", "list"}, false, "is `leeward up` running?"},
+		"dlq, no letter":         {[]string{"dlq", "show", "x"}, false, `"x" is no letter`},
 		"down without a state":   {[]string{"down"}, true, "leeward is not up"},
 		"doctor, nothing there":  {[]string{"doctor"}, false, "1 of 2 checks failed"},
 		"doctor, another format": {[]string{"doctor", "-o", "xml"}, false, "the formats are table and json"},

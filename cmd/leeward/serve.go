@@ -23,7 +23,7 @@ import (
 func servable() map[string]daemon.Run {
 	all := map[string]daemon.Run{
 		"gateway": gateway.Run, "prober": prober.Run, "recorder": recorder.Run,
-		"ranker": ranker.Run, "failover-actuator": actuator.Run, "nats": serveNATS, "loopback": serveLoopback,
+		"ranker": ranker.Run, "failover-actuator": actuator.Run,
 	}
 	maps.Copy(all, heavy())
 	return all

@@ -1,4 +1,4 @@
-// A little load on the shop through its entry point: k6 run --out json=results.json -e ENTRY=http://10.88.0.1:8000 examples/k6/shop.js
+// A little load on the shop through its entry point; README.md beside this file says how to run it.
 // Whoever answers says so in a header, and the metric leeward_request keeps it, so that `leeward import k6` knows which region a request was about.
 import http from 'k6/http';
 import { check } from 'k6';

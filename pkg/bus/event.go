@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,9 +17,7 @@ import (
 
 // Headers of control events: CloudEvents in binary mode, and the trace they belong to.
 const (
-	headerTrace  = "traceparent"
-	headerOrigin = "Leeward-Origin"
-	headerReason = "Leeward-Reason"
+	headerTrace = "traceparent"
 )
 
 type traceKey struct{}
@@ -152,8 +148,8 @@ func deliver[E schemas.Event](ctx context.Context, b *Bus, topic schemas.Topic[E
 		_ = m.Term()
 		return
 	}
-	if meta, err := m.Metadata(); err == nil && time.Since(meta.Timestamp) > topic.Contract().ActWithin {
-		log.Warn().Time("stored", meta.Timestamp).Dur("act_within", topic.Contract().ActWithin).Msg("event expired")
+	if meta, err := m.Metadata(); err == nil && time.Since(firstStored(m.Headers(), meta.Timestamp)) > topic.Contract().ActWithin {
+		log.Warn().Time("stored", firstStored(m.Headers(), meta.Timestamp)).Dur("act_within", topic.Contract().ActWithin).Msg("event expired")
 		b.metrics.expired.Inc()
 		_ = m.Ack()
 		return
@@ -183,29 +179,6 @@ func keepWorking(ctx context.Context, m jetstream.Msg) {
 	for pause(ctx, ackWait/3) {
 		_ = m.InProgress()
 	}
-}
-
-// reject stores what could not be read, with where it came from and why.
-func (b *Bus) reject(ctx context.Context, m jetstream.Msg, reason error) error {
-	meta, err := m.Metadata()
-	if err != nil {
-		return err
-	}
-	return b.Reject(ctx, Message{Stream: meta.Stream, Sequence: meta.Sequence.Stream, Subject: m.Subject(), Data: m.Data(), Stored: meta.Timestamp}, reason)
-}
-
-// Reject stores a message that could not be read in the dead letters, once per origin and reader.
-func (b *Bus) Reject(ctx context.Context, m Message, reason error) error {
-	origin := m.Stream + ":" + strconv.FormatUint(m.Sequence, 10)
-	letter := nats.NewMsg(schemas.LetterSubject + "." + schemas.Token(b.user) + "." + m.Stream)
-	letter.Data = m.Data
-	letter.Header.Set(headerOrigin, origin+":"+m.Subject)
-	letter.Header.Set(headerReason, strings.ReplaceAll(strings.ReplaceAll(reason.Error(), "\r", " "), "\n", "; "))
-	if err := b.publish(ctx, b.js, letter, "letter:"+b.user+":"+origin); err != nil {
-		return err
-	}
-	b.metrics.letters.Inc()
-	return nil
 }
 
 // ErrNotFound says that a key or a stream is not there.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -43,9 +44,12 @@ func (b *Bus) Create(ctx context.Context, vantages []string) error {
 
 func (b *Bus) createStream(ctx context.Context, s schemas.StreamContract) error {
 	config := jetstream.StreamConfig{
-		Name: s.Name, Description: s.Doc, Subjects: s.Subjects, Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy,
+		Name: s.Name, Description: s.Doc, Subjects: slices.Concat(s.Subjects, s.Replays()), Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy,
 		Discard: jetstream.DiscardNew, MaxAge: s.MaxAge, MaxBytes: s.MaxBytes, Duplicates: s.Duplicates, AllowDirect: true,
 		Metadata: map[string]string{metadataIncarnation: uuid.NewString()},
+	}
+	if len(s.Replays()) > 0 {
+		config.SubjectTransform = &jetstream.SubjectTransformConfig{Source: s.ReplayDoor() + ">", Destination: schemas.SubjectRoot + ">"}
 	}
 	existing, err := b.js.Stream(ctx, s.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {

@@ -8,8 +8,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/leeward-failover/leeward/schemas"
 )
 
 // Message is a stored message as those see it who read a whole stream.
@@ -103,26 +101,6 @@ func (d Domain) Last(ctx context.Context, stream, subject string) (Message, erro
 		return Message{}, fmt.Errorf("read %s on %s: %w", stream, subject, err)
 	}
 	return Message{Stream: stream, Sequence: raw.Sequence, Subject: raw.Subject, Header: raw.Header, Data: raw.Data, Stored: raw.Time}, nil
-}
-
-// NewestLetter returns why the newest dead letter was rejected; ErrNotFound when there is none.
-func (b *Bus) NewestLetter(ctx context.Context) (reason string, err error) {
-	err = again(ctx, func(ctx context.Context) error {
-		s, err := b.js.Stream(ctx, schemas.Letters)
-		if err != nil {
-			return err
-		}
-		m, err := s.GetMsg(ctx, s.CachedInfo().State.LastSeq)
-		if err != nil {
-			return err
-		}
-		reason = m.Header.Get(headerReason)
-		return nil
-	})
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return "", fmt.Errorf("%s: %w", schemas.Letters, ErrNotFound)
-	}
-	return reason, err
 }
 
 // Tail calls each for every message of a stream from a sequence on, in order and without a gap that the stream does not have, until ctx ends or each fails.

@@ -82,31 +82,82 @@ func dataGap(text string) int {
 	return len(text) - len(rest)
 }
 
+// Cut takes the statements that a semicolon ends off the front of a text that is still being written. rest is what is not
+// ended yet, empty when that is nothing but white space and whole comments.
+func Cut(text string) (statements []string, rest string) {
+	s := NewScanner(text)
+	begin, tokens := 0, 0
+	for {
+		t, ok, err := s.Next()
+		switch {
+		case err != nil:
+			return statements, text[begin:]
+		case !ok && tokens == 0:
+			return statements, ""
+		case !ok:
+			return statements, text[begin:]
+		case t.Kind != Mark || t.Text != ";":
+			tokens++
+			continue
+		}
+		if tokens > 0 {
+			statements = append(statements, strings.TrimSpace(text[begin:t.Start]))
+		}
+		begin, tokens = t.End, 0
+	}
+}
+
 // Query is what the text of a statement says about where its result goes.
 type Query struct {
 	Verb    string // its first word, in capitals
 	Format  string // named by a FORMAT clause, or empty
+	Bare    string // the statement without that clause
 	Outfile bool   // reads or writes a file of the client: INTO OUTFILE or FROM INFILE
 }
 
 // ParseQuery looks a statement over.
 func ParseQuery(text string) (Query, error) {
-	var q Query
-	var before Token
+	q := Query{Bare: text}
+	var before, format, name Token // format and name are what may be a FORMAT clause
 	s := NewScanner(text)
 	for {
 		t, ok, err := s.Next()
-		if err != nil || !ok {
+		if err != nil {
 			return q, err
+		}
+		if name.Text != "" {
+			// The clause is the last but for the settings. Elsewhere the word is a column's name, as in ORDER BY format DESC NULLS LAST.
+			if !ok || t.Text == ";" || t.Is("SETTINGS") {
+				q.Format, q.Bare = name.Text, strings.TrimSpace(text[:format.Start]+text[name.End:])
+			}
+			format, name = Token{}, Token{}
+		}
+		if !ok {
+			return q, nil
 		}
 		switch {
 		case q.Verb == "" && t.Kind == Word:
 			q.Verb = strings.ToUpper(t.Text)
 		case t.Depth == 0 && (before.Is("INTO") && t.Is("OUTFILE") || before.Is("FROM") && t.Is("INFILE")):
 			q.Outfile = true
-		case t.Depth == 0 && before.Is("FORMAT") && t.Kind == Word:
-			q.Format = t.Text
+		case format.Text != "" && t.Kind == Word && before == format:
+			name = t
+		case t.Depth == 0 && t.Is("FORMAT") && endsTerm(before):
+			format = t
 		}
 		before = t
 	}
+}
+
+// endsTerm tells whether a clause may begin behind the token: what asks for a name or an expression makes the next word one.
+func endsTerm(t Token) bool {
+	if t.Kind == Mark {
+		return strings.Contains(")]}*", t.Text)
+	}
+	for _, keyword := range []string{"SELECT", "DISTINCT", "BY", "AS", "FROM", "JOIN", "WHERE", "PREWHERE", "HAVING", "QUALIFY", "AND", "OR", "NOT", "ON", "USING", "TABLE", "WITH", "LIMIT"} {
+		if t.Is(keyword) {
+			return false
+		}
+	}
+	return true
 }

@@ -87,8 +87,55 @@ func TestParseQueryReadsVerbFormatAndFiles(t *testing.T) {
 		if err != nil {
 			t.Errorf("ParseQuery(%q): %v", text, err)
 		}
+		got.Bare = "" // has cases of its own
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("ParseQuery(%q), want - got +:\n%s", text, diff)
+		}
+	}
+}
+
+func TestCutTakesWhatIsEndedAndKeepsWhatIsNot(t *testing.T) {
+	for text, want := range map[string]struct {
+		statements []string
+		rest       string
+	}{
+		"":                                {nil, ""},
+		" -- nothing\n":                   {nil, ""},
+		"SELECT 1":                        {nil, "SELECT 1"},
+		"SELECT 1;\n":                     {[]string{"SELECT 1"}, ""},
+		"SELECT 1; ;SELECT\n 2;\nSELECT ": {[]string{"SELECT 1", "SELECT\n 2"}, "\nSELECT "},
+		"SELECT ';\n":                     {nil, "SELECT ';\n"},
+		"SELECT 1; SELECT ';\n":           {[]string{"SELECT 1"}, " SELECT ';\n"},
+		"SELECT 1 -- ;\n":                 {nil, "SELECT 1 -- ;\n"},
+		"/* SELECT 1;\n":                  {nil, "/* SELECT 1;\n"},
+	} {
+		statements, rest := chsql.Cut(text)
+		if diff := cmp.Diff(want.statements, statements); diff != "" || rest != want.rest {
+			t.Errorf("Cut(%q) leaves %q, want %q; want - got +:\n%s", text, rest, want.rest, diff)
+		}
+	}
+}
+
+func TestFormatClauseIsToldFromAColumnOfThatName(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"SELECT 1 FORMAT CSV":                               {"CSV", "SELECT 1"},
+		"SELECT 1 format JSONEachRow -- so":                 {"JSONEachRow", "SELECT 1  -- so"},
+		"SELECT 1 FORMAT CSV SETTINGS max_threads = 1":      {"CSV", "SELECT 1  SETTINGS max_threads = 1"},
+		"SELECT count(*) FROM t WHERE (a = 1) FORMAT Null;": {"Null", "SELECT count(*) FROM t WHERE (a = 1) ;"},
+		"SELECT * FORMAT TSV":                               {"TSV", "SELECT *"},
+		"SHOW TABLES FORMAT TSV":                            {"TSV", "SHOW TABLES"},
+		"SELECT 1 AS format FORMAT TSV":                     {"TSV", "SELECT 1 AS format"},
+		"SELECT format FROM t FORMAT TSV":                   {"TSV", "SELECT format FROM t"},
+		"SELECT * FROM t ORDER BY format DESC":              {"", "SELECT * FROM t ORDER BY format DESC"},
+		"SELECT * FROM t ORDER BY a, format ASC":            {"", "SELECT * FROM t ORDER BY a, format ASC"},
+		"SELECT format f":                                   {"", "SELECT format f"},
+		"SELECT 'x FORMAT CSV'":                             {"", "SELECT 'x FORMAT CSV'"},
+		"SELECT (SELECT 1 FORMAT CSV)":                      {"", "SELECT (SELECT 1 FORMAT CSV)"},
+		"SELECT 1 FORMAT":                                   {"", "SELECT 1 FORMAT"},
+	} {
+		q, err := chsql.ParseQuery(text)
+		if err != nil || q.Format != want[0] || q.Bare != want[1] {
+			t.Errorf("ParseQuery(%q) has format %q and leaves %q, want %q: %v", text, q.Format, q.Bare, want, err)
 		}
 	}
 }

@@ -103,7 +103,7 @@ func (db *DB) QueryFormat(ctx context.Context, w io.Writer, format, query string
 	return mark(err)
 }
 
-// ReadOnly makes the queries run under the returned context unable to change anything: data, schema or settings.
+// ReadOnly makes the queries run under the returned context unable to change anything: data, schema or settings. The server gives one up when its asker hangs up.
 func ReadOnly(ctx context.Context) context.Context {
-	return clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"readonly": 1}))
+	return clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"readonly": 1, "cancel_http_readonly_queries_on_client_close": 1}))
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
+	"strings"
 
 	clickhouse "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/sethvargo/go-retry"
@@ -19,6 +21,25 @@ func Code(err error) int {
 	}
 	return 0
 }
+
+// Message is what ClickHouse said about an error, without what stands around it; empty for an error that is not ClickHouse's.
+func Message(err error) string {
+	var e *clickhouse.Exception
+	if !errors.As(err, &e) {
+		return ""
+	}
+	text := version.ReplaceAllString(e.Message, "")
+	for again := doubled.FindStringSubmatch(text); again != nil && strings.HasSuffix(text, again[1]+again[1]); {
+		text = strings.TrimSuffix(text, again[1])
+	}
+	return text
+}
+
+// What servers put behind a message, and again when they pass an error on.
+var (
+	version = regexp.MustCompile(` \(version [^()]*( \([^()]*\))?\)`)
+	doubled = regexp.MustCompile(`(\.? \([A-Z0-9_]+\))$`)
+)
 
 // Retryable tells whether the same call may do better later: ClickHouse could not be reached, broke off, or was too
 // busy. After an Insert it says nothing about whether the rows are in; the same token makes a second try safe.

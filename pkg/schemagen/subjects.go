@@ -20,7 +20,11 @@ func subjects() []byte {
 		"Events are JSON with CloudEvents headers; their schemas are in [json](json). Subjects end in identifier tokens, escaped so that each is one token. " +
 		"The gateway and the recorder read whole streams and are not listed as readers.\n")
 	for _, s := range schemas.Streams() {
-		fmt.Fprintf(&w, "\n## Stream %s\n\n%s Kept for %s, at most %d MiB, then new messages are refused. A message id is remembered for %s.\n\n", s.Name, s.Doc, age(s.MaxAge), s.MaxBytes>>20, age(s.Duplicates))
+		fmt.Fprintf(&w, "\n## Stream %s\n\n%s Kept for %s, at most %d MiB, then new messages are refused. A message id is remembered for %s.\n", s.Name, s.Doc, age(s.MaxAge), s.MaxBytes>>20, age(s.Duplicates))
+		if len(s.Replays()) > 0 {
+			fmt.Fprintf(&w, "A letter comes back through %s, and the server stores it under its own subject.\n", code(s.ReplayDoor()+"…"))
+		}
+		w.WriteString("\n")
 		if s.Name != schemas.Events {
 			w.WriteString(head("subject", "payload", "producer", "readers"))
 			w.WriteString(batchRow(s))

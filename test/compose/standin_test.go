@@ -40,6 +40,7 @@ func standin(ctx context.Context, w io.Writer, root, bin string) error {
 	r.file("usr/bin/clickhouse.sh", filepath.Join(root, "test/compose/clickhouse.sh"))
 	// Debian's Alertmanager reads its own templates from a file where the official one has them inside.
 	r.file("usr/share/prometheus/alertmanager/default.tmpl", "/usr/share/prometheus/alertmanager/default.tmpl")
+	r.file("usr/share/prometheus/alertmanager/email.tmpl", "/usr/share/prometheus/alertmanager/email.tmpl")
 	r.dir("tmp")
 	r.dir("prometheus")
 	r.dir("alertmanager")

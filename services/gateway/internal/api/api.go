@@ -56,6 +56,7 @@ func (s Server) Handler() http.Handler {
 	s.events(api)
 	s.samples(api)
 	s.doctor(api)
+	s.letters(api)
 	s.Hooks.Register(mux)
 	s.Console.Register(mux)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })

@@ -121,7 +121,7 @@ func (s Server) lookAt(ctx context.Context, c schemas.StreamContract) (stream do
 	}
 	if c.Name == schemas.Letters {
 		if state.Messages > 0 {
-			letter, _ = s.Bus.NewestLetter(ctx)
+			letter, _ = s.newestLetter(ctx)
 		}
 		return stream, inserted, letter
 	}

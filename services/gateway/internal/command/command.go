@@ -22,7 +22,7 @@ import (
 
 // All returns the commands.
 func All() []*cobra.Command {
-	return []*cobra.Command{applyCommand(), rankCommand(), buildsCommand(), failoverCommand(), importCommand()}
+	return []*cobra.Command{applyCommand(), rankCommand(), buildsCommand(), failoverCommand(), importCommand(), dlqCommand()}
 }
 
 // client calls the API; its flags are on every command.

@@ -32,7 +32,7 @@ func (r *report) bus(f Facts) {
 		advice := "it will refuse new messages when full: is its reader behind? else give it more room"
 		switch {
 		case s.Contract.Name == schemas.Letters && s.Messages > 0:
-			r.add(Warn, what, fmt.Sprintf("%d dead letters; the newest: %.200s", s.Messages, f.Letter), "what could not be read is kept there for 30 days; find who sent it, its origin is in the letter's header")
+			r.add(Warn, what, fmt.Sprintf("%d dead letters; the newest: %.200s", s.Messages, f.Letter), "leeward dlq list shows what could not be read, by whom and why; once its reader can read it, leeward dlq replay puts it back")
 		case share >= fillFail:
 			r.add(Fail, what, evidence, advice)
 		case share >= fillWarn:

@@ -17,6 +17,9 @@ type Target struct{ App, Region, Variant string }
 // errNowhere says that neither a result nor the command names the region and variant that answered.
 var errNowhere = errors.New("which region and variant answered is not in it: name them with --region and --variant, or have the script record them")
 
+// nobody is the region and variant that the examples' scripts tell when no answer named one.
+const nobody = "unknown"
+
 // result is one request as a load generator tells it; what it does not tell is 0.
 type result struct {
 	began                                                 time.Time
@@ -32,7 +35,7 @@ func (r result) sample(t Target) (schemas.Sample, error) {
 		App: t.App, Region: t.Region, Variant: t.Variant, Kind: schemas.KindBench, Outcome: schemas.OK, DueUS: r.began.UnixMicro(), LatencyUS: micros(r.total),
 		ConnectUS: micros(r.connect), TLSUS: micros(r.tls), WriteUS: micros(r.sending), FirstByteUS: micros(r.firstByte), TransferUS: micros(r.transferring), Status: r.status,
 	}
-	if r.region != "" {
+	if r.region != "" && r.region != nobody {
 		s.Region, s.Variant = r.region, r.variant
 	}
 	if s.Region == "" || s.Variant == "" {

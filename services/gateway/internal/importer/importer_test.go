@@ -54,7 +54,7 @@ func TestK6ScriptThatTellsOfItsRequestsIsBelieved(t *testing.T) {
 	text := `{"metric":"http_req_duration","type":"Point","data":{"time":"2026-11-21T04:00:00Z","value":30,"tags":{"status":"200"}}}
 {"metric":"leeward_request","type":"Point","data":{"time":"2026-11-21T04:00:00Z","value":50,"tags":{"region":"tokyo","variant":"static","status":"200","connect":"12.5"}}}
 {"metric":"http_req_duration","type":"Point","data":{"time":"2026-11-21T04:00:01Z","value":30,"tags":{"status":"0"}}}
-{"metric":"leeward_request","type":"Point","data":{"time":"2026-11-21T04:00:01Z","value":5000,"tags":{"region":"","variant":"","status":"0","error_code":"1050"}}}
+{"metric":"leeward_request","type":"Point","data":{"time":"2026-11-21T04:00:01Z","value":5000,"tags":{"region":"unknown","variant":"unknown","status":"0","error_code":"1050"}}}
 `
 	const end = 1_795_233_600_000_000
 	want := []schemas.Sample{
@@ -70,7 +70,7 @@ func TestJMeterColumnsAreFoundByTheirNames(t *testing.T) {
 	text := `timeStamp,elapsed,label,responseCode,responseMessage,threadName,dataType,success,bytes,grpThreads,allThreads,Latency,Connect,"region","variant"
 1795233600000,52,health,200,OK,"clients, 1",text,true,300,4,4,50,12,"dallas","nginx"
 1795233601000,5001,health,Non HTTP response code: java.net.SocketTimeoutException,Read timed out,clients 2,,false,0,4,4,0,0,"",""
-1795233602000,9,health,503,Service Unavailable,clients 2,text,false,10,4,4,9,1,"",""
+1795233602000,9,health,503,Service Unavailable,clients 2,text,false,10,4,4,9,1,unknown,unknown
 `
 	const at = 1_795_233_600_000_000
 	want := []schemas.Sample{

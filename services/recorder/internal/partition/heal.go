@@ -17,6 +17,14 @@ func (w *Writer) in(ctx context.Context, t table.Rows, token string) (bool, erro
 	if err != nil || have < uint64(t.Count) {
 		return false, err
 	}
+	// Samples are in before the views have made their rollups of them, so nothing is concluded while they may be at it.
+	running, err := w.Number(ctx, "SELECT count() FROM system.processes WHERE Settings['insert_deduplication_token'] = '"+token+t.Part+"'")
+	if err != nil {
+		return false, err
+	}
+	if running > 0 {
+		return false, fmt.Errorf("an earlier insert into %s, token %s, is still under way", t.Table, token)
+	}
 	if t.Table == "samples" {
 		for _, u := range table.Rollups {
 			if err := w.fill(ctx, t, u, find, token); err != nil {

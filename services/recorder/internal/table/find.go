@@ -9,35 +9,51 @@ import (
 )
 
 // Find is a condition that the rows fulfil in their table, and no others: after a try whose end is not known it tells whether they are in.
-// Every table begins with a time and ends with the sequence in the stream. Sequences begin anew with a stream, so the rest narrows them down.
+// Samples are found by their batches, which have names for ever. Of the other tables each begins with a time and ends with the sequence in the stream,
+// which begins anew with a stream; two streams of one moment there are none.
 func (r Rows) Find() string {
-	var first, last time.Time
-	switch at := r.Columns[0].Values.(type) {
-	case []time.Time:
-		first, last = slices.MinFunc(at, time.Time.Compare), slices.MaxFunc(at, time.Time.Compare)
-	case []int64:
-		first, last = time.UnixMilli(slices.Min(at)), time.UnixMilli(slices.Max(at))
-	}
-	sequences := r.Columns[len(r.Columns)-1].Values.([]uint64)
-	// A millisecond more on either side, for columns that hold no more than milliseconds.
-	find := fmt.Sprintf("%s BETWEEN fromUnixTimestamp64Micro(%d, 'UTC') AND fromUnixTimestamp64Micro(%d, 'UTC') AND stream_sequence BETWEEN %d AND %d",
-		r.Columns[0].Name, first.UnixMicro()-1000, last.UnixMicro()+1000, slices.Min(sequences), slices.Max(sequences))
 	if r.Table == "samples" {
-		find += " AND (vantage, boot) IN (" + strings.Join(r.probers(), ", ") + ")"
+		due := r.Columns[0].Values.([]int64)
+		return fmt.Sprintf("due BETWEEN fromUnixTimestamp64Milli(%d, 'UTC') AND fromUnixTimestamp64Milli(%d, 'UTC') AND (%s)", slices.Min(due), slices.Max(due), strings.Join(r.batches(), " OR "))
 	}
-	return find
+	at, sequences := r.Columns[0].Values.([]time.Time), r.Columns[len(r.Columns)-1].Values.([]uint64)
+	first, last := slices.MinFunc(at, time.Time.Compare), slices.MaxFunc(at, time.Time.Compare)
+	// A millisecond more on either side, for columns that hold no more than milliseconds.
+	return fmt.Sprintf("%s BETWEEN fromUnixTimestamp64Micro(%d, 'UTC') AND fromUnixTimestamp64Micro(%d, 'UTC') AND stream_sequence BETWEEN %d AND %d",
+		r.Columns[0].Name, first.UnixMicro()-1000, last.UnixMicro()+1000, slices.Min(sequences), slices.Max(sequences))
 }
 
-// probers are the distinct vantages with the start of their probers, as SQL.
-func (r Rows) probers() []string {
-	vantages, boots := r.column("vantage").([]*string), r.column("boot").([]uint64)
-	probers := map[string]bool{}
+// prober is one life of a vantage's prober, which counts its batches.
+type prober struct {
+	vantage string
+	boot    uint64
+}
+
+// batches are the conditions of the samples' batches: of each prober the runs of numbers without a gap, for a block holds hundreds of batches and few runs.
+func (r Rows) batches() []string {
+	vantages, boots, counters := r.column("vantage").([]*string), r.column("boot").([]uint64), r.column("counter").([]uint64)
+	numbers := map[prober][]uint64{}
 	for i, v := range vantages {
-		if i == 0 || *v != *vantages[i-1] || boots[i] != boots[i-1] {
-			probers[fmt.Sprintf("(%s, %d)", quote(*v), boots[i])] = true
+		p := prober{*v, boots[i]}
+		if n := numbers[p]; len(n) == 0 || n[len(n)-1] != counters[i] {
+			numbers[p] = append(n, counters[i])
 		}
 	}
-	return slices.Sorted(maps.Keys(probers))
+	var conditions []string
+	for p, n := range numbers {
+		slices.Sort(n)
+		n = slices.Compact(n)
+		for first := 0; first < len(n); {
+			last := first
+			for last+1 < len(n) && n[last+1] == n[last]+1 {
+				last++
+			}
+			conditions = append(conditions, fmt.Sprintf("vantage = %s AND boot = %d AND counter BETWEEN %d AND %d", quote(p.vantage), p.boot, n[first], n[last]))
+			first = last + 1
+		}
+	}
+	slices.Sort(conditions)
+	return conditions
 }
 
 // Vantages are the distinct vantages of samples, as SQL.
