@@ -14,7 +14,7 @@ UP        = LEEWARD_STATE=$(STATE)/leeward \
             $(foreach r,$(REGIONS),SHOP_$(shell echo $(r) | tr a-z A-Z)_DATABASE_URL=$(call PROBE_URL,$(r))) \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
-.PHONY: help install build up down demo demo-chaos demo-loopback picture map k6 bench-datapath test test-long test-exactly-once check lint generate tidy tools clean
+.PHONY: help install build up down demo demo-chaos demo-loopback picture map k6 bench-datapath test test-long test-exactly-once test-compose check lint generate tidy tools clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -81,6 +81,10 @@ ROUNDS ?= 200
 SEED   ?= 1
 test-exactly-once: install ## kill, freeze, wipe and cut everything on the data path for 200 rounds (ROUNDS, SEED), about a quarter of an hour
 	go test -timeout 60m -v ./services/recorder -run 'ExactlyOnce|PowerCut' -rounds $(ROUNDS) -seed $(SEED)
+
+test-compose: ## build the images and run docker-compose.yml under a dockerd of the test's own (root needed)
+	@tools/install.sh --compose
+	go test ./test/compose -count=1 -run TestWebhook -compose -v -timeout 15m
 
 test-long: test demo-chaos test-exactly-once ## every test and the demo with kills, then five minutes each of stress and of fuzzing
 	go test -timeout 20m ./pkg/clickhouse -run Stress -stress 5m

@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 
 buildkit_version=v0.33.1
 packages=(ca-certificates chromium curl docker-registry git haproxy iproute2 jmeter jmeter-http mariadb-client-core mariadb-server-core postgresql prometheus prometheus-alertmanager runc)
+# With --compose also what make test-compose runs on.
+[[ ${1:-} != --compose ]] || packages+=(busybox-static docker-compose docker.io)
 services=(docker-registry haproxy postgresql prometheus prometheus-alertmanager)
 
 say() { printf 'install: %s\n' "$*"; }
@@ -30,6 +32,7 @@ node -e 'const [major, minor] = process.versions.node.split(".").map(Number); pr
 installed() {
   # A machine may carry PostgreSQL's server without the package of that name.
   [[ $1 != postgresql || -z $(compgen -G '/usr/lib/postgresql/*/bin/postgres') ]] || return 0
+  [[ $1 != docker.io || ! -x /usr/bin/dockerd ]] || return 0 # Docker's own packages are as good, and must not be replaced
   [[ $(dpkg-query --show --showformat '${Status}' "$1" 2>/dev/null) == 'install ok installed' ]]
 }
 
@@ -78,6 +81,7 @@ if ((${#missing[@]})); then
     for service in "${services[@]}"; do
       [[ " ${missing[*]} " != *" $service "* ]] || systemctl disable --quiet "$service" || true
     done
+    [[ " ${missing[*]} " != *" docker.io "* ]] || systemctl disable --quiet docker docker.socket containerd || true
   fi
 fi
 

@@ -29,7 +29,7 @@ func root() *cobra.Command {
 		Use: "leeward", Short: "Where to fail over, with evidence, and how to get there safely", Version: daemon.Version,
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	cmd.AddCommand(upCommand(), downCommand(), serveCommand(), initCommand(), configCommand(), doctorCommand(), sqlCommand(), loopbackCommand(), versionCommand())
+	cmd.AddCommand(upCommand(), downCommand(), serveCommand(), initCommand(), configCommand(), doctorCommand(), busCommand(), sqlCommand(), loopbackCommand(), versionCommand())
 	cmd.AddCommand(gateway.Commands()...)
 	return cmd
 }

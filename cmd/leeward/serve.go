@@ -4,17 +4,14 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/leeward-failover/leeward/pkg/chembed"
 	"github.com/leeward-failover/leeward/pkg/daemon"
 	"github.com/leeward-failover/leeward/pkg/env"
 	"github.com/leeward-failover/leeward/pkg/natsd"
-	"github.com/leeward-failover/leeward/services/builder"
 	actuator "github.com/leeward-failover/leeward/services/failover-actuator"
 	"github.com/leeward-failover/leeward/services/gateway"
 	"github.com/leeward-failover/leeward/services/prober"
@@ -24,10 +21,12 @@ import (
 
 // servable is everything serve can run: the six services, and what up starts for those who have none: a bus, a ClickHouse, regions.
 func servable() map[string]daemon.Run {
-	return map[string]daemon.Run{
-		"gateway": gateway.Run, "builder": builder.Run, "prober": prober.Run, "recorder": recorder.Run,
-		"ranker": ranker.Run, "failover-actuator": actuator.Run, "nats": serveNATS, "clickhouse": serveClickHouse, "loopback": serveLoopback,
+	all := map[string]daemon.Run{
+		"gateway": gateway.Run, "prober": prober.Run, "recorder": recorder.Run,
+		"ranker": ranker.Run, "failover-actuator": actuator.Run,
 	}
+	maps.Copy(all, heavy())
+	return all
 }
 
 func serveCommand() *cobra.Command {
@@ -53,23 +52,4 @@ func serveNATS(ctx context.Context, proc daemon.Process) error {
 		return fmt.Errorf("config: %w", err)
 	}
 	return natsd.Run(ctx, o)
-}
-
-func serveClickHouse(ctx context.Context, proc daemon.Process) error {
-	r := &env.Reader{Getenv: proc.Getenv}
-	o := chembed.Options{Addr: r.String("LEEWARD_CLICKHOUSE_ADDR", "127.0.0.1:8123"), Dir: r.Required("LEEWARD_CLICKHOUSE_STORE"), Token: r.Secret("LEEWARD_CLICKHOUSE_TOKEN"), Log: proc.Log}
-	if err := r.Err(); err != nil {
-		return fmt.Errorf("config: %w", err)
-	}
-	library, err := locate(ctx)
-	if err != nil {
-		return err
-	}
-	o.Library = library
-	return chembed.Serve(ctx, o)
-}
-
-// locate finds the engine's library, or fetches it, with its progress on standard error.
-func locate(ctx context.Context) (string, error) {
-	return chembed.Locate(ctx, chembed.Source{File: os.Getenv("LEEWARD_LIBCHDB"), Progress: os.Stderr})
 }

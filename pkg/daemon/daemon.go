@@ -30,13 +30,17 @@ type Process struct {
 // Run is a service: it blocks until ctx ends or it can not go on.
 type Run func(ctx context.Context, proc Process) error
 
-// Main runs a service as the whole process: it ends at the first interrupt or termination signal with status 0, and with status 1 when the service fails.
+// Main runs a service as the whole process, or with the one argument --health asks the service that runs beside it whether it lives. It ends at the first interrupt or termination signal with status 0, and with status 1 when the service fails.
 func Main(name string, run Run) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// The logger's format of time is the process's: tests that run several services leave it alone.
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	proc := NewProcess(name, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	asked := len(proc.Args) == 1 && proc.Args[0] == "--health"
+	if asked {
+		run = askHealth
+	}
 	if err := run(ctx, proc); err != nil && !stopped(ctx, err) {
 		for _, line := range strings.Split(err.Error(), "\n") {
 			proc.Log.Error().Str("error", line).Msg("stopped")
@@ -44,7 +48,9 @@ func Main(name string, run Run) {
 		stop()
 		os.Exit(1)
 	}
-	proc.Log.Info().Msg("stopped")
+	if !asked {
+		proc.Log.Info().Msg("stopped")
+	}
 }
 
 // stopped says whether an error is only the answer to being told to stop.

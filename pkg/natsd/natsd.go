@@ -1,4 +1,4 @@
-// Package natsd runs a NATS server with JetStream that syncs every write, with one user per service and vantage from the permission table. Production runs the same server from a file.
+// Package natsd runs a NATS server with JetStream that syncs every write, with one user per service and vantage from the permission table. Production runs nats-server from the configuration file that Config writes.
 package natsd
 
 import (
@@ -33,6 +33,13 @@ type Options struct {
 	Log      zerolog.Logger
 }
 
+// What Start and the configuration file say alike.
+const (
+	maxPayload   = 1 << 20
+	pingInterval = 5 * time.Second
+	pingMax      = 2
+)
+
 // services are the users that are not vantages.
 var services = []schemas.Service{schemas.Setup, schemas.Gateway, schemas.Builder, schemas.Recorder, schemas.Ranker, schemas.Actuator, schemas.Runtime}
 
@@ -55,8 +62,8 @@ func Start(o Options) (*server.Server, error) {
 	}
 	s, err := server.NewServer(&server.Options{
 		ServerName: "leeward", Host: host, Port: port, NoSigs: true, NoLog: false,
-		JetStream: true, StoreDir: o.Store, SyncAlways: !o.Unsynced, Nkeys: users, MaxPayload: 1 << 20,
-		PingInterval: 5 * time.Second, MaxPingsOut: 2,
+		JetStream: true, StoreDir: o.Store, SyncAlways: !o.Unsynced, Nkeys: users, MaxPayload: maxPayload,
+		PingInterval: pingInterval, MaxPingsOut: pingMax,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("bus: %w", err)
@@ -115,8 +122,14 @@ func CreateKeys(keys string, vantages []string) error {
 	return err
 }
 
-// SeedFile is where a user's nkey seed is kept.
-func SeedFile(keys, user string) string { return filepath.Join(keys, user+".nk") }
+// SeedFile is where a user's nkey seed is kept: in a folder of the user's own if there is one, such as a volume that nobody else is given.
+func SeedFile(keys, user string) string {
+	own := filepath.Join(keys, user)
+	if info, err := os.Stat(own); err == nil && info.IsDir() {
+		return filepath.Join(own, "nkey")
+	}
+	return own + ".nk"
+}
 
 // PublicKey returns a user's public key, after making the seed when there is none.
 func PublicKey(keys, user string) (string, error) {
