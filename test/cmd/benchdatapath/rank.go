@@ -37,7 +37,7 @@ func (b *bench) rankings(ctx context.Context) error {
 	if r.Ranking1h, r.RowsRanked, err = b.rank(ctx, "samples_1m", "minute", end.Add(-time.Hour), end); err != nil {
 		return err
 	}
-	rows := uint64(0)
+	var rows uint64
 	if r.Ranking24h, rows, err = b.rank(ctx, "samples_1h", "hour", day.Add(-24*time.Hour), day); err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func (s Share) divide(ctx context.Context) error {
 	for ctx.Err() == nil {
 		changed := s.Leases.Changed()
 		if s.Leases.Synced() {
-			wanted := want(s.Member, s.names(), s.holders())
+			wanted := Want(s.Member, s.names(), s.holders())
 			for name, r := range runs {
 				if !wanted[name] {
 					r.stop()
@@ -116,9 +116,9 @@ func (s Share) holders() map[string]string {
 
 const memberPrefix = "recorder/"
 
-// want is which partitions a recorder should hold or bid for: its own up to the fair share, then free ones.
+// Want is which partitions a recorder should hold or bid for: its own up to the fair share, then free ones.
 // Recorders begin their search at different places, so that two that start together seldom bid for the same.
-func want(me string, partitions []string, holders map[string]string) map[string]bool {
+func Want(me string, partitions []string, holders map[string]string) map[string]bool {
 	members := map[string]bool{me: true}
 	for of, holder := range holders {
 		if of == memberPrefix+holder {

@@ -1,4 +1,4 @@
-package share
+package share_test
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/leeward-failover/leeward/services/recorder/internal/share"
 )
 
 func TestEveryPartitionIsWantedAndSharesAreFair(t *testing.T) {
@@ -16,7 +18,7 @@ func TestEveryPartitionIsWantedAndSharesAreFair(t *testing.T) {
 		for i := range n {
 			me := fmt.Sprintf("r%d", i)
 			members = append(members, me)
-			holders[memberPrefix+me] = me
+			holders["recorder/"+me] = me
 			// The newcomer finds everything held by those who were there.
 			settle(t, members, partitions, holders)
 		}
@@ -41,7 +43,7 @@ func settle(t *testing.T, members, partitions []string, holders map[string]strin
 	for range 20 {
 		before := maps.Clone(holders)
 		for _, me := range members {
-			wanted := want(me, partitions, holders)
+			wanted := share.Want(me, partitions, holders)
 			for _, p := range partitions {
 				switch {
 				case holders[p] == me && !wanted[p]:
@@ -65,7 +67,7 @@ func settle(t *testing.T, members, partitions []string, holders map[string]strin
 
 func TestWhatAnotherHoldsIsNotWanted(t *testing.T) {
 	holders := map[string]string{"recorder/a": "a", "samples-0": "a", "samples-1": "gone"}
-	if got := want("b", []string{"samples-0", "samples-1"}, holders); len(got) != 0 {
+	if got := share.Want("b", []string{"samples-0", "samples-1"}, holders); len(got) != 0 {
 		t.Errorf("b wants %v of %v", got, holders)
 	}
 }
