@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/leeward-failover/leeward/pkg/clickhouse"
 	"github.com/leeward-failover/leeward/services/recorder/internal/table"
 )
 
@@ -33,6 +34,16 @@ func (w *Writer) in(ctx context.Context, t table.Rows, token string) (bool, erro
 		}
 	}
 	return true, nil
+}
+
+// verify makes sure of a second INSERT that ClickHouse took: one that died in the middle of the first may know the token and not have the rows.
+func (w *Writer) verify(ctx context.Context, t table.Rows, token string) error {
+	in, err := w.in(ctx, t, token)
+	if err != nil || in {
+		return err
+	}
+	w.Log.Warn().Str("table", t.Table).Str("token", token).Msg("token remembered without its rows")
+	return w.Insert(ctx, clickhouse.Block{Table: t.Table, Token: token + t.Part + ":again", Columns: t.Columns})
 }
 
 // fill compares a rollup with the samples it is made of, in the block's time and of its vantages, which nobody else writes. What it lacks can only be the block.

@@ -292,8 +292,10 @@ func (w *Writer) send(ctx context.Context, token string, again bool) error {
 		}
 	}
 	for _, t := range w.Contents.Tables() {
-		begin := time.Now()
-		if again && t.Count > 0 {
+		if t.Count == 0 {
+			continue
+		}
+		if again {
 			in, err := w.in(ctx, t, token)
 			if err != nil {
 				return err
@@ -303,11 +305,15 @@ func (w *Writer) send(ctx context.Context, token string, again bool) error {
 				continue
 			}
 		}
+		begin := time.Now()
 		if err := w.Insert(ctx, clickhouse.Block{Table: t.Table, Token: token + t.Part, Columns: t.Columns}); err != nil {
 			return err
 		}
-		if t.Count > 0 {
-			w.Metrics.insertSeconds.WithLabelValues(t.Table).Observe(time.Since(begin).Seconds())
+		w.Metrics.insertSeconds.WithLabelValues(t.Table).Observe(time.Since(begin).Seconds())
+		if again {
+			if err := w.verify(ctx, t, token); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
