@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 commands=$(awk '/^```sh$/ {on = 1; next} /^```$/ {on = 0} on && !/^make /' README.md)
-curl_line=$(sed -n 's/^or without the CLI: `\(.*\)`\.$/\1/p' README.md)
+curl_line=$(sed -n 's/^[Oo]r without the CLI: `\(.*\)`\.$/\1/p' README.md)
 [[ $(wc -l <<<"$commands") -ge 6 && -n $curl_line ]] || { echo "the README's commands were not found" >&2; exit 1; }
 printf 'README: %s\n' "$curl_line"
 bash -euo pipefail -x -c "$commands"$'\n'"$curl_line"
