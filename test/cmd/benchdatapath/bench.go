@@ -29,11 +29,13 @@ type report struct {
 	LimitCPU float64 `json:"limit_cpu_s_per_million"`
 	RatioCPU float64 `json:"ratio_cpu"`
 	// FsyncCost is how much more time with syncing than without.
-	FsyncCost    map[string]float64 `json:"fsync_cost"`
-	BlockRows    float64            `json:"block_rows"`
-	VisibleP50   float64            `json:"visible_p50_ms"`
-	VisibleP99   float64            `json:"visible_p99_ms"`
-	VisibleMax   float64            `json:"visible_max_ms"`
+	FsyncCost  map[string]float64 `json:"fsync_cost"`
+	BlockRows  float64            `json:"block_rows"`
+	VisibleP50 float64            `json:"visible_p50_ms"`
+	VisibleP99 float64            `json:"visible_p99_ms"`
+	VisibleMax float64            `json:"visible_max_ms"`
+	// VisibleCores is how many processors each kept busy meanwhile; the engine's include the bench's own looking.
+	VisibleCores map[string]float64 `json:"visible_cores"`
 	RawBytes     map[string]float64 `json:"raw_bytes_per_sample"`
 	BusBytes     map[string]float64 `json:"bus_bytes_per_sample"`
 	BusBytes1000 map[string]float64 `json:"bus_bytes_per_sample_1000"`
@@ -359,13 +361,18 @@ func (b *bench) visibility(ctx context.Context) error {
 			select {
 			case <-done:
 				last = true
-			case <-time.After(10 * time.Millisecond):
+			case <-time.After(20 * time.Millisecond):
 			}
 			if err := look(watch); err != nil || last {
 				return err
 			}
 		}
 	})
+	nats, recorder, engine, err := b.spent()
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
 	var p published
 	g.Go(func() (err error) {
 		defer close(done)
@@ -378,6 +385,12 @@ func (b *bench) visibility(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	natsAfter, recorderAfter, engineAfter, err := b.spent()
+	if err != nil {
+		return err
+	}
+	cores := func(seconds float64) float64 { return round3(seconds / time.Since(begin).Seconds()) }
+	b.report.VisibleCores = map[string]float64{"nats": cores(natsAfter - nats), "recorder": cores(recorderAfter - recorder), "engine": cores(engineAfter - engine)}
 	var delays []float64
 	for _, s := range p.Batches {
 		at, ok := seen[key{s.Vantage, s.Counter}]
@@ -389,7 +402,7 @@ func (b *bench) visibility(ctx context.Context) error {
 	slices.Sort(delays)
 	r := b.report
 	r.VisibleP50, r.VisibleP99, r.VisibleMax = round3(delays[len(delays)/2]), round3(delays[len(delays)*99/100]), round3(delays[len(delays)-1])
-	say("visible  p50 %.0f ms, p99 %.0f ms, max %.0f ms of %d batches at %.0f samples/s; load %.2f", r.VisibleP50, r.VisibleP99, r.VisibleMax, len(delays), float64(p.Rows)/b.visible.Seconds(), loadAverage())
+	say("visible  p50 %.0f ms, p99 %.0f ms, max %.0f ms of %d batches at %.0f samples/s; cores %v; load %.2f", r.VisibleP50, r.VisibleP99, r.VisibleMax, len(delays), float64(p.Rows)/b.visible.Seconds(), r.VisibleCores, loadAverage())
 	return b.verify(ctx, load, int64(p.Rows))
 }
 

@@ -31,7 +31,7 @@ func main() {
 	default:
 		err = measure(ctx)
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchdatapath:", err)
 		os.Exit(1)
 	}
