@@ -12,7 +12,7 @@ import (
 
 // Find is a condition that the rows fulfil in their table, and no others: after a try whose end is not known it tells whether they are in.
 // Samples are found by their batches, which have names for ever. Of the other tables each begins with a time and ends with the sequence in the stream,
-// which begins anew with a stream; two streams of one moment there are none.
+// which begins anew with a stream; two streams of one moment there are none, but for samples in the domains of regions: what is kept apart of these is told by its vantage, too.
 func (r Rows) Find() string {
 	if r.Table == "samples" {
 		due := r.Columns[0].Values.([]int64)
@@ -21,8 +21,20 @@ func (r Rows) Find() string {
 	at, sequences := r.Columns[0].Values.([]time.Time), r.Columns[len(r.Columns)-1].Values.([]uint64)
 	first, last := slices.MinFunc(at, time.Time.Compare), slices.MaxFunc(at, time.Time.Compare)
 	// A millisecond more on either side, for columns that hold no more than milliseconds.
-	return fmt.Sprintf("%s BETWEEN fromUnixTimestamp64Micro(%d, 'UTC') AND fromUnixTimestamp64Micro(%d, 'UTC') AND stream_sequence BETWEEN %d AND %d",
+	find := fmt.Sprintf("%s BETWEEN fromUnixTimestamp64Micro(%d, 'UTC') AND fromUnixTimestamp64Micro(%d, 'UTC') AND stream_sequence BETWEEN %d AND %d",
 		r.Columns[0].Name, first.UnixMicro()-1000, last.UnixMicro()+1000, slices.Min(sequences), slices.Max(sequences))
+	if vantages, ok := r.column("vantage").([]string); ok {
+		find += " AND vantage IN (" + quoted(vantages) + ")"
+	}
+	return find
+}
+
+func quoted(texts []string) string {
+	distinct := map[string]bool{}
+	for _, text := range texts {
+		distinct[quote(text)] = true
+	}
+	return strings.Join(slices.Sorted(maps.Keys(distinct)), ", ")
 }
 
 // prober is one life of a vantage's prober, which counts its batches.
