@@ -26,8 +26,7 @@ type Options struct {
 	// Holder must be unlike every other's, that of an earlier run of the same instance included.
 	Holder string
 	TTL    time.Duration
-	// Turned is called when the lease is won or given up.
-	// It may be nil.
+	// Turned is called when the lease is won or given up; it may be nil.
 	Turned func()
 	Log    zerolog.Logger
 }
@@ -51,13 +50,6 @@ func (k *Keeper) Held() bool {
 	defer k.mu.Unlock()
 	now := time.Now()
 	return now.Before(k.until) && now.Round(0).Before(k.until.Round(0))
-}
-
-// Until is when the lease ends if it is not renewed, by this process's clock and with a third of its time to live to spare.
-func (k *Keeper) Until() time.Time {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.until
 }
 
 // Changed returns a channel that is closed when the lease is next won or given up. Take it before asking Held.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -54,8 +55,16 @@ func (c *child) start(t *testing.T) {
 	if testing.Verbose() {
 		c.Stderr = os.Stderr
 	}
+	ready, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := c.Start(); err != nil {
 		t.Fatalf("%s: %v", c.name, err)
+	}
+	if c.variable == publisherVariable {
+		// One that is told to stop before it listens for that would end as if it were killed.
+		_, _ = io.ReadFull(ready, make([]byte, 1))
 	}
 }
 
@@ -205,22 +214,27 @@ func (s *storm) replay() {
 	for _, c := range s.recorders {
 		kill(c.Cmd)
 	}
-	b := s.bus.Connect(schemas.Recorder, "")
+	forget(s.T, s.bus.Connect(schemas.Recorder, ""))
+	for _, c := range s.recorders {
+		c.start(s.T)
+	}
+}
+
+// forget makes every partition's last block one of which nobody knows whether it is in.
+func forget(t *testing.T, b *bus.Bus) {
+	t.Helper()
 	for _, p := range schemas.Partitions() {
-		e, err := bus.Get(s.Context(), b, schemas.IntentBucket, p.Name)
+		e, err := bus.Get(t.Context(), b, schemas.IntentBucket, p.Name)
 		if errors.Is(err, bus.ErrNotFound) {
 			continue
 		}
 		if err == nil {
 			e.Value.State = "before"
-			_, err = bus.Put(s.Context(), b, schemas.IntentBucket, e.Value, bus.Condition{Revision: bus.At(e.Revision)})
+			_, err = bus.Put(t.Context(), b, schemas.IntentBucket, e.Value, bus.Condition{Revision: bus.At(e.Revision)})
 		}
 		if err != nil {
-			s.Fatal(err)
+			t.Fatal(err)
 		}
-	}
-	for _, c := range s.recorders {
-		c.start(s.T)
 	}
 }
 
@@ -322,6 +336,9 @@ func publishForEver(ctx context.Context, proc daemon.Process) error {
 	defer func() { _ = state.Close() }()
 	last, err := lastAcknowledged(path)
 	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(proc.Stdout, "\n"); err != nil {
 		return err
 	}
 	for counter := last + 1; ctx.Err() == nil; counter++ {

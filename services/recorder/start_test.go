@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/recorder"
 	"github.com/leeward-failover/leeward/services/recorder/internal/schema"
+	"github.com/leeward-failover/leeward/services/recorder/internal/table"
 )
 
 func TestSettingsAreRefusedAllAtOnce(t *testing.T) {
@@ -183,5 +185,59 @@ func TestTablesKeepRowsAsLongAsTheSettingsSay(t *testing.T) {
 	w.untilReady()
 	if got, want := ttl("samples"), `["toDateTime(due) + toIntervalHour(336)"]`; got != want {
 		t.Errorf("samples: %s, want %s", got, want)
+	}
+}
+
+// TestLagGrowsWhileClickHouseIsAway holds that the figure the alert looks at does not stand still with the insert that it is about.
+func TestLagGrowsWhileClickHouseIsAway(t *testing.T) {
+	w := newWorld(t)
+	w.run(nil)
+	w.untilReady()
+	w.engine.Kill()
+	if err := publish(t.Context(), w.bus.Connect(schemas.Prober, "tokyo"), batch("tokyo", 1, 100, time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	lag := regexp.MustCompile(`leeward_recorder_lag_seconds\{partition="` + schemas.Partitions()[partitionOf("tokyo")].Name + `"\} ([2-9]|\d\d)`)
+	w.until(func() error {
+		answer, err := http.Get("http://" + w.env["LEEWARD_HEALTH_ADDR"] + "/metrics")
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		if text, err := io.ReadAll(answer.Body); err != nil || !lag.Match(text) {
+			return fmt.Errorf("no lag of two seconds in /metrics, %v", err)
+		}
+		return nil
+	})
+	w.engine.Restart()
+	w.wantOnce(100)
+}
+
+// TestRollupsAreFilledAsTheViewsFillThem holds the statement that mends a rollup to the views that make it.
+func TestRollupsAreFilledAsTheViewsFillThem(t *testing.T) {
+	w := newWorld(t)
+	w.run(nil)
+	w.untilReady()
+	if err := publish(t.Context(), w.bus.Connect(schemas.Prober, "tokyo"), batch("tokyo", 1, 500, time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	w.wantOnce(500)
+	for _, u := range table.Rollups {
+		rows := "SELECT " + u.Time + ", app, kind, vantage, region, variant, sum(samples), sum(failures), max(last_due), quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(latency) FROM " + u.Table + " GROUP BY ALL ORDER BY ALL"
+		all := "SELECT toString(groupArray(tuple(*))) FROM (" + rows + ")"
+		want := w.line(all)
+		// A minute's INSERT would make its hour's again.
+		if err := w.db.Exec(t.Context(), "CREATE TABLE filled AS "+u.Table); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.db.Exec(t.Context(), strings.Replace(u.Fill("vantage = 'tokyo'"), "INSERT INTO "+u.Table, "INSERT INTO filled", 1)); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.line(strings.Replace(all, "FROM "+u.Table, "FROM filled", 1)); got != want || len(want) < 100 {
+			t.Errorf("%s is filled with %s, the view makes %s", u.Table, got, want)
+		}
+		if err := w.db.Exec(t.Context(), "DROP TABLE filled SYNC"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

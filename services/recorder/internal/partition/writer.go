@@ -319,7 +319,7 @@ func (w *Writer) send(ctx context.Context, token string, again bool) error {
 	return nil
 }
 
-// look makes sure that the stream is the one being recorded, and measures how far behind ClickHouse is.
+// look makes sure that the stream is the one being recorded.
 func (w *Writer) look(ctx context.Context) (bus.StreamState, error) {
 	stream, err := w.Source.State(ctx, w.Stream)
 	if err != nil {
@@ -328,12 +328,21 @@ func (w *Writer) look(ctx context.Context) (bus.StreamState, error) {
 	if stream.Incarnation != w.incarnation {
 		return stream, errOtherStream
 	}
+	return stream, nil
+}
+
+// measure is a look that also measures how far behind ClickHouse is.
+func (w *Writer) measure(ctx context.Context) error {
+	stream, err := w.look(ctx)
+	if err != nil {
+		return err
+	}
 	last, err := w.last(ctx, stream)
 	if err != nil {
-		return stream, err
+		return err
 	}
 	w.Metrics.behind(w.Name, last-min(last, max(w.landed, stream.First-1)), w.block.stored)
-	return stream, nil
+	return nil
 }
 
 // last is the sequence of the partition's newest message.
@@ -352,9 +361,9 @@ func (w *Writer) last(ctx context.Context, stream bus.StreamState) (uint64, erro
 	return last, nil
 }
 
-// glance is a look of a quiet partition: it changes what readiness says, and ends the reading of a stream that is another one by now.
+// glance is a measurement between blocks: it changes what readiness says, and ends the reading of a stream that is another one by now.
 func (w *Writer) glance(ctx context.Context) error {
-	_, err := w.look(ctx)
+	err := w.measure(ctx)
 	switch {
 	case err == nil:
 		w.trouble.clear(w.Log)
@@ -388,6 +397,10 @@ func (w *Writer) persist(ctx context.Context, what string, try func(context.Cont
 		}
 		w.trouble.set(w.Log, fmt.Errorf("%s: %w", what, err))
 		w.Metrics.retries.WithLabelValues(w.Name).Inc()
+		// Nobody else measures meanwhile; a bus that is away must not keep the next try waiting.
+		brief, done := context.WithTimeout(lingering, time.Second)
+		_ = w.measure(brief)
+		done()
 		return retry.RetryableError(err)
 	})
 }

@@ -11,18 +11,23 @@ import (
 )
 
 // Find is a condition that the rows fulfil in their table, and no others: after a try whose end is not known it tells whether they are in.
-// Samples are found by their batches, which have names for ever. Of the other tables each begins with a time and ends with the sequence in the stream,
-// which begins anew with a stream; two streams of one moment there are none.
+// What comes in batches is found by them, which have names for ever; other partitions of the stream have sequences between those of the block.
+// Of the other tables each has a stream of one partition. They begin with a time and end with the sequence, which begins anew with a stream; two streams of one moment there are none.
 func (r Rows) Find() string {
-	if r.Table == "samples" {
-		due := r.Columns[0].Values.([]int64)
-		return fmt.Sprintf("due BETWEEN fromUnixTimestamp64Milli(%d, 'UTC') AND fromUnixTimestamp64Milli(%d, 'UTC') AND (%s)", slices.Min(due), slices.Max(due), strings.Join(r.batches(), " OR "))
+	within := r.Columns[0].Name + " BETWEEN "
+	switch at := r.Columns[0].Values.(type) {
+	case []int64:
+		within += fmt.Sprintf("fromUnixTimestamp64Milli(%d, 'UTC') AND fromUnixTimestamp64Milli(%d, 'UTC')", slices.Min(at), slices.Max(at))
+	case []time.Time:
+		// A millisecond more on either side, for columns that hold no more than milliseconds.
+		first, last := slices.MinFunc(at, time.Time.Compare), slices.MaxFunc(at, time.Time.Compare)
+		within += fmt.Sprintf("fromUnixTimestamp64Micro(%d, 'UTC') AND fromUnixTimestamp64Micro(%d, 'UTC')", first.UnixMicro()-1000, last.UnixMicro()+1000)
 	}
-	at, sequences := r.Columns[0].Values.([]time.Time), r.Columns[len(r.Columns)-1].Values.([]uint64)
-	first, last := slices.MinFunc(at, time.Time.Compare), slices.MaxFunc(at, time.Time.Compare)
-	// A millisecond more on either side, for columns that hold no more than milliseconds.
-	return fmt.Sprintf("%s BETWEEN fromUnixTimestamp64Micro(%d, 'UTC') AND fromUnixTimestamp64Micro(%d, 'UTC') AND stream_sequence BETWEEN %d AND %d",
-		r.Columns[0].Name, first.UnixMicro()-1000, last.UnixMicro()+1000, slices.Min(sequences), slices.Max(sequences))
+	if r.column("counter") != nil {
+		return within + " AND (" + strings.Join(r.batches(), " OR ") + ")"
+	}
+	sequences := r.column("stream_sequence").([]uint64)
+	return within + fmt.Sprintf(" AND stream_sequence BETWEEN %d AND %d", slices.Min(sequences), slices.Max(sequences))
 }
 
 // prober is one life of a vantage's prober, which counts its batches.
@@ -31,12 +36,12 @@ type prober struct {
 	boot    uint64
 }
 
-// batches are the conditions of the samples' batches: of each prober the runs of numbers without a gap, for a block holds hundreds of batches and few runs.
+// batches are the conditions of the rows' batches: of each prober the runs of numbers without a gap, for a block holds hundreds of batches and few runs.
 func (r Rows) batches() []string {
-	vantages, boots, counters := r.column("vantage").(clickhouse.Names), r.column("boot").([]uint64), r.column("counter").([]uint64)
+	boots, counters := r.column("boot").([]uint64), r.column("counter").([]uint64)
 	numbers := map[prober][]uint64{}
 	for i := range boots {
-		p := prober{vantages.At(i), boots[i]}
+		p := prober{r.vantage(i), boots[i]}
 		if n := numbers[p]; len(n) == 0 || n[len(n)-1] != counters[i] {
 			numbers[p] = append(n, counters[i])
 		}
@@ -58,16 +63,21 @@ func (r Rows) batches() []string {
 	return conditions
 }
 
-// Vantages are the distinct vantages of samples, as SQL.
+// Vantages are the distinct vantages of the rows, as SQL.
 func (r Rows) Vantages() string {
 	distinct := map[string]bool{}
-	vantages := r.column("vantage").(clickhouse.Names)
-	for i, v := range vantages.Index {
-		if i == 0 || v != vantages.Index[i-1] {
-			distinct[quote(vantages.At(i))] = true
-		}
+	for i := range r.Count {
+		distinct[quote(r.vantage(i))] = true
 	}
 	return strings.Join(slices.Sorted(maps.Keys(distinct)), ", ")
+}
+
+// vantage is that of row i.
+func (r Rows) vantage(i int) string {
+	if v, ok := r.column("vantage").(clickhouse.Names); ok {
+		return v.At(i)
+	}
+	return r.column("vantage").([]string)[i]
 }
 
 func (r Rows) column(name string) any {

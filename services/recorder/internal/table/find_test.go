@@ -28,6 +28,19 @@ func TestSamplesAreFoundByTheirBatchesAndNoOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	b := &schemas.SampleBatch{Vantage: "madrid", Boot: 5, Counter: 3}
+	b.Append(schemas.Sample{App: "shop", Region: "london", Variant: "slim", Kind: schemas.KindICMP, Outcome: schemas.OK, DueUS: stored.AddDate(0, 0, -9).UnixMicro()})
+	data, err := b.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Add(bus.Message{Subject: schemas.SampleSubject("madrid"), Sequence: 2, Data: data, Stored: stored}); err != nil {
+		t.Fatal(err)
+	}
+	// Another partition's late samples have sequences between those of this block.
+	if got, want := s.Tables()[0].Find(), " AND (vantage = 'madrid' AND boot = 5 AND counter BETWEEN 3 AND 3)"; !strings.HasSuffix(got, want) {
+		t.Errorf("what is kept apart is found by %s, want %s", got, want)
+	}
 	want := "(vantage = 'london' AND boot = 5 AND counter BETWEEN 1000 AND 1000 OR vantage = 'tokyo' AND boot = 5 AND counter BETWEEN 10 AND 10 OR vantage = 'tokyo' AND boot = 5 AND counter BETWEEN 6 AND 8)"
 	if got := s.Tables()[1].Find(); !strings.HasSuffix(got, want) {
 		t.Errorf("found by %s, want %s", got, want)

@@ -185,10 +185,10 @@ func (s *Samples) Reset() {
 }
 
 func (d *day) reset() {
-	for _, c := range []*[]uint32{&d.app, &d.kind, &d.vantage, &d.region, &d.variant, &d.vantageRegion, &d.outcome, &d.topology} {
-		*c = (*c)[:0]
-	}
-	for _, c := range []*[]uint32{&d.latency, &d.late, &d.dns, &d.connect, &d.tls, &d.write, &d.firstByte, &d.transfer} {
+	for _, c := range []*[]uint32{
+		&d.app, &d.kind, &d.vantage, &d.region, &d.variant, &d.vantageRegion, &d.outcome, &d.topology,
+		&d.latency, &d.late, &d.dns, &d.connect, &d.tls, &d.write, &d.firstByte, &d.transfer,
+	} {
 		*c = (*c)[:0]
 	}
 	for _, c := range []*[]uint64{&d.boot, &d.counter, &d.sequence} {
