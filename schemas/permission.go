@@ -65,6 +65,12 @@ func Permit(s Service, vantage string) Permissions {
 		for _, stream := range []string{Samples, Imports, Evaluations, Events} {
 			p.readStream(stream)
 		}
+		// Samples are read in the domains of regions, too, whatever these are called.
+		for _, subject := range readingOf(Samples) {
+			if there := InDomain("*", subject); there != subject {
+				p.allow(there)
+			}
+		}
 	}
 	if s != Runtime {
 		p.allow(LetterSubject + "." + Token(user) + ".>")
@@ -106,16 +112,18 @@ func (p *Permissions) readBucket(b BucketContract) {
 }
 
 // readStream lets a user read a whole stream through consumers that end with it and by direct get. It can change nothing the stream holds.
-func (p *Permissions) readStream(stream string) {
-	p.allow(
-		"$JS.API.STREAM.INFO."+stream,
-		"$JS.API.CONSUMER.CREATE."+stream+".>",
-		"$JS.API.CONSUMER.DELETE."+stream+".>",
-		"$JS.API.CONSUMER.INFO."+stream+".>",
-		"$JS.API.CONSUMER.MSG.NEXT."+stream+".>",
-		"$JS.API.DIRECT.GET."+stream,
-		"$JS.API.DIRECT.GET."+stream+".>",
-		"$JS.API.STREAM.MSG.GET."+stream,
-		"$JS.FC."+stream+".>",
-	)
+func (p *Permissions) readStream(stream string) { p.allow(readingOf(stream)...) }
+
+func readingOf(stream string) []string {
+	return []string{
+		"$JS.API.STREAM.INFO." + stream,
+		"$JS.API.CONSUMER.CREATE." + stream + ".>",
+		"$JS.API.CONSUMER.DELETE." + stream + ".>",
+		"$JS.API.CONSUMER.INFO." + stream + ".>",
+		"$JS.API.CONSUMER.MSG.NEXT." + stream + ".>",
+		"$JS.API.DIRECT.GET." + stream,
+		"$JS.API.DIRECT.GET." + stream + ".>",
+		"$JS.API.STREAM.MSG.GET." + stream,
+		"$JS.FC." + stream + ".>",
+	}
 }

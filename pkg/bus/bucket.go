@@ -37,7 +37,7 @@ func Put[V schemas.Value](ctx context.Context, b *Bus, bucket schemas.Bucket[V],
 		return 0, err
 	}
 	// Publishing by hand is the only way to give a rewritten key a time to live: an update through the key-value interface drops it.
-	m := nats.NewMsg("$KV." + bucket.Name() + "." + key)
+	m := nats.NewMsg(b.keySubject(bucket.Name(), key))
 	m.Data = data
 	var options []jetstream.PublishOpt
 	if c.TTL > 0 {
@@ -65,6 +65,15 @@ func Put[V schemas.Value](ctx context.Context, b *Bus, bucket schemas.Bucket[V],
 		return 0, fmt.Errorf("write %s/%s: %w", bucket.Name(), key, err)
 	}
 	return ack.Sequence, nil
+}
+
+// keySubject is where a key is written, from whatever domain.
+func (b *Bus) keySubject(bucket, key string) string {
+	subject := "$KV." + bucket + "." + key
+	if b.hub == "" {
+		return subject
+	}
+	return schemas.InDomain(b.hub, subject)
 }
 
 func wrongSequence(err error) bool {
@@ -100,7 +109,7 @@ func Get[V schemas.Value](ctx context.Context, b *Bus, bucket schemas.Bucket[V],
 // Delete removes a key under the condition that it still has the revision.
 func Delete[V schemas.Value](ctx context.Context, b *Bus, bucket schemas.Bucket[V], revision uint64, tokens ...string) error {
 	key := schemas.KeyOf(tokens...)
-	m := nats.NewMsg("$KV." + bucket.Name() + "." + key)
+	m := nats.NewMsg(b.keySubject(bucket.Name(), key))
 	m.Header.Set("KV-Operation", "DEL")
 	err := again(ctx, func(ctx context.Context) error {
 		_, err := b.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(revision))

@@ -26,6 +26,10 @@ type Options struct {
 	URL string
 	// Domain is the JetStream domain samples are written to; empty for the server's own.
 	Domain string
+	// Hub is the JetStream domain of all the rest; empty for the server's own, and the hub's for who connects to a leaf.
+	Hub string
+	// Replicas is how many copies Create makes of each stream and bucket; none keeps what is there, and makes new ones with one copy.
+	Replicas int
 	// Seed is the path of the file that holds the user's nkey seed.
 	Seed    string
 	Service schemas.Service
@@ -38,13 +42,15 @@ type Options struct {
 
 // Bus is a connection that lasts as long as the process: it is made again for ever after a loss.
 type Bus struct {
-	conn    *nats.Conn
-	js      jetstream.JetStream
-	local   jetstream.JetStream
-	service schemas.Service
-	user    string
-	log     zerolog.Logger
-	metrics metrics
+	conn     *nats.Conn
+	js       jetstream.JetStream
+	local    jetstream.JetStream
+	hub      string
+	replicas int
+	service  schemas.Service
+	user     string
+	log      zerolog.Logger
+	metrics  metrics
 
 	mu          sync.Mutex
 	reconnected chan struct{}
@@ -54,7 +60,7 @@ type Bus struct {
 // Connect starts connecting and returns at once: a bus that is not there yet is waited for by whoever uses it.
 func Connect(o Options) (*Bus, error) {
 	user := schemas.UserName(o.Service, o.Vantage)
-	b := &Bus{service: o.Service, user: user, log: o.Log, metrics: newMetrics(), reconnected: make(chan struct{}), closed: make(chan struct{})}
+	b := &Bus{hub: o.Hub, replicas: o.Replicas, service: o.Service, user: user, log: o.Log, metrics: newMetrics(), reconnected: make(chan struct{}), closed: make(chan struct{})}
 	nkey, err := nats.NkeyOptionFromSeed(o.Seed)
 	if err != nil {
 		return nil, fmt.Errorf("bus user %s: read nkey seed %s: %w", user, o.Seed, err)
@@ -82,16 +88,26 @@ func Connect(o Options) (*Bus, error) {
 	if o.Metrics != nil {
 		b.register(o.Metrics)
 	}
-	if b.js, err = jetstream.New(b.conn); err != nil {
-		return nil, fmt.Errorf("bus: %w", err)
+	if b.js, err = b.domain(o.Hub); err != nil {
+		return nil, err
 	}
-	b.local = b.js
-	if o.Domain != "" {
-		if b.local, err = jetstream.NewWithDomain(b.conn, o.Domain); err != nil {
-			return nil, fmt.Errorf("bus domain %s: %w", o.Domain, err)
-		}
+	if b.local, err = b.domain(o.Domain); err != nil {
+		return nil, err
 	}
 	return b, nil
+}
+
+// domain is JetStream in a domain, or in the server's own.
+func (b *Bus) domain(name string) (js jetstream.JetStream, err error) {
+	if name == "" {
+		js, err = jetstream.New(b.conn)
+	} else {
+		js, err = jetstream.NewWithDomain(b.conn, name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bus domain %q: %w", name, err)
+	}
+	return js, nil
 }
 
 // Close ends the connection and waits until it is closed.
@@ -137,6 +153,9 @@ func (b *Bus) connection() <-chan struct{} {
 	return b.reconnected
 }
 
+// errNoPeers is the code of a cluster too few of whose servers are there at the moment to keep the copies that were asked for.
+const errNoPeers jetstream.ErrorCode = 10005
+
 // retryable marks what another try may cure: a lost connection, a time-out, a server that is starting or has no room at the moment.
 func retryable(err error) error {
 	if err == nil {
@@ -146,7 +165,7 @@ func retryable(err error) error {
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation), errors.Is(err, nats.ErrMaxPayload), errors.Is(err, context.Canceled):
 		return err
-	case errors.As(err, &api) && api.Code != 503 && api.Code != 408:
+	case errors.As(err, &api) && api.Code != 503 && api.Code != 408 && api.ErrorCode != errNoPeers:
 		return err
 	}
 	return retry.RetryableError(err)

@@ -18,6 +18,8 @@ import (
 // Headers of dead letters, and of what was replayed from one.
 const (
 	headerOrigin = "Leeward-Origin"
+	// headerDomain is the JetStream domain of the origin; the hub's has none.
+	headerDomain = "Leeward-Domain"
 	headerReason = "Leeward-Reason"
 	// headerStored is when the message was stored first; a replayed one is as old as that.
 	headerStored = "Leeward-Stored"
@@ -31,7 +33,8 @@ type Letter struct {
 	Sequence uint64
 	// User could not read it.
 	User string
-	// Stream, Origin and Subject are where the message was: its stream, its sequence there, its subject.
+	// Domain, Stream, Origin and Subject are where the message was: its JetStream domain, empty for the hub's, its stream, its sequence there, its subject.
+	Domain  string
 	Stream  string
 	Origin  uint64
 	Subject string
@@ -85,6 +88,11 @@ func (b *Bus) Reject(ctx context.Context, m Message, reason error) error {
 	if !m.Stored.IsZero() {
 		letter.Header.Set(headerStored, firstStored(m.Header, m.Stored).UTC().Format(time.RFC3339Nano))
 	}
+	// Two domains may have a stream of one name, and both a message of one sequence.
+	if m.Domain != "" {
+		letter.Header.Set(headerDomain, m.Domain)
+		origin = m.Domain + ":" + origin
+	}
 	if err := b.publish(ctx, b.js, letter, "letter:"+b.user+":"+origin); err != nil {
 		return err
 	}
@@ -105,7 +113,7 @@ func firstStored(h nats.Header, stored time.Time) time.Time {
 
 // letterOf reads a letter from what the stream holds; one without an origin is shown as far as it goes.
 func letterOf(sequence uint64, subject string, h nats.Header, rejected time.Time) Letter {
-	l := Letter{Sequence: sequence, Reason: h.Get(headerReason), Replayed: h.Get(headerReplayed), Rejected: rejected.UTC(), Stored: firstStored(h, rejected).UTC(), Header: nats.Header{}}
+	l := Letter{Sequence: sequence, Domain: h.Get(headerDomain), Reason: h.Get(headerReason), Replayed: h.Get(headerReplayed), Rejected: rejected.UTC(), Stored: firstStored(h, rejected).UTC(), Header: nats.Header{}}
 	if user, _, ok := strings.Cut(strings.TrimPrefix(subject, schemas.LetterSubject+"."), "."); ok {
 		l.User = user
 	}
@@ -114,7 +122,7 @@ func letterOf(sequence uint64, subject string, h nats.Header, rejected time.Time
 		l.Origin, _ = strconv.ParseUint(parts[1], 10, 64)
 	}
 	for name, values := range h {
-		if !busHeader(name) && !slices.Contains([]string{headerOrigin, headerReason, headerStored, headerReplayed}, name) {
+		if !busHeader(name) && !slices.Contains([]string{headerOrigin, headerDomain, headerReason, headerStored, headerReplayed}, name) {
 			l.Header[name] = values
 		}
 	}

@@ -17,8 +17,8 @@ import (
 // Every vantage gets a durable consumer of its own for what probers read.
 func (b *Bus) Create(ctx context.Context, vantages []string) error {
 	for _, s := range schemas.Streams() {
-		if err := again(ctx, func(ctx context.Context) error { return b.createStream(ctx, s) }); err != nil {
-			return fmt.Errorf("create stream %s: %w", s.Name, err)
+		if err := b.createStream(ctx, b.js, s); err != nil {
+			return err
 		}
 	}
 	for _, k := range schemas.Buckets() {
@@ -42,30 +42,59 @@ func (b *Bus) Create(ctx context.Context, vantages []string) error {
 	return nil
 }
 
-func (b *Bus) createStream(ctx context.Context, s schemas.StreamContract) error {
+// CreateSamples makes the stream of samples, which is all that a region's own domain holds, with an incarnation of its own.
+func (d Domain) CreateSamples(ctx context.Context) error {
+	for _, s := range schemas.Streams() {
+		if s.Name == schemas.Samples {
+			return d.bus.createStream(ctx, d.js, s)
+		}
+	}
+	return nil
+}
+
+func (b *Bus) createStream(ctx context.Context, js jetstream.JetStream, s schemas.StreamContract) error {
+	err := again(ctx, func(ctx context.Context) error { return b.fitStream(ctx, js, s) })
+	if err != nil {
+		return fmt.Errorf("create stream %s: %w", s.Name, err)
+	}
+	return nil
+}
+
+func (b *Bus) fitStream(ctx context.Context, js jetstream.JetStream, s schemas.StreamContract) error {
 	config := jetstream.StreamConfig{
 		Name: s.Name, Description: s.Doc, Subjects: slices.Concat(s.Subjects, s.Replays()), Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy,
-		Discard: jetstream.DiscardNew, MaxAge: s.MaxAge, MaxBytes: s.MaxBytes, Duplicates: s.Duplicates, AllowDirect: true,
+		Discard: jetstream.DiscardNew, MaxAge: s.MaxAge, MaxBytes: s.MaxBytes, Duplicates: s.Duplicates, AllowDirect: true, Replicas: b.replicas,
 		Metadata: map[string]string{metadataIncarnation: uuid.NewString()},
 	}
 	if len(s.Replays()) > 0 {
 		config.SubjectTransform = &jetstream.SubjectTransformConfig{Source: s.ReplayDoor() + ">", Destination: schemas.SubjectRoot + ">"}
 	}
-	existing, err := b.js.Stream(ctx, s.Name)
+	existing, err := js.Stream(ctx, s.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = b.js.CreateStream(ctx, config)
+		_, err = js.CreateStream(ctx, config)
 		return err
 	}
 	if err != nil {
 		return err
 	}
 	config.Metadata = existing.CachedInfo().Config.Metadata
-	_, err = b.js.UpdateStream(ctx, config)
+	if config.Replicas == 0 {
+		config.Replicas = existing.CachedInfo().Config.Replicas
+	}
+	_, err = js.UpdateStream(ctx, config)
 	return err
 }
 
 func (b *Bus) createBucket(ctx context.Context, k schemas.BucketContract) error {
-	config := jetstream.KeyValueConfig{Bucket: k.Name, Description: k.Doc, Storage: jetstream.FileStorage, History: 1}
+	config := jetstream.KeyValueConfig{Bucket: k.Name, Description: k.Doc, Storage: jetstream.FileStorage, History: 1, Replicas: b.replicas}
+	if config.Replicas == 0 {
+		existing, err := b.js.Stream(ctx, schemas.BucketStream(k.Name))
+		if err == nil {
+			config.Replicas = existing.CachedInfo().Config.Replicas
+		} else if !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return err
+		}
+	}
 	if k.Expires {
 		config.LimitMarkerTTL = time.Minute
 	}

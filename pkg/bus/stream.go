@@ -12,6 +12,8 @@ import (
 
 // Message is a stored message as those see it who read a whole stream.
 type Message struct {
+	// Domain is the stream's, empty for that of the bus.
+	Domain   string
 	Stream   string
 	Sequence uint64
 	Subject  string
@@ -37,25 +39,23 @@ const metadataIncarnation = "leeward-incarnation"
 
 // Domain is one JetStream of the bus: the hub's, or that of a region's leaf. Streams of one name in two domains are two streams.
 type Domain struct {
-	bus *Bus
-	js  jetstream.JetStream
+	bus  *Bus
+	js   jetstream.JetStream
+	name string
 }
 
 // In returns a domain by its name; none is the domain the bus was connected with.
 func (b *Bus) In(domain string) (Domain, error) {
 	if domain == "" {
-		return Domain{b, b.local}, nil
+		return Domain{b, b.local, ""}, nil
 	}
-	js, err := jetstream.NewWithDomain(b.conn, domain)
-	if err != nil {
-		return Domain{}, fmt.Errorf("bus domain %s: %w", domain, err)
-	}
-	return Domain{b, js}, nil
+	js, err := b.domain(domain)
+	return Domain{b, js, domain}, err
 }
 
 // State returns what a stream holds now.
 func (b *Bus) State(ctx context.Context, stream string) (StreamState, error) {
-	return Domain{b, b.local}.State(ctx, stream)
+	return Domain{b, b.local, ""}.State(ctx, stream)
 }
 
 // State returns what a stream of the domain holds now.
@@ -80,7 +80,7 @@ func (d Domain) State(ctx context.Context, stream string) (StreamState, error) {
 
 // Last returns the newest message a stream holds on a subject; ErrNotFound when there is none.
 func (b *Bus) Last(ctx context.Context, stream, subject string) (Message, error) {
-	return Domain{b, b.js}.Last(ctx, stream, subject)
+	return Domain{b, b.js, ""}.Last(ctx, stream, subject)
 }
 
 // Last is Bus.Last of a stream of the domain; the subject may have wildcards.
@@ -100,13 +100,13 @@ func (d Domain) Last(ctx context.Context, stream, subject string) (Message, erro
 	if err != nil {
 		return Message{}, fmt.Errorf("read %s on %s: %w", stream, subject, err)
 	}
-	return Message{Stream: stream, Sequence: raw.Sequence, Subject: raw.Subject, Header: raw.Header, Data: raw.Data, Stored: raw.Time}, nil
+	return Message{Domain: d.name, Stream: stream, Sequence: raw.Sequence, Subject: raw.Subject, Header: raw.Header, Data: raw.Data, Stored: raw.Time}, nil
 }
 
 // Tail calls each for every message of a stream from a sequence on, in order and without a gap that the stream does not have, until ctx ends or each fails.
 // subjects narrows it; none means all. It survives the loss of the bus; a slow each slows the reading.
 func (b *Bus) Tail(ctx context.Context, stream string, from uint64, subjects []string, each func(Message) error) error {
-	return Domain{b, b.local}.Tail(ctx, stream, from, subjects, each)
+	return Domain{b, b.local, ""}.Tail(ctx, stream, from, subjects, each)
 }
 
 // Tail is Bus.Tail of a stream of the domain.
@@ -175,7 +175,7 @@ func (d Domain) tail(ctx context.Context, stream string, from uint64, subjects [
 		if err != nil {
 			return err
 		}
-		if err := each(Message{Stream: stream, Sequence: meta.Sequence.Stream, Subject: m.Subject(), Header: m.Headers(), Data: m.Data(), Stored: meta.Timestamp}); err != nil {
+		if err := each(Message{Domain: d.name, Stream: stream, Sequence: meta.Sequence.Stream, Subject: m.Subject(), Header: m.Headers(), Data: m.Data(), Stored: meta.Timestamp}); err != nil {
 			return err
 		}
 	}

@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/leeward-failover/leeward/schemas"
 )
@@ -33,6 +37,7 @@ type authorization struct {
 
 type user struct {
 	Nkey        string      `json:"nkey"`
+	Connections []string    `json:"connection_types,omitempty"`
 	Permissions permissions `json:"permissions"`
 }
 
@@ -56,9 +61,7 @@ func (o Options) Config() ([]byte, error) {
 		ServerName: "leeward", Listen: o.Addr, HTTP: "127.0.0.1:8222", MaxPayload: maxPayload, PingInterval: pingInterval.String(), PingMax: pingMax,
 		JetStream: jetStream{StoreDir: o.Store, SyncInterval: "always"},
 	}
-	for _, u := range users {
-		f.Authorization.Users = append(f.Authorization.Users, user{u.Nkey, permissions{allow{u.Permissions.Publish.Allow}, allow{u.Permissions.Subscribe.Allow}}})
-	}
+	f.Authorization = authorizationOf(users)
 	var text bytes.Buffer
 	// The server reads no escapes, and > ends most of the subjects.
 	e := json.NewEncoder(&text)
@@ -66,6 +69,14 @@ func (o Options) Config() ([]byte, error) {
 	e.SetIndent("", "  ")
 	err = e.Encode(f)
 	return text.Bytes(), err
+}
+
+func authorizationOf(users []*server.NkeyUser) authorization {
+	var a authorization
+	for _, u := range users {
+		a.Users = append(a.Users, user{u.Nkey, slices.Sorted(maps.Keys(u.AllowedConnectionTypes)), permissions{allow{u.Permissions.Publish.Allow}, allow{u.Permissions.Subscribe.Allow}}})
+	}
+	return a
 }
 
 // WriteConfig writes the configuration file, whole or not at all.

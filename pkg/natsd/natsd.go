@@ -93,15 +93,9 @@ func Run(ctx context.Context, o Options) error {
 func (o Options) users() ([]*server.NkeyUser, error) {
 	var users []*server.NkeyUser
 	add := func(s schemas.Service, vantage string) error {
-		public, err := PublicKey(o.Keys, schemas.UserName(s, vantage))
-		if err != nil {
-			return err
-		}
-		p := schemas.Permit(s, vantage)
-		users = append(users, &server.NkeyUser{Nkey: public, Permissions: &server.Permissions{
-			Publish: &server.SubjectPermission{Allow: p.Publish}, Subscribe: &server.SubjectPermission{Allow: p.Subscribe},
-		}})
-		return nil
+		u, err := userOf(o.Keys, schemas.UserName(s, vantage), schemas.Permit(s, vantage))
+		users = append(users, u)
+		return err
 	}
 	for _, s := range services {
 		if err := add(s, ""); err != nil {
@@ -114,6 +108,16 @@ func (o Options) users() ([]*server.NkeyUser, error) {
 		}
 	}
 	return users, nil
+}
+
+func userOf(keys, name string, p schemas.Permissions) (*server.NkeyUser, error) {
+	public, err := PublicKey(keys, name)
+	if err != nil {
+		return nil, err
+	}
+	return &server.NkeyUser{Nkey: public, Permissions: &server.Permissions{
+		Publish: &server.SubjectPermission{Allow: p.Publish}, Subscribe: &server.SubjectPermission{Allow: p.Subscribe},
+	}}, nil
 }
 
 // CreateKeys makes the seeds of all users that have none yet, so that clients can start beside the server.
