@@ -30,6 +30,11 @@ func PermitLeaf(domain string, vantages []string) Permissions {
 			if subject != SampleSubject(v) && !slices.Contains(p.Publish, subject) {
 				p.Publish = append(p.Publish, subject)
 			}
+			if strings.HasPrefix(subject, SubjectRoot) && strings.Contains(subject, ".*.") {
+				// The right is in the one above, which the server (2.15) does not see when it asks whether a leaf may have anything for a stream of leeward.health.changed.v1.>:
+				// it does not look below a star, and would never be sent an event.
+				p.Publish = append(p.Publish, strings.ReplaceAll(subject, "*", "any"))
+			}
 		}
 		p.Subscribe = append(p.Subscribe, prober.Subscribe...)
 	}

@@ -13,6 +13,8 @@ require (
 	github.com/leeward-failover/leeward/pkg v0.0.0
 	github.com/leeward-failover/leeward/schemas v0.0.0
 	github.com/leeward-failover/leeward/services/gateway v0.0.0
+	github.com/leeward-failover/leeward/services/prober v0.0.0
+	github.com/nats-io/nats.go v1.55.0
 	github.com/opencontainers/runtime-spec v1.3.0
 	github.com/prometheus/prometheus v0.315.0
 	github.com/rs/zerolog v1.35.1
@@ -57,7 +59,6 @@ require (
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/nats-io/jwt/v2 v2.8.2 // indirect
 	github.com/nats-io/nats-server/v2 v2.15.2 // indirect
-	github.com/nats-io/nats.go v1.55.0 // indirect
 	github.com/nats-io/nkeys v0.4.16 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
 	github.com/opencontainers/go-digest v1.0.0 // indirect
@@ -89,4 +90,6 @@ replace (
 	github.com/leeward-failover/leeward/pkg => ../pkg
 	github.com/leeward-failover/leeward/schemas => ../schemas
 	github.com/leeward-failover/leeward/services/gateway => ../services/gateway
+	github.com/leeward-failover/leeward/services/prober => ../services/prober
+	github.com/leeward-failover/leeward/services/recorder => ../services/recorder
 )

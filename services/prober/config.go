@@ -12,7 +12,9 @@ import (
 
 // config is the prober's settings. What it measures comes from the topology.
 type config struct {
-	bus, seed  string
+	bus, seed string
+	// hub is the JetStream domain of all but the samples, for a prober that is connected to its region's leaf.
+	hub        string
 	vantage    string
 	network    socks.Dialer
 	healthAddr string
@@ -24,6 +26,7 @@ func readConfig(r *env.Reader) (config, error) {
 	c := config{
 		bus:        r.Required("LEEWARD_NATS_URL"),
 		seed:       r.Required("LEEWARD_NATS_SEED"),
+		hub:        r.String("LEEWARD_NATS_HUB", ""),
 		vantage:    r.Required("LEEWARD_VANTAGE"),
 		network:    socks.Dialer{Proxy: r.String("LEEWARD_PROBE_PROXY", "")},
 		healthAddr: r.String("LEEWARD_HEALTH_ADDR", "127.0.0.1:9110"),

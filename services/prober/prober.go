@@ -31,7 +31,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	if err != nil {
 		return err
 	}
-	b, err := bus.Connect(bus.Options{URL: c.bus, Seed: c.seed, Service: schemas.Prober, Vantage: c.vantage, Metrics: proc.Metrics, Log: log})
+	b, err := bus.Connect(bus.Options{URL: c.bus, Hub: c.hub, Seed: c.seed, Service: schemas.Prober, Vantage: c.vantage, Metrics: proc.Metrics, Log: log})
 	if err != nil {
 		return err
 	}
