@@ -14,6 +14,7 @@ require (
 	github.com/leeward-failover/leeward/schemas v0.0.0
 	github.com/leeward-failover/leeward/services/gateway v0.0.0
 	github.com/leeward-failover/leeward/services/prober v0.0.0
+	github.com/leeward-failover/leeward/services/recorder v0.0.0-00010101000000-000000000000
 	github.com/nats-io/nats.go v1.55.0
 	github.com/opencontainers/runtime-spec v1.3.0
 	github.com/prometheus/prometheus v0.315.0
