@@ -173,9 +173,21 @@ func retryable(err error) error {
 
 // again tries until it works, is refused for good, or ctx ends.
 func again(ctx context.Context, try func(context.Context) error) error {
-	backoff := retry.WithCappedDuration(2*time.Second, retry.NewExponential(50*time.Millisecond))
+	return repeat(ctx, 5*time.Second, 2*time.Second, try)
+}
+
+// askTime is how long an answer about a stream is waited for. A question that went out on a link just before it broke is never answered, and what it was for waits meanwhile.
+const askTime = 2 * time.Second
+
+// ask is again for questions about a stream, which cost little and are soon asked again.
+func ask(ctx context.Context, try func(context.Context) error) error {
+	return repeat(ctx, askTime, 500*time.Millisecond, try)
+}
+
+func repeat(ctx context.Context, each, pause time.Duration, try func(context.Context) error) error {
+	backoff := retry.WithCappedDuration(pause, retry.NewExponential(50*time.Millisecond))
 	return retry.Do(ctx, backoff, func(ctx context.Context) error {
-		one, cancel := context.WithTimeout(ctx, 5*time.Second)
+		one, cancel := context.WithTimeout(ctx, each)
 		defer cancel()
 		return retryable(try(one))
 	})

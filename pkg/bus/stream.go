@@ -61,7 +61,7 @@ func (b *Bus) State(ctx context.Context, stream string) (StreamState, error) {
 // State returns what a stream of the domain holds now.
 func (d Domain) State(ctx context.Context, stream string) (StreamState, error) {
 	var info *jetstream.StreamInfo
-	err := again(ctx, func(ctx context.Context) error {
+	err := ask(ctx, func(ctx context.Context) error {
 		s, err := d.js.Stream(ctx, stream)
 		if err != nil {
 			return err
@@ -86,7 +86,7 @@ func (b *Bus) Last(ctx context.Context, stream, subject string) (Message, error)
 // Last is Bus.Last of a stream of the domain; the subject may have wildcards.
 func (d Domain) Last(ctx context.Context, stream, subject string) (Message, error) {
 	var raw *jetstream.RawStreamMsg
-	err := again(ctx, func(ctx context.Context) error {
+	err := ask(ctx, func(ctx context.Context) error {
 		s, err := d.js.Stream(ctx, stream)
 		if err != nil {
 			return err
@@ -112,7 +112,9 @@ func (b *Bus) Tail(ctx context.Context, stream string, from uint64, subjects []s
 // Tail is Bus.Tail of a stream of the domain.
 func (d Domain) Tail(ctx context.Context, stream string, from uint64, subjects []string, each func(Message) error) error {
 	next := max(from, 1)
+	interrupted := false
 	for {
+		began := time.Now()
 		err := d.tail(ctx, stream, next, subjects, func(m Message) error {
 			if m.Sequence < next {
 				return nil
@@ -120,7 +122,7 @@ func (d Domain) Tail(ctx context.Context, stream string, from uint64, subjects [
 			if err := each(m); err != nil {
 				return stopTail{err}
 			}
-			next = m.Sequence + 1
+			next, interrupted = m.Sequence+1, false
 			return nil
 		})
 		var stop stopTail
@@ -130,33 +132,48 @@ func (d Domain) Tail(ctx context.Context, stream string, from uint64, subjects [
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		d.bus.log.Warn().Err(err).Str("stream", stream).Msg("stream reading interrupted")
+		// A region can be cut off for hours: told is the first of many tries in vain.
+		if !interrupted || time.Since(began) > pullExpiry {
+			d.bus.log.Warn().Err(err).Str("domain", d.name).Str("stream", stream).Msg("stream reading interrupted")
+		}
+		interrupted = true
 		if !pause(ctx, 500*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
 }
 
+const (
+	// pullExpiry is how long one request for messages waits at the server; the client makes the next in time.
+	pullExpiry = 10 * time.Second
+	// heartbeat is how often the server says that there is nothing to send. A reader that misses two begins anew.
+	heartbeat = time.Second
+)
+
 // stopTail carries the reader's own error out of a tail, past what is tried again.
 type stopTail struct{ error }
 
+// errGap says that messages are missing between two that came.
+var errGap = errors.New("messages were lost on the way")
+
+// tail reads until something breaks. It is the client library's ordered consumer but for one thing: that one waits ten seconds for the answer to each question it asks
+// on its own, and a question that is lost with a link delays the reading for as long, however soon the link is back.
 func (d Domain) tail(ctx context.Context, stream string, from uint64, subjects []string, each func(Message) error) error {
 	reconnected := d.bus.connection()
-	one, cancel := context.WithTimeout(ctx, 5*time.Second)
+	one, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	consumer, err := d.js.OrderedConsumer(one, stream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
-		NamePrefix: "tail-" + d.bus.user + "-" + nats.NewInbox()[7:], MaxResetAttempts: 1,
+	consumer, err := d.js.CreateConsumer(one, stream, jetstream.ConsumerConfig{
+		Name: "tail-" + d.bus.user + "-" + nats.NewInbox()[7:], FilterSubjects: subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
+		AckPolicy: jetstream.AckNonePolicy, MaxDeliver: 1, MemoryStorage: true, Replicas: 1, InactiveThreshold: 3 * pullExpiry,
 	})
 	if err != nil {
 		return err
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(256), jetstream.PullHeartbeat(2*time.Second), jetstream.PullExpiry(10*time.Second))
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(256), jetstream.PullHeartbeat(heartbeat), jetstream.PullExpiry(pullExpiry))
 	if err != nil {
 		return err
 	}
 	defer messages.Stop()
-	// Stopping an ordered reader from outside is lost when it is just making itself anew; a context is not.
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
@@ -166,7 +183,7 @@ func (d Domain) tail(ctx context.Context, stream string, from uint64, subjects [
 		case <-reading.Done():
 		}
 	}()
-	for {
+	for delivered := uint64(1); ; delivered++ {
 		m, err := messages.Next(jetstream.NextContext(reading))
 		if err != nil {
 			return err
@@ -174,6 +191,9 @@ func (d Domain) tail(ctx context.Context, stream string, from uint64, subjects [
 		meta, err := m.Metadata()
 		if err != nil {
 			return err
+		}
+		if meta.Sequence.Consumer != delivered {
+			return errGap
 		}
 		if err := each(Message{Domain: d.name, Stream: stream, Sequence: meta.Sequence.Stream, Subject: m.Subject(), Header: m.Headers(), Data: m.Data(), Stored: meta.Timestamp}); err != nil {
 			return err

@@ -33,6 +33,16 @@ func TestACutLeafLosesNothingAndIsFreshAgainAtOnce(t *testing.T) {
 	w.create()
 	r := w.record()
 	r.until("everything is fresh", func() error { return r.stale(time.Second, "tokyo", "frankfurt", events) })
+	r.forget()
+	for _, l := range w.links {
+		l.reset()
+	}
+	r.watch(8*time.Second, func() {})
+	if reset := r.worst("tokyo", "frankfurt", events); reset > fresh {
+		t.Errorf("something was up to %s old after the leaf's connection was reset, want %s at most", reset, fresh)
+	} else {
+		t.Logf("at most %s old after the leaf's connection was reset", reset.Round(time.Millisecond))
+	}
 	before := w.passed()
 
 	w.cut()
@@ -117,7 +127,9 @@ func (w *world) record() *recording {
 	looking, blind := context.WithCancel(w.Context())
 	var publishers, looker errgroup.Group
 	publishers.Go(func() error { return r.publish(publishing, "frankfurt", bus.Options{URL: w.hubURL()}) })
-	publishers.Go(func() error { return r.publish(publishing, "tokyo", bus.Options{URL: w.leafURL(), Hub: schemas.HubDomain}) })
+	publishers.Go(func() error {
+		return r.publish(publishing, "tokyo", bus.Options{URL: w.leafURL(), Hub: schemas.HubDomain})
+	})
 	publishers.Go(func() error { return r.publishEvents(publishing) })
 	looker.Go(func() error { return r.look(looking) })
 	r.stop = sync.OnceFunc(func() {

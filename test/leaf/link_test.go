@@ -12,8 +12,9 @@ type link struct {
 	target   string
 	listener net.Listener
 
-	mu   sync.Mutex
-	open chan struct{}
+	mu    sync.Mutex
+	open  chan struct{}
+	conns []net.Conn
 	// passed is how many bytes came through.
 	passed int64
 }
@@ -57,6 +58,16 @@ func (l *link) heal() {
 	}
 }
 
+// reset ends every connection; who dials again is let through.
+func (l *link) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.conns {
+		_ = c.Close()
+	}
+	l.conns = nil
+}
+
 // wait returns when the link is not cut.
 func (l *link) wait() {
 	l.mu.Lock()
@@ -72,6 +83,9 @@ func (l *link) join(near net.Conn) {
 		_ = near.Close()
 		return
 	}
+	l.mu.Lock()
+	l.conns = append(l.conns, near, far)
+	l.mu.Unlock()
 	go l.pass(far, near)
 	l.pass(near, far)
 }
