@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -272,5 +273,31 @@ func TestStreamsMadeBeforeThereWasReplayLearnIt(t *testing.T) {
 			t.Errorf("the gateway published %s", subject)
 		}
 		cancel()
+	}
+}
+
+func TestLettersOfTwoDomainsAreTwo(t *testing.T) {
+	s := bustest.Start(t)
+	ctx := within(t, 10*time.Second)
+	recorder, gateway := s.Connect(schemas.Recorder, ""), s.Connect(schemas.Gateway, "")
+	for _, domain := range []string{"", "tokyo", "london", "tokyo"} {
+		m := bus.Message{Domain: domain, Stream: schemas.Samples, Sequence: 7, Subject: schemas.SampleSubject("tokyo"), Data: []byte("x")}
+		if err := recorder.Reject(ctx, m, errors.New("unreadable")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	letters, err := gateway.Letters(ctx, bus.LetterFilter{}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, l := range letters {
+		got = append(got, l.Domain)
+		if l.Origin != 7 || l.Stream != schemas.Samples || len(l.Header) > 0 {
+			t.Errorf("letter %+v, want message 7 of %s", l, schemas.Samples)
+		}
+	}
+	if want := []string{"london", "tokyo", ""}; !slices.Equal(got, want) {
+		t.Errorf("letters from %q, want %q", got, want)
 	}
 }

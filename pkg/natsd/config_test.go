@@ -140,3 +140,53 @@ func TestKeysStayAndAUsersOwnFolderHoldsItsSeed(t *testing.T) {
 		}
 	}
 }
+
+func TestLeavesAreRegionsWithVantages(t *testing.T) {
+	d := natsd.Deployment{Keys: t.TempDir(), Leaves: []natsd.Leaf{{Domain: schemas.HubDomain, Vantages: []string{"a"}}, {Domain: "tokyo"}, {Domain: "a.b", Vantages: []string{"a"}}}}
+	err := d.Write(t.TempDir())
+	for _, want := range []string{`leaf "hub"`, "leaf tokyo: no vantage", `leaf "a.b"`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not name %s", err, want)
+		}
+	}
+}
+
+func TestWhoReadsADeploymentsFilesLearnsOfNoSecretButItsOwn(t *testing.T) {
+	keys, out := t.TempDir(), t.TempDir()
+	d := natsd.Deployment{
+		Keys: keys, Hub: []natsd.Node{{Routes: "nats-1:6222", Leaves: "nats-1:7422"}}, Vantages: []string{"madrid", "tokyo", "osaka"},
+		Leaves: []natsd.Leaf{{Domain: "tokyo", Vantages: []string{"tokyo", "osaka"}}, {Domain: "spain", Vantages: []string{"madrid"}}},
+	}
+	for range 2 { // the second time nothing is made anew
+		if err := d.Write(out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	secrets := map[string]string{"hub/routes.json": "hub.password", "tokyo/remote.json": "leaf-tokyo.nk", "spain/remote.json": "leaf-spain.nk"}
+	for _, name := range []string{"hub/users.json", "hub/routes.json", "tokyo/users.json", "tokyo/remote.json", "spain/users.json", "spain/remote.json"} {
+		text, err := os.ReadFile(filepath.Join(out, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := os.ReadDir(keys)
+		if err != nil || len(files) < 12 {
+			t.Fatalf("%d keys, %v", len(files), err)
+		}
+		for _, f := range files {
+			secret, err := os.ReadFile(filepath.Join(keys, f.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if holds := strings.Contains(string(text), strings.TrimSpace(string(secret))); holds != (secrets[name] == f.Name()) {
+				t.Errorf("%s holds the secret of %s: %t", name, f.Name(), holds)
+			}
+		}
+		info, err := os.Stat(filepath.Join(out, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := info.Mode().Perm(), os.FileMode(map[bool]int{true: 0o600, false: 0o644}[secrets[name] != ""]); got != want {
+			t.Errorf("%s: mode %o, want %o", name, got, want)
+		}
+	}
+}

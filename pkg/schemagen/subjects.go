@@ -14,6 +14,9 @@ var users = []schemas.Service{schemas.Gateway, schemas.Builder, schemas.Prober, 
 // anyVantage stands for a vantage on the page. It survives the escape of tokens and is then replaced.
 const anyVantage = "VANTAGE"
 
+// anyRegion stands for a region in the same way.
+const anyRegion = "REGION"
+
 func subjects() []byte {
 	var w strings.Builder
 	w.WriteString(header + "# What crosses the bus\n\n" +
@@ -47,14 +50,20 @@ func subjects() []byte {
 	}
 	w.WriteString("\n## Permissions\n\nWhat a user may publish to and subscribe to; the server refuses the rest. Each vantage's prober is a user of its own.\n")
 	for _, u := range users {
-		p := schemas.Permit(u, anyVantage)
-		fmt.Fprintf(&w, "\n### %s\n\n", page(schemas.UserName(u, anyVantage)))
-		w.WriteString(head("publish", "subscribe"))
-		for i := range max(len(p.Publish), len(p.Subscribe)) {
-			w.WriteString(row(cell(p.Publish, i), cell(p.Subscribe, i)))
-		}
+		permissions(&w, schemas.UserName(u, anyVantage), "", schemas.Permit(u, anyVantage))
 	}
+	permissions(&w, schemas.LeafName(anyRegion), "A region's leaf passes on to the hub, and is sent from there, what its vantages' probers need but for the samples, which stay. "+
+		"At the leaf a prober may do what it may at the hub, and names the hub's domain: "+code("$JS."+schemas.HubDomain+".API")+" for "+code("$JS.API")+", "+code("$JS."+schemas.HubDomain+".API.$KV")+" for "+code("$KV")+".\n\n",
+		schemas.PermitLeaf(anyRegion, []string{anyVantage}))
 	return []byte(w.String())
+}
+
+func permissions(w *strings.Builder, user, note string, p schemas.Permissions) {
+	fmt.Fprintf(w, "\n### %s\n\n%s", page(user), note)
+	w.WriteString(head("publish", "subscribe"))
+	for i := range max(len(p.Publish), len(p.Subscribe)) {
+		w.WriteString(row(cell(p.Publish, i), cell(p.Subscribe, i)))
+	}
 }
 
 // batchRow is the row of a stream that holds no events of the catalogue.
@@ -88,7 +97,7 @@ func cell(patterns []string, i int) string {
 	return code(page(patterns[i]))
 }
 
-func page(s string) string { return strings.ReplaceAll(s, anyVantage, "<vantage>") }
+func page(s string) string { return strings.NewReplacer(anyVantage, "<vantage>", anyRegion, "<region>").Replace(s) }
 
 // age writes a duration as people say it.
 func age(d time.Duration) string {
