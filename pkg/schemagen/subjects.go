@@ -97,7 +97,9 @@ func cell(patterns []string, i int) string {
 	return code(page(patterns[i]))
 }
 
-func page(s string) string { return strings.NewReplacer(anyVantage, "<vantage>", anyRegion, "<region>").Replace(s) }
+func page(s string) string {
+	return strings.NewReplacer(anyVantage, "<vantage>", anyRegion, "<region>").Replace(s)
+}
 
 // age writes a duration as people say it.
 func age(d time.Duration) string {
