@@ -3,7 +3,6 @@ package table_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/schemas"
@@ -44,23 +43,6 @@ func TestSamplesAreFoundByTheirBatchesAndNoOthers(t *testing.T) {
 	}
 	want := "(vantage = 'london' AND boot = 5 AND counter BETWEEN 1000 AND 1000 OR vantage = 'tokyo' AND boot = 5 AND counter BETWEEN 10 AND 10 OR vantage = 'tokyo' AND boot = 5 AND counter BETWEEN 6 AND 8)"
 	if got := s.Tables()[1].Find(); !strings.HasSuffix(got, want) {
-		t.Errorf("found by %s, want %s", got, want)
-	}
-}
-
-// Two domains have messages of one sequence at one time.
-func TestWhatIsKeptApartIsFoundByItsVantagesToo(t *testing.T) {
-	s := table.Samples{Lateness: table.Measured}
-	batch := &schemas.SampleBatch{Vantage: "tokyo", Boot: 5, Counter: 1}
-	batch.Append(schemas.Sample{App: "shop", Region: "london", Variant: "slim", Kind: schemas.KindICMP, Outcome: schemas.OK, DueUS: stored.Add(-48 * time.Hour).UnixMicro()})
-	data, err := batch.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Add(bus.Message{Domain: "tokyo", Subject: schemas.SampleSubject("tokyo"), Sequence: 7, Data: data, Stored: stored}); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := s.Tables()[0].Find(), "stream_sequence BETWEEN 7 AND 7 AND vantage IN ('tokyo')"; !strings.HasSuffix(got, want) {
 		t.Errorf("found by %s, want %s", got, want)
 	}
 }
