@@ -2,7 +2,7 @@
 --
 --   clickhouse-client --user admin --password --queries-file deploy/clickhouse/access.sql
 --
--- Three roles: the recorder writes and brings the schema up to date, the ranker reads samples, analysts read what is granted below, within limits.
+-- Users are in users.sql. Three roles: the recorder writes and brings the schema up to date, the ranker reads samples, analysts read what is granted below, within limits.
 -- In a cluster let <user_directories> name a <replicated> store, so that one server's users, roles and policies are everybody's; see cluster/README.md.
 
 CREATE DATABASE IF NOT EXISTS leeward;
@@ -104,15 +104,3 @@ CREATE ROW POLICY OR REPLACE leeward_gb
     USING region IN ('london') TO leeward_analyst_gb;
 
 CREATE ROW POLICY OR REPLACE leeward_gb_drills ON leeward.drills USING to_region IN ('london') TO leeward_analyst_gb;
-
--- Users, each with the key of a client certificate that the server's CA signed: nothing in this file is a secret. Whoever prefers passwords makes them with
--- CREATE USER … IDENTIFIED WITH sha256_password BY '…' in a shell that keeps no history.
-
-CREATE USER IF NOT EXISTS leeward_recorder_1 IDENTIFIED WITH ssl_certificate CN 'leeward-recorder' DEFAULT ROLE leeward_recorder;
-CREATE USER IF NOT EXISTS leeward_ranker_1 IDENTIFIED WITH ssl_certificate CN 'leeward-ranker' DEFAULT ROLE leeward_ranker;
-CREATE USER IF NOT EXISTS ada IDENTIFIED WITH ssl_certificate CN 'ada@example.net' DEFAULT ROLE leeward_analyst_de;
-CREATE USER IF NOT EXISTS grace IDENTIFIED WITH ssl_certificate CN 'grace@example.net' DEFAULT ROLE leeward_analyst_all;
-GRANT leeward_recorder TO leeward_recorder_1;
-GRANT leeward_ranker TO leeward_ranker_1;
-GRANT leeward_analyst_de TO ada;
-GRANT leeward_analyst_all TO grace;
