@@ -33,23 +33,28 @@ func read(t *testing.T, path string) string {
 	return string(data)
 }
 
-// migrated is a database named leeward with the schema of this release.
-func migrated(t *testing.T) *clickhouse.DB {
+// engine is a ClickHouse, and the database leeward there, which is not made yet.
+func engine(t *testing.T) (server, db *clickhouse.DB) {
 	t.Helper()
 	dsn := chembedtest.Start(t)
-	for _, database := range []string{"default", "leeward"} {
+	open := func(database string) *clickhouse.DB {
 		db, err := clickhouse.Open(strings.TrimSuffix(dsn, "default") + database)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = db.Close() })
-		if database == "leeward" {
-			migrate(t, db)
-			return db
-		}
-		exec(t, db, "CREATE DATABASE leeward")
+		return db
 	}
-	return nil
+	return open("default"), open("leeward")
+}
+
+// migrated is the database leeward with the schema of this release.
+func migrated(t *testing.T) *clickhouse.DB {
+	t.Helper()
+	server, db := engine(t)
+	exec(t, server, "CREATE DATABASE leeward")
+	migrate(t, db)
+	return db
 }
 
 func migrate(t *testing.T, db *clickhouse.DB) {
