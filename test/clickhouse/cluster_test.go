@@ -38,7 +38,7 @@ GRANT SELECT ON leeward_all.* TO leeward_ranker, leeward_analyst;
 `
 )
 
-// tokenAge is how long a replicated table remembers a token, longer than the bus keeps what a recorder could send again; the server's own hour is not.
+// tokenAge is how long a replicated table remembers a token, longer than the bus keeps samples; the server's own hour is not.
 const tokenAge = "replicated_deduplication_window_seconds = 604800"
 
 var (
