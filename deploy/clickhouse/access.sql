@@ -45,10 +45,11 @@ CREATE QUOTA OR REPLACE leeward_analyst KEYED BY user_name
     FOR INTERVAL 1 hour MAX queries = 2000, read_rows = 50000000000, execution_time = 3600
     TO leeward_analyst;
 
--- The recorder. Its turns at the schema are tables schema_lock_N, the only ones it drops; migration 0003 clears build_stages before it fills it;
+-- The recorder. Its turns at the schema are tables schema_lock_N, the only ones it drops; views are replaced; migration 0003 clears build_stages before it fills it;
 -- and before it sends a block again it looks whether the first try is still under way.
 
 GRANT SELECT, INSERT, ALTER TABLE, CREATE TABLE, CREATE VIEW ON leeward.* TO leeward_recorder;
+GRANT DROP VIEW ON leeward.* TO leeward_recorder;
 GRANT DROP TABLE ON leeward.schema_lock_* TO leeward_recorder;
 GRANT TRUNCATE ON leeward.build_stages TO leeward_recorder;
 GRANT SELECT ON system.processes TO leeward_recorder;
@@ -67,6 +68,13 @@ GRANT SELECT ON leeward.image_benchmarks TO leeward_analyst;
 GRANT SELECT ON leeward.decisions TO leeward_analyst;
 GRANT SELECT ON leeward.drills TO leeward_analyst;
 GRANT SELECT ON leeward.latency_by_region TO leeward_analyst;
+GRANT SELECT ON leeward.latency_by_variant TO leeward_analyst;
+GRANT SELECT ON leeward.failover_readiness TO leeward_analyst;
+GRANT SELECT ON leeward.ranking_history TO leeward_analyst;
+GRANT SELECT ON leeward.build_stages_slowest TO leeward_analyst;
+GRANT SELECT ON leeward.availability TO leeward_analyst;
+GRANT SELECT ON leeward.drill_reports TO leeward_analyst;
+GRANT SELECT ON leeward.data_quality TO leeward_analyst;
 
 -- All but `inputs`, in which one row holds the figures of every region.
 GRANT SELECT(at, app, active, rank, region, variant, running, eligible, enough, censored, cost_ms, low_ms, high_ms, samples, failures,
@@ -77,8 +85,9 @@ CREATE ROLE IF NOT EXISTS leeward_analyst_gb;
 CREATE ROLE IF NOT EXISTS leeward_analyst_all;
 GRANT leeward_analyst TO leeward_analyst_de, leeward_analyst_gb, leeward_analyst_all;
 
--- What is not divided by regions: whole events, and whole rankings.
+-- What is not divided by regions: whole events, decisions with how they ended, which events tell, and whole rankings.
 GRANT SELECT ON leeward.events TO leeward_analyst_all;
+GRANT SELECT ON leeward.decision_log TO leeward_analyst_all;
 GRANT SELECT ON leeward.rankings TO leeward_analyst_all;
 
 -- Rows belong to the region they measure: `region`, of a drill the region it moved to. Policies add up: a user sees what one of the roles shows, and each role
