@@ -64,7 +64,7 @@ func TestImportedResultsAreStoredAsSamplesOfTheirOwnKind(t *testing.T) {
 		"unknown region":  {[]string{"import", "k6", "shop", file, "--region", "mars", "--variant", "slim"}, "no endpoint of variant slim in region mars"},
 		"unknown app":     {[]string{"import", "k6", "blog", file, "--region", "r0", "--variant", "slim"}, "no app named blog"},
 		"unknown origin":  {[]string{"import", "k6", "shop", file, "--region", "r0", "--variant", "slim", "--from", "mars"}, "mars, which is no region"},
-		"not that format": {[]string{"import", "jmeter", "shop", file, "--region", "r0", "--variant", "slim"}, "not a JMeter results file"},
+		"not that format": {[]string{"import", "jmeter", "shop", file, "--region", "r0", "--variant", "slim"}, "import it as k6"},
 		"no such file":    {[]string{"import", "k6", "shop", file + "x"}, "no such file"},
 	} {
 		if _, err := g.leeward(test.args...); err == nil || !strings.Contains(err.Error(), test.want) {
