@@ -53,7 +53,7 @@ type shape struct {
 }
 
 // shapes are tried one after the other; of one that is written in many ways, the surest sign comes first.
-var shapes = slices.Concat(k6Shapes, jmeterShapes)
+var shapes = slices.Concat(k6Shapes, jmeterShapes, vegetaShapes, heyShapes, ohaShapes, wrk2Shapes)
 
 // Formats are the names of the formats.
 func Formats() []string {

@@ -131,6 +131,10 @@ func fuzz(f *testing.F, format string) {
 
 func FuzzK6(f *testing.F)     { fuzz(f, "k6") }
 func FuzzJMeter(f *testing.F) { fuzz(f, "jmeter") }
+func FuzzVegeta(f *testing.F) { fuzz(f, "vegeta") }
+func FuzzHey(f *testing.F)    { fuzz(f, "hey") }
+func FuzzOha(f *testing.F)    { fuzz(f, "oha") }
+func FuzzWrk2(f *testing.F)   { fuzz(f, "wrk2") }
 
 func TestWhatCanNotBeImportedIsRefusedWithItsPlaceAndTheWayOut(t *testing.T) {
 	nowhere := importer.Target{App: "shop", Time: shop.Time}
@@ -149,6 +153,9 @@ func TestWhatCanNotBeImportedIsRefusedWithItsPlaceAndTheWayOut(t *testing.T) {
 		"only bad rows":            {"jmeter", "timeStamp,elapsed,responseCode,success\nx,1,200,true\n", shop, `not one of 1 rows is a sample; line 2: timeStamp: "x"`},
 		"JMeter without a column":  {"jmeter", "timeStamp,elapsed,success\n1,1,true\n", shop, "response_code=true"},
 		"JMeter without names":     {"jmeter", "1795233600000,52,health,200,OK,clients 1,text,true,300\n", shop, "print_field_names=true"},
+		"hey without a time":       {"hey", "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read,status-code,offset\n", importer.Target{App: "shop"}, "--time"},
+		"hey, an old one":          {"hey", "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read\n", shop, "status-code and offset are missing"},
+		"oha without a time":       {"oha", "request-start,DNS,DNS+dialup,request-duration,bytes,status\n", importer.Target{App: "shop"}, "--time"},
 		"JMeter, XML that is none": {"jmeter", "<testResults><httpSample t='1'></wrong>", shop, "is not XML"},
 	} {
 		_, err := told(strings.NewReader(test.text), test.format, test.target)
@@ -160,6 +167,7 @@ func TestWhatCanNotBeImportedIsRefusedWithItsPlaceAndTheWayOut(t *testing.T) {
 
 func TestBadRowsAreLeftOutWithTheirLinesAndTheOthersKept(t *testing.T) {
 	const k6, jmeter = `{"metric":"http_req_duration","type":"Point","data":{"time":"2026-11-21T04:00:00Z","value":1}}` + "\n", "timeStamp,elapsed,responseCode,success\n1795233600000,1,200,true\n"
+	const vegeta = `{"attack":"","seq":0,"latency":1,"code":200,"timestamp":"2026-11-21T04:00:00Z"}` + "\n"
 	for name, test := range map[string]struct{ format, text, want string }{
 		"k6, no JSON":               {"k6", k6 + "hello\n", "line 2: this is no line of k6's JSON output"},
 		"k6, no time":               {"k6", k6 + strings.Replace(k6, "2026-11-21T04:00:00Z", "0001-01-01T00:00:00Z", 1), "line 2: its time is before 1970"},
@@ -170,6 +178,11 @@ func TestBadRowsAreLeftOutWithTheirLinesAndTheOthersKept(t *testing.T) {
 		"JMeter, an open quote":     {"jmeter", jmeter + "1795233600000,1,200,\"true\n", "line 3: "},
 		"JMeter, negative":          {"jmeter", jmeter + "1795233600000,-1,200,true\n", `line 3: elapsed: "-1"`},
 		"JMeter, time before 1970":  {"jmeter", jmeter + "-5,1,200,true\n", "line 3: its time is before 1970"},
+		"vegeta, no JSON":           {"vegeta", vegeta + "hello\n", "line 2: this is no line of vegeta's JSON"},
+		"vegeta, negative":          {"vegeta", vegeta + strings.Replace(vegeta, ":1,", ":-1,", 1), "line 2: a duration is negative"},
+		"vegeta, table, no time":    {"vegeta", "1795233600000000001,200,1,0,0,,,,0\nx,200,1,0,0,,,,0\n", `line 2: column 1: "x"`},
+		"hey, no number":            {"hey", "response-time,DNS+dialup,status-code,offset\n1,0,200,0\nx,0,200,0\n", `line 3: response-time: "x" is not a number of seconds`},
+		"oha, no number":            {"oha", "request-start,DNS,DNS+dialup,request-duration,status\n0,0,0,1,200\n0,0,0,x,200\n", `line 3: request-duration: "x" is not a number of seconds`},
 		"JMeter, many bad rows":     {"jmeter", jmeter + strings.Repeat("x,1,200,true\n", 1000), "left out: 1000\n"},
 		"JMeter, XML, no such time": {"jmeter", "<testResults>\n<sample t='1' ts='1795233600000' s='true' rc='200'/>\n<sample t='1' ts='' s='true' rc='200'/></testResults>", `line 3: timeStamp: ""`},
 	} {
