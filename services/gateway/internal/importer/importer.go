@@ -53,7 +53,8 @@ type shape struct {
 }
 
 // shapes are tried one after the other; of one that is written in many ways, the surest sign comes first.
-var shapes = slices.Concat(k6Shapes, jmeterShapes, vegetaShapes, heyShapes, ohaShapes, wrk2Shapes)
+var shapes = slices.Concat(k6Shapes, jmeterShapes, vegetaShapes, heyShapes, ohaShapes, wrk2Shapes,
+	atlasShapes, pingdomShapes, newrelicShapes, dynatraceShapes, datadogShapes, prometheusShapes, remoteWriteShapes)
 
 // Formats are the names of the formats.
 func Formats() []string {
@@ -190,6 +191,9 @@ func (r *rows) row(line int, res result, err error) error {
 	s, invalid := res.sample(r.target)
 	switch {
 	case err == nil && errors.Is(invalid, errNowhere):
+		if line == 0 { // of a format without lines
+			return invalid
+		}
 		return fmt.Errorf("line %d: %w", line, invalid)
 	case err == nil && invalid != nil:
 		err = invalid
@@ -197,7 +201,11 @@ func (r *rows) row(line int, res result, err error) error {
 	if err != nil {
 		r.leftOut++
 		if len(r.reasons) < maxReasons {
-			r.reasons = append(r.reasons, fmt.Sprintf("line %d: %s", line, strings.ReplaceAll(err.Error(), "\n", "; ")))
+			reason := strings.ReplaceAll(err.Error(), "\n", "; ")
+			if line > 0 {
+				reason = fmt.Sprintf("line %d: %s", line, reason)
+			}
+			r.reasons = append(r.reasons, reason)
 		}
 		return nil
 	}

@@ -129,12 +129,19 @@ func fuzz(f *testing.F, format string) {
 	})
 }
 
-func FuzzK6(f *testing.F)     { fuzz(f, "k6") }
-func FuzzJMeter(f *testing.F) { fuzz(f, "jmeter") }
-func FuzzVegeta(f *testing.F) { fuzz(f, "vegeta") }
-func FuzzHey(f *testing.F)    { fuzz(f, "hey") }
-func FuzzOha(f *testing.F)    { fuzz(f, "oha") }
-func FuzzWrk2(f *testing.F)   { fuzz(f, "wrk2") }
+func FuzzK6(f *testing.F)          { fuzz(f, "k6") }
+func FuzzJMeter(f *testing.F)      { fuzz(f, "jmeter") }
+func FuzzVegeta(f *testing.F)      { fuzz(f, "vegeta") }
+func FuzzHey(f *testing.F)         { fuzz(f, "hey") }
+func FuzzOha(f *testing.F)         { fuzz(f, "oha") }
+func FuzzWrk2(f *testing.F)        { fuzz(f, "wrk2") }
+func FuzzAtlas(f *testing.F)       { fuzz(f, "atlas") }
+func FuzzPingdom(f *testing.F)     { fuzz(f, "pingdom") }
+func FuzzNewRelic(f *testing.F)    { fuzz(f, "newrelic") }
+func FuzzDynatrace(f *testing.F)   { fuzz(f, "dynatrace") }
+func FuzzPrometheus(f *testing.F)  { fuzz(f, "prometheus") }
+func FuzzRemoteWrite(f *testing.F) { fuzz(f, "remote-write") }
+func FuzzDatadog(f *testing.F)     { fuzz(f, "datadog") }
 
 func TestWhatCanNotBeImportedIsRefusedWithItsPlaceAndTheWayOut(t *testing.T) {
 	nowhere := importer.Target{App: "shop", Time: shop.Time}
@@ -156,6 +163,9 @@ func TestWhatCanNotBeImportedIsRefusedWithItsPlaceAndTheWayOut(t *testing.T) {
 		"hey without a time":       {"hey", "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read,status-code,offset\n", importer.Target{App: "shop"}, "--time"},
 		"hey, an old one":          {"hey", "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read\n", shop, "status-code and offset are missing"},
 		"oha without a time":       {"oha", "request-start,DNS,DNS+dialup,request-duration,bytes,status\n", importer.Target{App: "shop"}, "--time"},
+		"a scrape without a time":  {"prometheus", "probe_success 1\nprobe_duration_seconds 0.1\n", importer.Target{App: "shop"}, "--time"},
+		"a scrape that is none":    {"prometheus", "# TYPE probe_success gauge\nprobe_success one\n", shop, "line 2"},
+		"JSON that is broken":      {"pingdom", `{"results":[{"probeid":1,"time":1795233600,"status":"up"},}`, shop, "line 1 is not JSON"},
 		"JMeter, XML that is none": {"jmeter", "<testResults><httpSample t='1'></wrong>", shop, "is not XML"},
 	} {
 		_, err := told(strings.NewReader(test.text), test.format, test.target)
@@ -183,6 +193,12 @@ func TestBadRowsAreLeftOutWithTheirLinesAndTheOthersKept(t *testing.T) {
 		"vegeta, table, no time":    {"vegeta", "1795233600000000001,200,1,0,0,,,,0\nx,200,1,0,0,,,,0\n", `line 2: column 1: "x"`},
 		"hey, no number":            {"hey", "response-time,DNS+dialup,status-code,offset\n1,0,200,0\nx,0,200,0\n", `line 3: response-time: "x" is not a number of seconds`},
 		"oha, no number":            {"oha", "request-start,DNS,DNS+dialup,request-duration,status\n0,0,0,1,200\n0,0,0,x,200\n", `line 3: request-duration: "x" is not a number of seconds`},
+		"Atlas, no ping":            {"atlas", `{"msm_id":1,"prb_id":1,"type":"ping","timestamp":1795233600,"result":[{"rtt":1}]}` + "\n" + `{"type":"dns"}`, `line 2: type "dns"`},
+		"Pingdom, no time":          {"pingdom", "{\"results\":[{\"probeid\":1,\"time\":1795233600,\"status\":\"up\"},\n{\"status\":\"up\"}]}", "line 2: its time is before 1970"},
+		"Datadog, cut off":          {"datadog", "{\"results\":[{\"check_time\":1795233600000,\"result\":{\"passed\":true}},\n{\"check_", "line 2: the file ends in the middle of a row"},
+		"New Relic, no duration":    {"newrelic", "timestamp,duration,responseCode\n1795233600000,1,200\n1795233600000,,200\n", "line 3: duration is missing"},
+		"Dynatrace, no time":        {"dynatrace", `{"simpleResults":[{"startTimestamp":1795233600000,"status":"SUCCESS"},{"status":"SUCCESS"}]}`, "line 1: its time is before 1970"},
+		"a scrape, half a probe":    {"prometheus", "probe_success 1\nprobe_duration_seconds 0.1\nprobe_success{instance=\"b\"} 1\n", `of the probe instance="b" at 2026-11-21T04:00:00Z only one`},
 		"JMeter, many bad rows":     {"jmeter", jmeter + strings.Repeat("x,1,200,true\n", 1000), "left out: 1000\n"},
 		"JMeter, XML, no such time": {"jmeter", "<testResults>\n<sample t='1' ts='1795233600000' s='true' rc='200'/>\n<sample t='1' ts='' s='true' rc='200'/></testResults>", `line 3: timeStamp: ""`},
 	} {

@@ -148,7 +148,7 @@ func objects(in *bufio.Reader, paths []string, out *rows, f func(line int, objec
 	case w.failed != nil:
 		return w.failed
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF) && w.depth > 0:
-		return out.row(from.next(w.json.InputOffset()), result{}, errCutOff)
+		return out.row(from.next(from.given), result{}, errCutOff)
 	case errors.Is(err, io.EOF):
 		return nil
 	case errors.As(err, &syntax):
