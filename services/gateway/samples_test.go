@@ -124,6 +124,55 @@ func TestSamplesThatAreNoImportsAreRefused(t *testing.T) {
 	}
 }
 
+func TestResultsArePostedAsTheirToolWroteThem(t *testing.T) {
+	server := bustest.Start(t)
+	g := start(t, server, nil)
+	g.apply(topology("http://127.0.0.1:9"))
+	header := map[string]string{"Authorization": "Bearer t0ken"}
+	stored := func() uint64 {
+		state, err := server.Connect(schemas.Recorder, "").State(t.Context(), schemas.Imports)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return state.Messages
+	}
+	const where = "?app=shop&region=r0&variant=slim"
+	const hey = "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read,status-code,offset\n0.0520,0,0,0,0.05,0,200,0\n"
+	for name, test := range map[string]struct {
+		path, body string
+		status     int
+		want       string
+	}{
+		"no app":         {"auto", k6Lines, http.StatusUnprocessableEntity, "app"},
+		"no format":      {"gatling" + where, k6Lines, http.StatusUnprocessableEntity, "the formats are k6"},
+		"unknown region": {"k6?app=shop&region=mars&variant=slim", k6Lines, http.StatusUnprocessableEntity, "no endpoint of variant slim in region mars"},
+		"no time":        {"hey" + where, hey, http.StatusUnprocessableEntity, "--time"},
+		"too much":       {"k6" + where, strings.Repeat("x", 65<<20), http.StatusRequestEntityTooLarge, ""},
+	} {
+		if r := g.call(http.MethodPost, "/v1/import/"+test.path, header, []byte(test.body)); r.status != test.status || !strings.Contains(string(r.body), test.want) {
+			t.Errorf("%s: status %d, want %d with %q: %s", name, r.status, test.status, test.want, r.body)
+		}
+	}
+	if n := stored(); n != 0 {
+		t.Fatalf("%d batches are stored after refused imports, want none", n)
+	}
+	for _, path := range []string{"k6" + where, "auto" + where} { // the second is the same one again
+		if r := g.call(http.MethodPost, "/v1/import/"+path, header, []byte(k6Lines+"cut")); r.status != http.StatusOK || !strings.Contains(string(r.body), `"samples":2,"left_out":1`) {
+			t.Errorf("%s: status %d: %s", path, r.status, r.body)
+		}
+	}
+	if r := g.call(http.MethodPost, "/v1/import/hey"+where+"&time=2026-11-21T04:00:00Z", header, []byte(hey)); r.status != http.StatusOK {
+		t.Errorf("hey: status %d: %s", r.status, r.body)
+	}
+	if n := stored(); n != 2 {
+		t.Errorf("%d batches are stored, want 2 for three imports of two files", n)
+	}
+	delete(header, "Authorization")
+	if r := g.call(http.MethodPost, "/v1/import/k6"+where, header, []byte(k6Lines)); r.status != http.StatusUnauthorized {
+		t.Errorf("without the token: status %d, want 401", r.status)
+	}
+}
+
 func encoded(t *testing.T, b schemas.SampleBatch) []byte {
 	t.Helper()
 	data, err := b.Encode()
