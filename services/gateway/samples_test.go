@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +18,11 @@ import (
 
 // leeward runs a command of the gateway's part of the CLI as the user of its instance and returns what it printed.
 func (g instance) leeward(args ...string) (string, error) {
+	return g.leewardOf(strings.NewReader(""), args...)
+}
+
+// leewardOf is leeward with something on its standard input.
+func (g instance) leewardOf(stdin io.Reader, args ...string) (string, error) {
 	var out strings.Builder
 	g.t.Setenv("API_TOKEN", "t0ken")
 	for _, cmd := range gateway.Commands() {
@@ -24,10 +30,12 @@ func (g instance) leeward(args ...string) (string, error) {
 			continue
 		}
 		cmd.SetArgs(append(args[1:], "--api", g.url, "--token", "env:API_TOKEN"))
+		cmd.SetIn(stdin)
 		cmd.SetOut(&out)
 		cmd.SetErr(&out)
 		cmd.SilenceUsage = true
-		return out.String(), cmd.Execute()
+		err := cmd.Execute()
+		return out.String(), err
 	}
 	g.t.Fatalf("there is no command %s", args[0])
 	return "", nil
@@ -79,8 +87,12 @@ func TestImportedResultsAreStoredAsSamplesOfTheirOwnKind(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// Once more, from standard input and known by its content.
+	if out, err := g.leewardOf(strings.NewReader(k6Lines), "import", "shop", "-", "--region", "r0", "--variant", "slim", "--from", "r1"); err != nil || !strings.Contains(out, "2 samples of kind bench imported") {
+		t.Errorf("from standard input: %v: %s", err, out)
+	}
 	if n := stored(); n != 1 {
-		t.Errorf("%d batches are stored, want 1 for two imports of one file", n)
+		t.Errorf("%d batches are stored, want 1 for three imports of the same results", n)
 	}
 	err := recorder.Tail(t.Context(), schemas.Imports, 1, nil, func(m bus.Message) error {
 		batch, err := schemas.DecodeSampleBatch(m.Subject, m.Data)

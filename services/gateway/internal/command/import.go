@@ -93,7 +93,10 @@ func openResults(name string, stdin io.Reader) (*os.File, error) {
 	}
 	_, err = io.Copy(file, stdin)
 	// Without a name it is gone once it is closed.
-	return file, errors.Join(err, os.Remove(file.Name()))
+	if err := errors.Join(err, os.Remove(file.Name())); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 func (c *client) postSamples(batch *schemas.SampleBatch) error {

@@ -117,6 +117,9 @@ func Read(file io.ReadSeeker, format string, t Target) (*Results, error) {
 	hash := sha256.New()
 	// Everything that decides what is stored is in the name, so that the bus can tell a repeated import.
 	fmt.Fprintf(hash, "%q", []string{t.App, t.Region, t.Variant, t.From, t.Time.UTC().Format(time.RFC3339Nano)})
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
 	if _, err := io.Copy(hash, file); err != nil {
 		return nil, err
 	}
