@@ -98,7 +98,8 @@ func TestWebhookStopsReadingAHugeBody(t *testing.T) {
 		if got := <-answered; got != "HTTP/1.1 "+want {
 			t.Errorf("answered %q, want %s", got, want)
 		}
-		if sent >= 2<<20 {
+		// What the kernels on both sides hold meanwhile is sent too: some megabytes.
+		if sent >= 16<<20 {
 			t.Errorf("took %d bytes of a body it answered %s to", sent, want)
 		}
 		_ = conn.Close()

@@ -55,6 +55,7 @@ func (s Server) Handler() http.Handler {
 	s.failovers(api)
 	s.events(api)
 	s.samples(api)
+	s.imports(api)
 	s.doctor(api)
 	s.letters(api)
 	s.Hooks.Register(mux)

@@ -31,31 +31,38 @@ func (s Server) samples(api huma.API) {
 }
 
 func (s Server) postSamples(ctx context.Context, in *samplesInput) (*samplesOutput, error) {
-	subject := schemas.SampleSubject(schemas.ImportVantage)
-	batch, err := schemas.DecodeSampleBatch(subject, in.RawBody)
+	batch, err := schemas.DecodeSampleBatch(schemas.SampleSubject(schemas.ImportVantage), in.RawBody)
 	if err != nil {
 		return nil, huma.Error422UnprocessableEntity("this is no batch of imported samples; nothing was stored", err)
 	}
-	t, err := s.State.CurrentTopology()
-	if err != nil {
-		return nil, huma.Error503ServiceUnavailable(err.Error())
-	}
-	if err := known(t, batch); err != nil {
-		return nil, huma.Error422UnprocessableEntity("nothing was stored", err)
-	}
-	batch.Topology = t.Hash()
-	data, err := batch.Encode()
-	if err != nil {
+	if err := s.storeSamples(ctx, batch); err != nil {
 		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	if err := s.Bus.PublishRaw(ctx, subject, batch.MessageID(), data); err != nil {
-		return nil, huma.Error503ServiceUnavailable("the bus does not answer; the batch may or may not be stored, send it again", err)
 	}
 	out := &samplesOutput{}
 	out.Body.Samples = batch.Len()
 	return out, nil
+}
+
+// storeSamples stores imported samples of what the topology has.
+func (s Server) storeSamples(ctx context.Context, batch *schemas.SampleBatch) error {
+	t, err := s.State.CurrentTopology()
+	if err != nil {
+		return huma.Error503ServiceUnavailable(err.Error())
+	}
+	if err := known(t, batch); err != nil {
+		return huma.Error422UnprocessableEntity("the batch was not stored", err)
+	}
+	batch.Topology = t.Hash()
+	data, err := batch.Encode()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if err := s.Bus.PublishRaw(ctx, schemas.SampleSubject(schemas.ImportVantage), batch.MessageID(), data); err != nil {
+		return huma.Error503ServiceUnavailable("the bus does not answer; the batch may or may not be stored, send it again", err)
+	}
+	return nil
 }
 
 // known refuses samples that are no imports or of what the topology does not have. Each problem is told once, not once per sample.

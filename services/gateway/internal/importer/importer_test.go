@@ -1,9 +1,15 @@
 package importer_test
 
 import (
+	"flag"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -11,94 +17,201 @@ import (
 	"github.com/leeward-failover/leeward/services/gateway/internal/importer"
 )
 
-type reader func(io.Reader, importer.Target, func(schemas.Sample) error) error
+// update writes the golden files that are missing; who adds one reads it.
+var update = flag.Bool("update", false, "write missing golden files")
 
-func read(t *testing.T, f reader, text string) []schemas.Sample {
-	t.Helper()
-	var all []schemas.Sample
-	err := f(strings.NewReader(text), importer.Target{App: "shop", Region: "london", Variant: "slim"}, func(s schemas.Sample) error {
-		all = append(all, s)
+var shop = importer.Target{App: "shop", Region: "london", Variant: "slim", Time: time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC)}
+
+// told is what an import comes to, a line per sample, and then per row that was left out.
+func told(file io.ReadSeeker, format string, t importer.Target) (string, error) {
+	results, err := importer.Read(file, format, t)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	n := 0
+	err = results.Send(func(batch *schemas.SampleBatch) error {
+		if _, err := batch.Encode(); err != nil {
+			return err
+		}
+		n += batch.Len()
+		for i := range batch.Len() {
+			s := batch.At(i)
+			fmt.Fprintf(&b, "%s %s %s %s", s.App, s.Region, s.Variant, s.Outcome)
+			if s.Status != 0 {
+				fmt.Fprintf(&b, " %d", s.Status)
+			}
+			fmt.Fprintf(&b, " %s", time.UnixMicro(s.DueUS).UTC().Format(time.RFC3339Nano))
+			for _, phase := range []struct {
+				name string
+				us   uint32
+			}{{"latency", s.LatencyUS}, {"dns", s.DNSUS}, {"connect", s.ConnectUS}, {"tls", s.TLSUS}, {"write", s.WriteUS}, {"first_byte", s.FirstByteUS}, {"transfer", s.TransferUS}} {
+				if phase.us != 0 {
+					fmt.Fprintf(&b, " %s=%s", phase.name, time.Duration(phase.us)*time.Microsecond)
+				}
+			}
+			b.WriteString("\n")
+		}
 		return nil
 	})
+	if err == nil && n != results.Samples {
+		err = fmt.Errorf("%d samples were sent, and the report says %d", n, results.Samples)
+	}
+	if results.LeftOut > 0 {
+		fmt.Fprintf(&b, "left out: %d\n%s\n", results.LeftOut, strings.Join(results.Reasons, "\n"))
+	}
+	return b.String(), err
+}
+
+// inputs are the files of testdata whose names begin with a format.
+func inputs(tb testing.TB, format string) []string {
+	tb.Helper()
+	files, err := filepath.Glob("testdata/" + format + ".*")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return all
+	files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, ".golden") })
+	if len(files) == 0 {
+		tb.Fatalf("there is no file of %s in testdata", format)
+	}
+	return files
 }
 
-func bench(region, variant string, s schemas.Sample) schemas.Sample {
-	s.App, s.Region, s.Variant, s.Kind = "shop", region, variant, schemas.KindBench
-	return s
-}
-
-func TestK6PutsThePhasesOfARequestTogether(t *testing.T) {
-	const at, tags = `"time":"2026-11-21T04:00:00.1Z"`, `"tags":{"status":"200","name":"x"}`
-	line := func(metric, value string) string {
-		return `{"metric":"` + metric + `","type":"Point","data":{` + at + `,"value":` + value + `,` + tags + `}}` + "\n"
-	}
-	text := line("http_reqs", "1") + line("http_req_duration", "30") + line("http_req_blocked", "21") + line("http_req_connecting", "13") + line("http_req_tls_handshaking", "7") +
-		line("http_req_sending", "0.5") + line("http_req_waiting", "28") + line("http_req_receiving", "1.5") + line("http_req_failed", "0") + line("vus", "4") +
-		// Another request that ended at the same moment.
-		line("http_reqs", "1") + line("http_req_duration", "40")
-	const end = 1_795_233_600_100_000
-	want := []schemas.Sample{
-		bench("london", "slim", schemas.Sample{Outcome: schemas.OK, DueUS: end - 51_000, LatencyUS: 51_000, ConnectUS: 13_000, TLSUS: 7_000, WriteUS: 500, FirstByteUS: 28_000, TransferUS: 1_500, Status: 200}),
-		bench("london", "slim", schemas.Sample{Outcome: schemas.OK, DueUS: end - 40_000, LatencyUS: 40_000, Status: 200}),
-	}
-	if diff := cmp.Diff(want, read(t, importer.K6, text)); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestK6ScriptThatTellsOfItsRequestsIsBelieved(t *testing.T) {
-	text := `{"metric":"http_req_duration","type":"Point","data":{"time":"2026-11-21T04:00:00Z","value":30,"tags":{"status":"200"}}}
-{"metric":"leeward_request","type":"Point","data":{"time":"2026-11-21T04:00:00Z","value":50,"tags":{"region":"tokyo","variant":"static","status":"200","connect":"12.5"}}}
-{"metric":"http_req_duration","type":"Point","data":{"time":"2026-11-21T04:00:01Z","value":30,"tags":{"status":"0"}}}
-{"metric":"leeward_request","type":"Point","data":{"time":"2026-11-21T04:00:01Z","value":5000,"tags":{"region":"unknown","variant":"unknown","status":"0","error_code":"1050"}}}
-`
-	const end = 1_795_233_600_000_000
-	want := []schemas.Sample{
-		bench("tokyo", "static", schemas.Sample{Outcome: schemas.OK, DueUS: end - 50_000, LatencyUS: 50_000, ConnectUS: 12_500, Status: 200}),
-		bench("london", "slim", schemas.Sample{Outcome: schemas.TimedOut, DueUS: end - 4_000_000, LatencyUS: 5_000_000}),
-	}
-	if diff := cmp.Diff(want, read(t, importer.K6, text)); diff != "" {
-		t.Error(diff)
+func TestFilesOfEachFormatAreRecognisedAndReadAsTheirGoldenFilesSay(t *testing.T) {
+	for _, format := range importer.Formats() {
+		for _, name := range inputs(t, format) {
+			t.Run(filepath.Base(name), func(t *testing.T) {
+				for _, format := range []string{format, importer.Auto} {
+					file, err := os.Open(name)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer file.Close()
+					got, err := told(file, format, shop)
+					if err != nil {
+						got = "refused: " + err.Error() + "\n"
+					}
+					want, err := os.ReadFile(name + ".golden")
+					if os.IsNotExist(err) && *update {
+						want, err = []byte(got), os.WriteFile(name+".golden", []byte(got), 0o600)
+					}
+					if err != nil {
+						t.Fatalf("%v; a new one is written by go test -run Golden -update", err)
+					}
+					if diff := cmp.Diff(string(want), got); diff != "" {
+						t.Errorf("as %s:\n%s", format, diff)
+					}
+				}
+			})
+		}
 	}
 }
 
-func TestJMeterColumnsAreFoundByTheirNames(t *testing.T) {
-	text := `timeStamp,elapsed,label,responseCode,responseMessage,threadName,dataType,success,bytes,grpThreads,allThreads,Latency,Connect,"region","variant"
-1795233600000,52,health,200,OK,"clients, 1",text,true,300,4,4,50,12,"dallas","nginx"
-1795233601000,5001,health,Non HTTP response code: java.net.SocketTimeoutException,Read timed out,clients 2,,false,0,4,4,0,0,"",""
-1795233602000,9,health,503,Service Unavailable,clients 2,text,false,10,4,4,9,1,unknown,unknown
-`
-	const at = 1_795_233_600_000_000
-	want := []schemas.Sample{
-		bench("dallas", "nginx", schemas.Sample{Outcome: schemas.OK, DueUS: at, LatencyUS: 52_000, ConnectUS: 12_000, FirstByteUS: 38_000, TransferUS: 2_000, Status: 200}),
-		bench("london", "slim", schemas.Sample{Outcome: schemas.TimedOut, DueUS: at + 1_000_000, LatencyUS: 5_001_000}),
-		bench("london", "slim", schemas.Sample{Outcome: schemas.BadStatus, DueUS: at + 2_000_000, LatencyUS: 9_000, ConnectUS: 1_000, FirstByteUS: 8_000, Status: 503}),
+// fuzz imports whatever comes: it ends, what is sent can be stored, and a second time is the same.
+func fuzz(f *testing.F, format string) {
+	f.Helper()
+	for _, name := range inputs(f, format) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+		f.Add(string(text[:len(text)/2]))
 	}
-	if diff := cmp.Diff(want, read(t, importer.JMeter, text)); diff != "" {
-		t.Error(diff)
-	}
+	f.Fuzz(func(t *testing.T, text string) {
+		first, err := told(strings.NewReader(text), format, shop)
+		if err != nil {
+			return
+		}
+		if second, err := told(strings.NewReader(text), format, shop); err != nil || second != first {
+			t.Errorf("the second time: %v\n%s", err, cmp.Diff(first, second))
+		}
+	})
 }
 
-func TestWhatIsNoResultsFileIsRefusedWithItsPlace(t *testing.T) {
+func FuzzK6(f *testing.F)          { fuzz(f, "k6") }
+func FuzzJMeter(f *testing.F)      { fuzz(f, "jmeter") }
+func FuzzVegeta(f *testing.F)      { fuzz(f, "vegeta") }
+func FuzzHey(f *testing.F)         { fuzz(f, "hey") }
+func FuzzOha(f *testing.F)         { fuzz(f, "oha") }
+func FuzzWrk2(f *testing.F)        { fuzz(f, "wrk2") }
+func FuzzAtlas(f *testing.F)       { fuzz(f, "atlas") }
+func FuzzPingdom(f *testing.F)     { fuzz(f, "pingdom") }
+func FuzzNewRelic(f *testing.F)    { fuzz(f, "newrelic") }
+func FuzzDynatrace(f *testing.F)   { fuzz(f, "dynatrace") }
+func FuzzPrometheus(f *testing.F)  { fuzz(f, "prometheus") }
+func FuzzRemoteWrite(f *testing.F) { fuzz(f, "remote-write") }
+func FuzzDatadog(f *testing.F)     { fuzz(f, "datadog") }
+
+func TestWhatCanNotBeImportedIsRefusedWithItsPlaceAndTheWayOut(t *testing.T) {
+	nowhere := importer.Target{App: "shop", Time: shop.Time}
 	for name, test := range map[string]struct {
-		read       reader
-		text, want string
+		format, text string
+		target       importer.Target
+		want         string
 	}{
-		"k6, a summary":          {importer.K6, "{\n", "line 1 is not a line of k6's JSON output"},
-		"k6, a bad phase":        {importer.K6, `{"metric":"leeward_request","type":"Point","data":{"time":"2026-11-21T04:00:00Z","value":1,"tags":{"connect":"soon"}}}`, `line 1: tag connect: "soon" is not a number`},
-		"JMeter, XML":            {importer.JMeter, "<?xml version=\"1.0\"?>\n", "not a JMeter results file in CSV"},
-		"JMeter, nothing":        {importer.JMeter, "", "not a JMeter results file in CSV"},
-		"JMeter, no names":       {importer.JMeter, "1795233600000,52,health,200\n", "the column timeStamp is missing"},
-		"JMeter, formatted time": {importer.JMeter, "timeStamp,elapsed,responseCode,success\n2026/11/21 04:00:00,1,200,true\n", `line 2: timeStamp: "2026/11/21 04:00:00" is not a number of milliseconds`},
-		"JMeter, cut off":        {importer.JMeter, "timeStamp,elapsed,responseCode,success\n1795233600000,1\n", "wrong number of fields"},
+		"nothing":                  {"k6", "", shop, "it is empty"},
+		"no format":                {"auto", "hello\n", shop, `not recognised: it begins with "hello"`},
+		"an unknown format":        {"gatling", "hello\n", shop, `no format "gatling"; the formats are k6, jmeter`},
+		"another format":           {"jmeter", `{"metric":"x","type":"Point","data":{}}`, shop, "import it as k6"},
+		"not that format":          {"k6", "hello\n", shop, "`k6 run --out json=FILE`"},
+		"no requests":              {"k6", `{"metric":"vus","type":"Point","data":{}}`, shop, "there is no result in it"},
+		"nobody answered":          {"k6", `{"metric":"http_req_duration","type":"Point","data":{"time":"2026-11-21T04:00:00Z","value":1}}`, nowhere, "line 1: which region and variant answered"},
+		"only bad rows":            {"jmeter", "timeStamp,elapsed,responseCode,success\nx,1,200,true\n", shop, `not one of 1 rows is a sample; line 2: timeStamp: "x"`},
+		"JMeter without a column":  {"jmeter", "timeStamp,elapsed,success\n1,1,true\n", shop, "response_code=true"},
+		"JMeter without names":     {"jmeter", "1795233600000,52,health,200,OK,clients 1,text,true,300\n", shop, "print_field_names=true"},
+		"hey without a time":       {"hey", "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read,status-code,offset\n", importer.Target{App: "shop"}, "--time"},
+		"hey, an old one":          {"hey", "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read\n", shop, "status-code and offset are missing"},
+		"oha without a time":       {"oha", "request-start,DNS,DNS+dialup,request-duration,bytes,status\n", importer.Target{App: "shop"}, "--time"},
+		"a scrape without a time":  {"prometheus", "probe_success 1\nprobe_duration_seconds 0.1\n", importer.Target{App: "shop"}, "--time"},
+		"a scrape that is none":    {"prometheus", "# TYPE probe_success gauge\nprobe_success one\n", shop, "line 2"},
+		"JSON that is broken":      {"pingdom", `{"results":[{"probeid":1,"time":1795233600,"status":"up"},}`, shop, "line 1 is not JSON"},
+		"JMeter, XML that is none": {"jmeter", "<testResults><httpSample t='1'></wrong>", shop, "is not XML"},
 	} {
-		err := test.read(strings.NewReader(test.text), importer.Target{App: "shop", Region: "london", Variant: "slim"}, func(schemas.Sample) error { return nil })
+		_, err := told(strings.NewReader(test.text), test.format, test.target)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got %v, want an error with %q", name, err, test.want)
 		}
+	}
+}
+
+func TestBadRowsAreLeftOutWithTheirLinesAndTheOthersKept(t *testing.T) {
+	const k6, jmeter = `{"metric":"http_req_duration","type":"Point","data":{"time":"2026-11-21T04:00:00Z","value":1}}` + "\n", "timeStamp,elapsed,responseCode,success\n1795233600000,1,200,true\n"
+	const vegeta = `{"attack":"","seq":0,"latency":1,"code":200,"timestamp":"2026-11-21T04:00:00Z"}` + "\n"
+	for name, test := range map[string]struct{ format, text, want string }{
+		"k6, no JSON":               {"k6", k6 + "hello\n", "line 2: this is no line of k6's JSON output"},
+		"k6, no time":               {"k6", k6 + strings.Replace(k6, "2026-11-21T04:00:00Z", "0001-01-01T00:00:00Z", 1), "line 2: its time is before 1970"},
+		"k6, longer than a sample":  {"k6", k6 + strings.Replace(strings.Replace(k6, ":1}", ":1e10}", 1), "00Z", "01Z", 1), "line 2: a duration is negative, or longer than 1h11m"},
+		"k6, a line without end":    {"k6", k6 + strings.Repeat("x", 17<<20) + "\n" + k6, "line 2: a row is longer than 16 MiB"},
+		"JMeter, no number":         {"jmeter", jmeter + "1795233600000,soon,200,true\n", `line 3: elapsed: "soon" is not a number of milliseconds`},
+		"JMeter, no fields":         {"jmeter", jmeter + "1795233600000,1\n", "line 3: 2 fields, where there are 4 columns"},
+		"JMeter, an open quote":     {"jmeter", jmeter + "1795233600000,1,200,\"true\n", "line 3: "},
+		"JMeter, negative":          {"jmeter", jmeter + "1795233600000,-1,200,true\n", `line 3: elapsed: "-1"`},
+		"JMeter, time before 1970":  {"jmeter", jmeter + "-5,1,200,true\n", "line 3: its time is before 1970"},
+		"vegeta, no JSON":           {"vegeta", vegeta + "hello\n", "line 2: this is no line of vegeta's JSON"},
+		"vegeta, negative":          {"vegeta", vegeta + strings.Replace(vegeta, ":1,", ":-1,", 1), "line 2: a duration is negative"},
+		"vegeta, table, no time":    {"vegeta", "1795233600000000001,200,1,0,0,,,,0\nx,200,1,0,0,,,,0\n", `line 2: column 1: "x"`},
+		"hey, no number":            {"hey", "response-time,DNS+dialup,status-code,offset\n1,0,200,0\nx,0,200,0\n", `line 3: response-time: "x" is not a number of seconds`},
+		"oha, no number":            {"oha", "request-start,DNS,DNS+dialup,request-duration,status\n0,0,0,1,200\n0,0,0,x,200\n", `line 3: request-duration: "x" is not a number of seconds`},
+		"Atlas, no ping":            {"atlas", `{"msm_id":1,"prb_id":1,"type":"ping","timestamp":1795233600,"result":[{"rtt":1}]}` + "\n" + `{"type":"dns"}`, `line 2: type "dns"`},
+		"Pingdom, no time":          {"pingdom", "{\"results\":[{\"probeid\":1,\"time\":1795233600,\"status\":\"up\"},\n{\"status\":\"up\"}]}", "line 2: its time is before 1970"},
+		"Datadog, cut off":          {"datadog", "{\"results\":[{\"check_time\":1795233600000,\"result\":{\"passed\":true}},\n{\"check_", "line 2: the file ends in the middle of a row"},
+		"New Relic, no duration":    {"newrelic", "timestamp,duration,responseCode\n1795233600000,1,200\n1795233600000,,200\n", "line 3: duration is missing"},
+		"Dynatrace, no time":        {"dynatrace", `{"simpleResults":[{"startTimestamp":1795233600000,"status":"SUCCESS"},{"status":"SUCCESS"}]}`, "line 1: its time is before 1970"},
+		"a scrape, half a probe":    {"prometheus", "probe_success 1\nprobe_duration_seconds 0.1\nprobe_success{instance=\"b\"} 1\n", `of the probe instance="b" at 2026-11-21T04:00:00Z only one`},
+		"JMeter, many bad rows":     {"jmeter", jmeter + strings.Repeat("x,1,200,true\n", 1000), "left out: 1000\n"},
+		"JMeter, XML, no such time": {"jmeter", "<testResults>\n<sample t='1' ts='1795233600000' s='true' rc='200'/>\n<sample t='1' ts='' s='true' rc='200'/></testResults>", `line 3: timeStamp: ""`},
+	} {
+		got, err := told(strings.NewReader(test.text), test.format, shop)
+		if err != nil || !strings.HasPrefix(got, "shop london slim ok ") || !strings.Contains(got, test.want) || !strings.Contains(got, "left out: 1") {
+			t.Errorf("%s: got %.500s, %v, want one good row, and %q", name, got, err, test.want)
+		}
+	}
+}
+
+func TestAQuoteThatIsNeverClosedDoesNotFillTheMemory(t *testing.T) {
+	text := "timeStamp,elapsed,responseCode,success\n1795233600000,1,200,\"" + strings.Repeat("true\n", 4<<20)
+	if _, err := told(strings.NewReader(text), "jmeter", shop); err == nil || !strings.Contains(err.Error(), "line 2: a row is longer than 16 MiB") {
+		t.Errorf("got %v, want an error with the line", err)
 	}
 }

@@ -1,8 +1,8 @@
 package importer
 
 import (
-	"bytes"
-	"encoding/csv"
+	"bufio"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -10,93 +10,131 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/leeward-failover/leeward/schemas"
 )
+
+var jmeterShapes = []shape{
+	{"jmeter", "the table of `jmeter -n -t PLAN -l FILE`", func(h head) bool { _, _, ok := jtlHeader(h.first); return ok }, jmeterTable},
+	{"jmeter", "JMeter's XML (jmeter.save.saveservice.output_format=xml)", func(h head) bool {
+		return strings.HasPrefix(h.first, "<") && strings.Contains(string(h.text), "<testResults")
+	}, jmeterXML},
+}
 
 // jtlColumns are the columns that a sample is made of. Those of phases are missing in files of old versions.
 var jtlColumns = []string{"timeStamp", "elapsed", "responseCode", "success"}
 
-// JMeter reads a results file in CSV with its line of names (`jmeter -n -l FILE`, saveservice.output_format=csv, which is the default).
-// Region and variant may be columns, which JMeter writes with -Jsample_variables=region,variant.
-func JMeter(r io.Reader, t Target, emit func(schemas.Sample) error) error {
-	lines := csv.NewReader(r)
-	lines.ReuseRecord = true
-	first, err := lines.Read()
-	if err != nil || bytes.HasPrefix([]byte(first[0]), []byte("<")) {
-		return fmt.Errorf("this is not a JMeter results file in CSV (jmeter -n -t PLAN -l FILE): %w", errors.Join(err, lineOf(first)))
+// jtlUnnamed are the columns that JMeter 5 writes unless it is told otherwise; a file without a line of names is read as these.
+var jtlUnnamed = []string{"timeStamp", "elapsed", "label", "responseCode", "responseMessage", "threadName", "dataType", "success", "failureMessage", "bytes",
+	"sentBytes", "grpThreads", "allThreads", "URL", "Latency", "IdleTime", "Connect"}
+
+// jtlHeader finds the delimiter in the first line, and whether it names the columns.
+func jtlHeader(first string) (comma rune, named, ok bool) {
+	for _, comma := range ",;\t|" {
+		fields := strings.Split(first, string(comma))
+		for i := range fields {
+			fields[i] = strings.Trim(fields[i], `"`)
+		}
+		if slices.Contains(fields, "timeStamp") || slices.Contains(fields, "elapsed") {
+			return comma, true, true
+		}
+		if len(fields) >= 8 && len(fields[0]) == 13 && (fields[7] == "true" || fields[7] == "false") {
+			return comma, false, true
+		}
 	}
-	names := slices.Clone(first)
-	for i := range names {
-		names[i] = strings.Trim(names[i], `"`)
+	return 0, false, false
+}
+
+// jmeterTable reads CSV with any delimiter. Region and variant may be columns, which JMeter writes with -Jsample_variables=region,variant.
+func jmeterTable(in *bufio.Reader, out *rows) error {
+	first := headOf(in).first
+	comma, named, _ := jtlHeader(first)
+	var names []string
+	if !named {
+		if n := strings.Count(first, string(comma)) + 1; n != len(jtlUnnamed) {
+			return fmt.Errorf("line 1: the columns have no names, and these %d are not the %d that JMeter writes unless it is told otherwise: put a line of names before them, "+
+				"or run it with -Jjmeter.save.saveservice.print_field_names=true", n, len(jtlUnnamed))
+		}
+		names = jtlUnnamed
 	}
 	for _, name := range jtlColumns {
-		if !slices.Contains(names, name) {
-			return fmt.Errorf("the column %s is missing in the first line; have JMeter write names and times: -Jjmeter.save.saveservice.print_field_names=true -Jjmeter.save.saveservice.default_delimiter=, "+
-				"-Jjmeter.save.saveservice.timestamp_format=ms", name)
+		if named && !strings.Contains(first, name) {
+			return fmt.Errorf("line 1: the column %s is missing; have JMeter write it: -Jjmeter.save.saveservice.%s", name, map[string]string{
+				"timeStamp": "timestamp_format=ms", "elapsed": "time=true", "responseCode": "response_code=true", "success": "successful=true"}[name])
 		}
 	}
+	return table(in, comma, names, out, func(line int, c *cells) error {
+		r, err := jtl(c)
+		return out.row(line, r, err)
+	})
+}
+
+// jtlAttributes are the names of columns by those of attributes, the short ones and those of JMeter 2.0.
+var jtlAttributes = map[string]string{"ts": "timeStamp", "t": "elapsed", "time": "elapsed", "rc": "responseCode", "rs": "responseCode", "rm": "responseMessage", "s": "success", "lt": "Latency", "ct": "Connect"}
+
+// jmeterXML reads the outermost samples, as JMeter's own CSV has them: what lies inside one are its redirects and pictures. Only a transaction is opened.
+func jmeterXML(in *bufio.Reader, out *rows) error {
+	from := newSource(in)
+	elements := xml.NewDecoder(from)
+	elements.Strict = false
 	for {
-		fields, err := lines.Read()
-		if errors.Is(err, io.EOF) {
+		from.next(elements.InputOffset())
+		token, err := elements.Token()
+		line, _ := elements.InputPos()
+		var syntax *xml.SyntaxError
+		switch {
+		case errors.Is(err, io.EOF):
 			return nil
+		case errors.As(err, &syntax) && strings.Contains(syntax.Msg, "unexpected EOF"):
+			return out.row(line, result{}, errCutOff)
+		case err != nil:
+			return fmt.Errorf("line %d is not XML: %w", line, err)
 		}
-		if err != nil {
+		e, ok := token.(xml.StartElement)
+		if !ok || e.Name.Local != "httpSample" && e.Name.Local != "sample" && e.Name.Local != "sampleResult" {
+			continue
+		}
+		row := map[string]string{}
+		for _, a := range e.Attr {
+			name := a.Name.Local
+			if column, ok := jtlAttributes[name]; ok {
+				name = column
+			}
+			row[name] = a.Value
+		}
+		r, err := jtl(&cells{get: func(column string) string { return row[column] }})
+		if errors.Is(err, errTransaction) {
+			continue
+		}
+		if err := out.row(line, r, err); err != nil {
 			return err
 		}
-		line, _ := lines.FieldPos(0)
-		res, err := jtl(names, fields)
-		if err != nil {
-			return fmt.Errorf("line %d: %w", line, err)
-		}
-		s, err := res.sample(t)
-		if err != nil {
-			return fmt.Errorf("line %d: %w", line, err)
-		}
-		if err := emit(s); err != nil {
-			return err
+		if err := elements.Skip(); err != nil {
+			return out.row(line, result{}, errCutOff)
 		}
 	}
 }
 
-func lineOf(fields []string) error {
-	if len(fields) == 0 {
-		return nil
-	}
-	return fmt.Errorf("its first line begins with %.40q", fields[0])
-}
+var errTransaction = errors.New("a transaction sums up the requests in it")
 
-// jtl reads one line. JMeter's Connect includes TLS and is a part of Latency, which ends with the first byte of the answer.
-func jtl(names, fields []string) (result, error) {
-	get := func(name string) string {
-		if i := slices.Index(names, name); i >= 0 {
-			return fields[i]
-		}
-		return ""
+// jtl reads one sample. JMeter's Connect includes TLS and is a part of Latency, which ends with the first byte of the answer.
+func jtl(c *cells) (result, error) {
+	if strings.HasPrefix(c.get("responseMessage"), "Number of samples in transaction") {
+		return result{}, errTransaction
 	}
-	var problems []error
-	ms := func(name string) time.Duration {
-		if get(name) == "" {
-			return 0
-		}
-		d, err := millis(get(name))
-		if err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", name, err))
-		}
-		return d
+	began, err := strconv.ParseInt(c.get("timeStamp"), 10, 64)
+	if err != nil {
+		c.problems = append(c.problems, fmt.Errorf("timeStamp: %q is not a number of milliseconds since 1970, and a local time does not say when it was (-Jjmeter.save.saveservice.timestamp_format=ms)", c.get("timeStamp")))
 	}
-	began, err := strconv.ParseInt(get("timeStamp"), 10, 64)
-	if err != nil || began <= 0 {
-		problems = append(problems, fmt.Errorf("timeStamp: %q is not a number of milliseconds since 1970 (-Jjmeter.save.saveservice.timestamp_format=ms)", get("timeStamp")))
-	}
-	status := statusOf(get("responseCode"))
+	code := c.get("responseCode")
 	r := result{
-		began: time.UnixMilli(began), total: ms("elapsed"), connect: ms("Connect"), status: status, ok: get("success") == "true",
-		timedOut: strings.Contains(get("responseCode"), "SocketTimeoutException") || strings.Contains(get("responseCode"), "ConnectTimeoutException"),
-		region:   get("region"), variant: get("variant"),
+		began: time.UnixMilli(began), total: c.duration("elapsed", time.Millisecond), connect: c.duration("Connect", time.Millisecond), status: statusOf(code),
+		region: c.get("region"), variant: c.get("variant"),
 	}
-	if latency := ms("Latency"); latency > 0 {
-		r.firstByte, r.transferring = latency-r.connect, r.total-latency
+	if c.get("elapsed") == "" {
+		c.problems = append(c.problems, errors.New("elapsed is empty"))
 	}
-	return r, errors.Join(problems...)
+	r.outcome = outcome(strings.EqualFold(c.get("success"), "true"), r.status, code+" "+c.get("responseMessage"))
+	if latency := c.duration("Latency", time.Millisecond); latency > 0 {
+		r.firstByte, r.transferring = max(0, latency-r.connect), max(0, r.total-latency)
+	}
+	return r, errors.Join(c.problems...)
 }
