@@ -101,6 +101,13 @@ func newStorm(t *testing.T, without string) *storm {
 	s.untilReady()
 	s.recorders[0].end(t)
 	t.Cleanup(func() {
+		for _, c := range s.recorders {
+			if t.Failed() && c.Cmd != nil { // what it waits for is in its stacks
+				_ = c.Process.Signal(syscall.SIGCONT)
+				_ = c.Process.Signal(syscall.SIGQUIT)
+				time.Sleep(time.Second)
+			}
+		}
 		for _, c := range append(s.recorders, s.publishers...) {
 			if c.Cmd != nil {
 				_ = c.Process.Signal(syscall.SIGCONT)

@@ -22,6 +22,8 @@ const (
 	tryTime = time.Minute
 	// lookEvery is how often a quiet partition looks at its stream.
 	lookEvery = time.Second
+	// lookTime is how long a look may take before it is trouble.
+	lookTime = 10 * time.Second
 )
 
 // Contents collects the rows of a block. The same messages in the same order give the same rows.
@@ -319,8 +321,10 @@ func (w *Writer) send(ctx context.Context, token string, again bool) error {
 	return nil
 }
 
-// look makes sure that the stream is the one being recorded.
+// look makes sure that the stream is the one being recorded. The bus would be asked for ever; what takes long is to be told.
 func (w *Writer) look(ctx context.Context) (bus.StreamState, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
 	stream, err := w.Source.State(ctx, w.Stream)
 	if err != nil {
 		return stream, err
