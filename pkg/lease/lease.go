@@ -118,7 +118,8 @@ func (k *Keeper) While(ctx context.Context, work func(context.Context) error) er
 			k.await(holding, false)
 			return nil
 		})
-		if err = work(holding); !k.Held() || ctx.Err() != nil {
+		// The lease may be won again before work has ended for want of it.
+		if err = work(holding); holding.Err() != nil || !k.Held() {
 			err = ctx.Err() // it ended because the lease did
 		}
 		lost()

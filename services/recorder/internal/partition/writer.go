@@ -96,6 +96,9 @@ func (w *Writer) Run(ctx context.Context, held func() bool) error {
 	defer w.trouble.end()
 	for {
 		err := w.run(ctx)
+		if errors.Is(err, errNotHeld) {
+			return nil // the lease may be back by now, and the next run begins with it
+		}
 		if !errors.Is(err, errOtherStream) {
 			return err
 		}
