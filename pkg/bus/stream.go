@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -132,9 +131,6 @@ func (d Domain) Tail(ctx context.Context, stream string, from uint64, subjects [
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if errors.Is(err, errQuiet) {
-			continue
-		}
 		// A region can be cut off for hours: of many tries in vain one a minute is told, and the first.
 		if time.Since(told) > time.Minute {
 			told = time.Now()
@@ -156,11 +152,8 @@ const (
 // stopTail carries the reader's own error out of a tail, past what is tried again.
 type stopTail struct{ error }
 
-// errGap says that messages are missing between two that came, errQuiet that none came for a while.
-var (
-	errGap   = errors.New("messages were lost on the way")
-	errQuiet = errors.New("nothing came")
-)
+// errGap says that messages are missing between two that came.
+var errGap = errors.New("messages were lost on the way")
 
 // tail reads until something breaks. It is the client library's ordered consumer but for one thing: that one waits ten seconds for the answer to each question it asks
 // on its own, and a question that is lost with a link delays the reading for as long, however soon the link is back.
@@ -189,20 +182,11 @@ func (d Domain) tail(ctx context.Context, stream string, from uint64, subjects [
 		case <-reading.Done():
 		}
 	}()
-	// Consumers made soon after a server's restart were seen to stay silent although the stream had more for them, heartbeats and all: silence is asked about by a new one.
-	var silent atomic.Bool
-	quiet := time.AfterFunc(pullExpiry, func() { silent.Store(true); stop() })
-	defer quiet.Stop()
 	for delivered := uint64(1); ; delivered++ {
-		quiet.Reset(pullExpiry)
 		m, err := messages.Next(jetstream.NextContext(reading))
-		if err != nil && silent.Load() {
-			return errQuiet
-		}
 		if err != nil {
 			return err
 		}
-		quiet.Stop()
 		meta, err := m.Metadata()
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package lease_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ func keep(t *testing.T, s *bustest.Server, holder string, turned func()) (*lease
 	t.Helper()
 	b := s.Connect(schemas.Actuator, "")
 	leases := bus.NewMirror(b, schemas.LeaseBucket)
-	k := lease.New(lease.Options{Bus: b, Leases: leases, Bucket: schemas.LeaseBucket, Of: "shop", Holder: holder, TTL: ttl, Turned: turned, Log: zerolog.Nop()})
+	k := keeper(b, leases, holder, turned)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	mirroring, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -32,6 +33,10 @@ func keep(t *testing.T, s *bustest.Server, holder string, turned func()) (*lease
 	end := func() { cancel(); running.Wait() }
 	t.Cleanup(end)
 	return k, end
+}
+
+func keeper(b *bus.Bus, leases *bus.Mirror[schemas.Lease], holder string, turned func()) *lease.Keeper {
+	return lease.New(lease.Options{Bus: b, Leases: leases, Bucket: schemas.LeaseBucket, Of: "shop", Holder: holder, TTL: ttl, Turned: turned, Log: zerolog.Nop()})
 }
 
 // await waits until a keeper holds the lease, and returns how long that took.
@@ -88,6 +93,46 @@ func TestHolderThatIsStuckStopsByTheClock(t *testing.T) {
 	t.Cleanup(func() { close(stuck) })
 	await(t, k)
 	lapse(t, k)
+}
+
+// TestWorkBeginsAgainWhereTheLeaseIsWonBeforeItHasEnded: the keeper does not wait for the work it did before, and what that work says of its end is not held against the new lease.
+func TestWorkBeginsAgainWhereTheLeaseIsWonBeforeItHasEnded(t *testing.T) {
+	s := bustest.Start(t)
+	b := s.Connect(schemas.Actuator, "")
+	leases := bus.NewMirror(b, schemas.LeaseBucket)
+	k := keeper(b, leases, "one", nothing)
+	ctx, cancel := context.WithCancel(t.Context())
+	begun := make(chan int, 2)
+	times := 0
+	var running sync.WaitGroup
+	running.Go(func() { _ = leases.Run(ctx) })
+	var err error
+	running.Go(func() {
+		err = k.While(ctx, func(holding context.Context) error {
+			times++
+			begun <- times
+			<-holding.Done()
+			if times == 1 {
+				await(t, k)
+				return errors.New("the lease was lost under it")
+			}
+			return holding.Err()
+		})
+	})
+	<-begun
+	s.Stop()
+	lapse(t, k)
+	s.Restart()
+	select {
+	case <-begun:
+	case <-time.After(15 * time.Second):
+		t.Error("the lease is held, and the work for it was not begun again")
+	}
+	cancel()
+	running.Wait()
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("ended with %v", err)
+	}
 }
 
 // lapse waits until the lease is no longer held, which must be before it can be another's.
