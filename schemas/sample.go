@@ -21,12 +21,30 @@ const (
 	KindDBWrite Kind = 5
 	// KindDBLag is no request: its latency is how far the region's database was behind the last heartbeat the primary had acknowledged to the vantage.
 	KindDBLag Kind = 6
-	// KindBench is a request of a load generator whose results were imported.
+	// KindBench is a request of a load generator.
 	KindBench Kind = 7
+	// KindTLS is a TLS handshake from nothing on a fresh connection, KindTLSResumed one that goes on with an earlier session.
+	KindTLS        Kind = 8
+	KindTLSResumed Kind = 9
+	// KindHTTPKept is a request on a connection that was open already.
+	KindHTTPKept Kind = 10
+	// KindDNS is a question to a name server.
+	KindDNS Kind = 11
+	// KindGRPC is a call of the gRPC health service.
+	KindGRPC Kind = 12
+	// KindRegistry is the question for an image's manifest in the region's registry, and the first byte of a layer.
+	KindRegistry Kind = 13
+	// KindExec is a user's own check.
+	KindExec Kind = 14
+	// KindDBFresh is a read from the region's database by a client that has no connection yet: the handshakes, the login and the read.
+	KindDBFresh Kind = 15
 )
 
 // kindNames are the names of the kinds in configuration and in ClickHouse.
-var kindNames = map[Kind]string{KindICMP: "icmp", KindTCP: "tcp", KindHTTP: "http", KindDBRead: "db_read", KindDBWrite: "db_write", KindDBLag: "db_lag", KindBench: "bench"}
+var kindNames = map[Kind]string{
+	KindICMP: "icmp", KindTCP: "tcp", KindHTTP: "http", KindDBRead: "db_read", KindDBWrite: "db_write", KindDBLag: "db_lag", KindBench: "bench",
+	KindTLS: "tls", KindTLSResumed: "tls_resumed", KindHTTPKept: "http_kept", KindDNS: "dns", KindGRPC: "grpc", KindRegistry: "registry", KindExec: "exec", KindDBFresh: "db_fresh",
+}
 
 // String is the kind's name in configuration and in ClickHouse.
 func (k Kind) String() string {
@@ -36,7 +54,7 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
 
-func (k Kind) known() bool { return k >= KindICMP && k <= KindBench }
+func (k Kind) known() bool { return k >= KindICMP && k <= KindDBFresh }
 
 // ParseKind returns the kind of that name.
 func ParseKind(name string) (Kind, bool) {
@@ -76,6 +94,19 @@ func (o Outcome) String() string {
 
 func (o Outcome) known() bool { return o >= OK && o <= OtherError }
 
+// Flags are what else there is to know about how a sample was taken.
+type Flags uint8
+
+// The flags.
+const (
+	// Saturated says that the prober was short of processor time when it measured, so that the latency may be partly its own.
+	Saturated Flags = 1 << iota
+	// ClockStepped says that the prober's clock was set during the measurement. The latency is right, the due time may not be.
+	ClockStepped
+	// KernelStamps says that both ends of the round trip were stamped by the kernel.
+	KernelStamps
+)
+
 // Sample is one measurement: who measured what, when it was due, how long each phase took, how it ended.
 type Sample struct {
 	// Variant is empty for what the variants of a region share: its database.
@@ -90,6 +121,9 @@ type Sample struct {
 	DNSUS, ConnectUS, TLSUS, WriteUS, FirstByteUS, TransferUS uint32
 	// Status is the HTTP status, 0 for other kinds.
 	Status uint32
+	Flags  Flags
+	// Server is the role and the identity of the database that answered, empty for other kinds: two servers behind one address are two series.
+	Server string
 }
 
 // MaxBatch is the most samples a batch may hold.
@@ -105,7 +139,9 @@ type SampleBatch struct {
 	Topology string
 	// Spooled says that the batch waited on the prober's disk for a bus that was away, so that its samples may be late without anything being wrong.
 	Spooled bool
-	Dict    []string
+	// ClockErrorUS is how far the prober's clock may be off by the kernel's own estimate, 0 when it has none.
+	ClockErrorUS uint32
+	Dict         []string
 
 	DueUS                                                     []int64
 	App, Region, Variant                                      []uint32
@@ -114,6 +150,9 @@ type SampleBatch struct {
 	LatencyUS, LateUS                                         []uint32
 	DNSUS, ConnectUS, TLSUS, WriteUS, FirstByteUS, TransferUS []uint32
 	Status                                                    []uint32
+	Flags                                                     []Flags
+	// Server counts the texts of Dict from 1; 0 is none.
+	Server []uint32
 }
 
 // Len is the number of samples.
@@ -141,14 +180,25 @@ func (b *SampleBatch) Append(s Sample) {
 	b.FirstByteUS = append(b.FirstByteUS, s.FirstByteUS)
 	b.TransferUS = append(b.TransferUS, s.TransferUS)
 	b.Status = append(b.Status, s.Status)
+	b.Flags = append(b.Flags, s.Flags)
+	server := uint32(0)
+	if s.Server != "" {
+		server = b.index(s.Server) + 1
+	}
+	b.Server = append(b.Server, server)
 }
 
 // At returns sample i.
 func (b *SampleBatch) At(i int) Sample {
+	server := ""
+	if n := b.Server[i]; n > 0 {
+		server = b.Dict[n-1]
+	}
 	return Sample{
 		App: b.Dict[b.App[i]], Region: b.Dict[b.Region[i]], Variant: b.Dict[b.Variant[i]], Kind: b.Kind[i], Outcome: b.Outcome[i],
 		DueUS: b.DueUS[i], LatencyUS: b.LatencyUS[i], LateUS: b.LateUS[i], DNSUS: b.DNSUS[i], ConnectUS: b.ConnectUS[i], TLSUS: b.TLSUS[i],
 		WriteUS: b.WriteUS[i], FirstByteUS: b.FirstByteUS[i], TransferUS: b.TransferUS[i], Status: b.Status[i],
+		Flags: b.Flags[i], Server: server,
 	}
 }
 
@@ -172,9 +222,10 @@ const (
 	fieldDict
 	fieldTopology
 	fieldSpooled
+	fieldClockError
 	fieldDue protowire.Number = 10
 	// fieldEnd is the first number that no column has yet.
-	fieldEnd protowire.Number = 25
+	fieldEnd protowire.Number = 27
 )
 
 // Encode validates the batch and returns its wire form: a protobuf message whose columns are packed, the due times as differences.
@@ -192,6 +243,9 @@ func (b *SampleBatch) AppendEncode(w []byte) ([]byte, error) {
 	w = appendNumber(w, fieldCounter, b.Counter)
 	if b.Spooled {
 		w = appendNumber(w, fieldSpooled, 1)
+	}
+	if b.ClockErrorUS > 0 {
+		w = appendNumber(w, fieldClockError, uint64(b.ClockErrorUS))
 	}
 	for _, d := range b.Dict {
 		w = protowire.AppendString(protowire.AppendTag(w, fieldDict, protowire.BytesType), d)
@@ -236,7 +290,7 @@ func DecodeSampleBatch(subject string, data []byte) (*SampleBatch, error) {
 // Decode is DecodeSampleBatch into a batch whose memory is used again, so that who reads batch after batch allocates next to nothing. After an error b holds no batch.
 func (b *SampleBatch) Decode(subject string, data []byte) error {
 	last := *b
-	b.Vantage, b.VantageRegion, b.Boot, b.Counter, b.Topology, b.Spooled, b.Dict, b.DueUS = "", "", 0, 0, "", false, b.Dict[:0], b.DueUS[:0]
+	b.Vantage, b.VantageRegion, b.Boot, b.Counter, b.Topology, b.Spooled, b.ClockErrorUS, b.Dict, b.DueUS = "", "", 0, 0, "", false, 0, b.Dict[:0], b.DueUS[:0]
 	var packed [fieldEnd][]byte
 	err := eachField(data, func(n protowire.Number, f field) error {
 		switch n {
@@ -246,6 +300,8 @@ func (b *SampleBatch) Decode(subject string, data []byte) error {
 			b.Counter = f.number
 		case fieldSpooled:
 			b.Spooled = f.number != 0
+		case fieldClockError:
+			b.ClockErrorUS = uint32(min(f.number, math.MaxUint32))
 		case fieldVantage:
 			b.Vantage = f.textOr(last.Vantage)
 		case fieldVantageRegion:
@@ -310,7 +366,7 @@ func (b *SampleBatch) Validate() error {
 	}
 	const year2100 = 4_102_444_800_000_000
 	for i := range b.Len() {
-		if max(b.App[i], b.Region[i], b.Variant[i]) >= uint32(min(len(b.Dict), math.MaxInt32)) {
+		if max(b.App[i], b.Region[i], b.Variant[i]) >= uint32(min(len(b.Dict), math.MaxInt32)) || int(b.Server[i]) > len(b.Dict) {
 			return errors.New("an index points outside the dictionary")
 		}
 		if b.DueUS[i] <= 0 || b.DueUS[i] > year2100 {

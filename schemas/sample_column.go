@@ -102,6 +102,8 @@ var columns = []column{
 	numbers(22, func(b *SampleBatch) *[]uint32 { return &b.FirstByteUS }),
 	numbers(23, func(b *SampleBatch) *[]uint32 { return &b.TransferUS }),
 	numbers(24, func(b *SampleBatch) *[]uint32 { return &b.Status }),
+	numbers(25, func(b *SampleBatch) *[]Flags { return &b.Flags }),
+	numbers(26, func(b *SampleBatch) *[]uint32 { return &b.Server }),
 }
 
 // unpack fills the columns; each holds as many numbers as there are due times, or none, which means zeroes.

@@ -120,20 +120,25 @@ func benchmarks() schemas.ImageBenchmarks {
 		WastedBytes: 1_000, PullUS: 1_200_000, UnpackUS: 300_000, StartUS: 90_000, HealthyUS: 400_000, Error: "none", At: at(0).Truncate(time.Microsecond)}}}
 }
 
+// sampled is the golden value of a batch of samples.
+func sampled(file string, b *schemas.SampleBatch) golden {
+	return batch(file, b,
+		func() (string, []byte, error) {
+			data, err := b.Encode()
+			return schemas.SampleSubject(b.Vantage), data, err
+		},
+		func(subject string, data []byte) (any, error) { return schemas.DecodeSampleBatch(subject, data) })
+}
+
 func batches() []golden {
-	b := samples()
 	r := ranking()
 	// The wire form of an evaluation counts in microseconds.
 	r.At = r.At.Truncate(time.Microsecond)
 	gate := &r.Orders[0].Candidates[0].Gates[0]
 	gate.EvidenceAt = gate.EvidenceAt.Truncate(time.Microsecond)
 	return []golden{
-		batch("samples_measured.v1.hex", b,
-			func() (string, []byte, error) {
-				data, err := b.Encode()
-				return schemas.SampleSubject(b.Vantage), data, err
-			},
-			func(subject string, data []byte) (any, error) { return schemas.DecodeSampleBatch(subject, data) }),
+		sampled("samples_measured.v1.hex", samples()),
+		sampled("samples_measured.probed.v1.hex", probed()),
 		batch("rankings_evaluated.v1.hex", r,
 			func() (string, []byte, error) { return schemas.EncodeEvaluation(r) },
 			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
@@ -151,6 +156,16 @@ func samples() *schemas.SampleBatch {
 	// Samples come in the order they end in: the differences of the due times can be negative.
 	b.Append(schemas.Sample{
 		App: "shop", Region: "tokyo", Variant: "slim", Kind: schemas.KindTCP, Outcome: schemas.TimedOut, DueUS: 1_795_305_431_200_000, LatencyUS: 800_000, LateUS: 90})
+	return b
+}
+
+// probed is a batch with what probers tell since they measure databases of every kind.
+func probed() *schemas.SampleBatch {
+	b := samples()
+	b.Spooled, b.ClockErrorUS = false, 350
+	b.Append(schemas.Sample{
+		App: "shop", Region: "tokyo", Kind: schemas.KindDBFresh, Outcome: schemas.OK, DueUS: 1_795_305_432_100_000, LatencyUS: 9_400, ConnectUS: 5_000,
+		Flags: schemas.Saturated | schemas.ClockStepped, Server: "replica-7391122334455667788"})
 	return b
 }
 

@@ -220,7 +220,7 @@ CREATE TABLE IF NOT EXISTS leeward.samples ON CLUSTER leeward
 (
     `due` DateTime64(3, 'UTC') COMMENT 'When the measurement was due, by the prober\'s clock' CODEC(Delta(8), ZSTD(1)),
     `app` LowCardinality(String) COMMENT 'App measured',
-    `kind` LowCardinality(String) COMMENT 'icmp, tcp, http, db_read, db_write or db_lag; bench was imported from load generators',
+    `kind` LowCardinality(String) COMMENT 'icmp, tcp, tls, tls_resumed, http, http_kept, dns, grpc, registry, exec, db_read, db_write, db_fresh or db_lag; bench came from load generators',
     `vantage` LowCardinality(String) COMMENT 'Who measured',
     `region` LowCardinality(String) COMMENT 'Region measured',
     `variant` LowCardinality(String) COMMENT 'Variant measured',
@@ -237,6 +237,12 @@ CREATE TABLE IF NOT EXISTS leeward.samples ON CLUSTER leeward
     `first_byte_us` UInt32 COMMENT 'Microseconds from the request written to the first byte of the answer' CODEC(T64, ZSTD(1)),
     `transfer_us` UInt32 COMMENT 'Microseconds from the first to the last byte of the answer' CODEC(T64, ZSTD(1)),
     `status` UInt16 COMMENT 'HTTP status, 0 for other kinds' CODEC(ZSTD(1)),
+    `server` LowCardinality(String) COMMENT 'Role and identity of the database that answered, empty for other kinds: two servers behind one address are two series',
+    `flags` UInt8 COMMENT 'The bits of saturated (1), clock_stepped (2) and kernel_stamps (4)' CODEC(T64, ZSTD(1)),
+    `clock_error_us` UInt32 COMMENT 'Microseconds that the prober\'s clock may be off by the kernel\'s own estimate, 0 when it has none' CODEC(T64, ZSTD(1)),
+    `saturated` Bool ALIAS bitTest(flags, 0) COMMENT 'Whether the prober was short of processor time, so that the latency may be partly its own',
+    `clock_stepped` Bool ALIAS bitTest(flags, 1) COMMENT 'Whether the prober\'s clock was set during the measurement: the latency is right, the due time may not be',
+    `kernel_stamps` Bool ALIAS bitTest(flags, 2) COMMENT 'Whether both ends of the round trip were stamped by the kernel',
     `topology` LowCardinality(String) COMMENT 'Hash of the configuration the sample was taken under',
     `boot` UInt64 COMMENT 'When the prober started, microseconds since 1970' CODEC(ZSTD(1)),
     `counter` UInt64 COMMENT 'Number of the prober\'s batch since its start' CODEC(Delta(8), ZSTD(1)),
@@ -371,7 +377,8 @@ INSERT INTO leeward.schema_migrations (name, checksum) VALUES
     ('0001_spine.sql', 'c1f0e174747f2baee05d3d24e7535b1e92c071a69067815595b8918b282e0b2a'),
     ('0002_latency_by_region.sql', 'a01e6d422932464d06aaf5869f03a23115b9d4ce04deb958868c781a16b68fcd'),
     ('0003_late_data.sql', 'b6369abd38271588f184026c0cd0f0a580714c17e3c410bf7d92a61feb57d2a2'),
-    ('0004_views.sql', 'ec84ec63a4d5e26cd78682e6f7ca434bf939f30db07aa31af7c6fc8e65bb4614');
+    ('0004_views.sql', 'ec84ec63a4d5e26cd78682e6f7ca434bf939f30db07aa31af7c6fc8e65bb4614'),
+    ('0005_probes.sql', '059323f155e59eebdb24407c5d211c6f42630e9a6feca468170462a8ed311abd');
 
 CREATE OR REPLACE TABLE leeward_all.build_stages ON CLUSTER leeward AS leeward.build_stages ENGINE = Distributed(leeward, leeward, build_stages);
 

@@ -18,6 +18,9 @@ import (
 type Result struct {
 	DNS, Connect, TLS, Write, FirstByte, Transfer time.Duration
 	Status                                        uint32
+	Flags                                         schemas.Flags
+	// Server is the role and the identity of the database that answered, such as replica-7391122334455667788.
+	Server string
 	// Heartbeat is what a database answered with.
 	Heartbeat schemas.Heartbeat
 	// Ended is when the answer was complete, zero for now.
@@ -92,7 +95,7 @@ func (k *Kit) Measure(ctx context.Context, t target.Target, due time.Time) Measu
 		App: t.App, Region: t.Region, Variant: t.Variant, Kind: t.Kind, Outcome: outcome,
 		DueUS: due.UnixMicro(), LatencyUS: Micros(late + took), LateUS: Micros(late),
 		DNSUS: Micros(r.DNS), ConnectUS: Micros(r.Connect), TLSUS: Micros(r.TLS), WriteUS: Micros(r.Write),
-		FirstByteUS: Micros(r.FirstByte), TransferUS: Micros(r.Transfer), Status: r.Status,
+		FirstByteUS: Micros(r.FirstByte), TransferUS: Micros(r.Transfer), Status: r.Status, Flags: r.Flags, Server: r.Server,
 	}}
 }
 

@@ -17,7 +17,7 @@ type Samples struct {
 
 	batch schemas.SampleBatch
 	names names
-	dict  []uint32 // of the batch, as names
+	dict  []uint32 // of the batch, as names, behind that of no text
 	// days are the block's, nearly always one. Each becomes an INSERT of its own, because what goes into one partition of the table is there whole or not at all.
 	days        []*day
 	quarantined []quarantined
@@ -29,12 +29,13 @@ type day struct {
 
 	due []int64 // milliseconds, which is what the driver takes for this column
 	// Names are numbers: nobody looks at a text per row and column, and the garbage collector has nothing to follow.
-	app, kind, vantage, region, variant, vantageRegion, outcome, topology []uint32
-	latency, late, dns, connect, tls, write, firstByte, transfer          []uint32
-	storedAfter                                                           []int32
-	spooled                                                               []bool
-	status, batchRow                                                      []uint16
-	boot, counter, sequence                                               []uint64
+	app, kind, vantage, region, variant, vantageRegion, outcome, topology, server []uint32
+	latency, late, dns, connect, tls, write, firstByte, transfer, clockError      []uint32
+	flags                                                                         []uint8
+	storedAfter                                                                   []int32
+	spooled                                                                       []bool
+	status, batchRow                                                              []uint16
+	boot, counter, sequence                                                       []uint64
 }
 
 const dayUS = 24 * 3600 * 1e6
@@ -45,7 +46,7 @@ func (s *Samples) Add(m bus.Message) (rows int, err error) {
 	if err := b.Decode(m.Subject, m.Data); err != nil {
 		return 0, err
 	}
-	s.dict = s.dict[:0]
+	s.dict = append(s.dict[:0], s.names.number(""))
 	for _, d := range b.Dict {
 		s.dict = append(s.dict, s.names.number(d))
 	}
@@ -84,9 +85,10 @@ func (s *Samples) day(number int64) *day {
 }
 
 func (s *Samples) addNames(d *day, b *schemas.SampleBatch, from, to int) {
-	d.app = translate(d.app, b.App[from:to], s.dict)
-	d.region = translate(d.region, b.Region[from:to], s.dict)
-	d.variant = translate(d.variant, b.Variant[from:to], s.dict)
+	d.app = translate(d.app, b.App[from:to], s.dict[1:])
+	d.region = translate(d.region, b.Region[from:to], s.dict[1:])
+	d.variant = translate(d.variant, b.Variant[from:to], s.dict[1:])
+	d.server = translate(d.server, b.Server[from:to], s.dict)
 	d.kind = translate(d.kind, b.Kind[from:to], s.names.kinds())
 	d.outcome = translate(d.outcome, b.Outcome[from:to], s.names.outcomes())
 	d.vantage = repeat(d.vantage, s.names.number(b.Vantage), to-from)
@@ -117,6 +119,12 @@ func (d *day) addNumbers(b *schemas.SampleBatch, from, to int, m bus.Message) {
 	for i, v := range b.Status[from:to] {
 		status[i], row[i] = uint16(min(v, math.MaxUint16)), uint16(from+i)
 	}
+	var flags []uint8
+	d.flags, flags = extend(d.flags, n)
+	for i, v := range b.Flags[from:to] {
+		flags[i] = uint8(v)
+	}
+	d.clockError = repeat(d.clockError, b.ClockErrorUS, n)
 	d.spooled = repeat(d.spooled, b.Spooled, n)
 	d.boot = repeat(d.boot, b.Boot, n)
 	d.counter = repeat(d.counter, b.Counter, n)
@@ -169,7 +177,7 @@ func (d *day) table(texts []string) Rows {
 		micros("latency_us", d.latency), micros("late_us", d.late), {Name: "stored_after_s", Type: "Int32", Values: d.storedAfter}, {Name: "spooled", Type: "Bool", Values: d.spooled},
 		micros("dns_us", d.dns), micros("connect_us", d.connect), micros("tls_us", d.tls), micros("write_us", d.write), micros("first_byte_us", d.firstByte), micros("transfer_us", d.transfer),
 		{Name: "status", Type: "UInt16", Values: d.status}, names("topology", d.topology), {Name: "boot", Type: "UInt64", Values: d.boot}, {Name: "counter", Type: "UInt64", Values: d.counter},
-		{Name: "batch_row", Type: "UInt16", Values: d.batchRow}, {Name: "stream_sequence", Type: "UInt64", Values: d.sequence},
+		names("server", d.server), {Name: "flags", Type: "UInt8", Values: d.flags}, micros("clock_error_us", d.clockError), {Name: "batch_row", Type: "UInt16", Values: d.batchRow}, {Name: "stream_sequence", Type: "UInt64", Values: d.sequence},
 	}}
 }
 
@@ -186,15 +194,15 @@ func (s *Samples) Reset() {
 
 func (d *day) reset() {
 	for _, c := range []*[]uint32{
-		&d.app, &d.kind, &d.vantage, &d.region, &d.variant, &d.vantageRegion, &d.outcome, &d.topology,
-		&d.latency, &d.late, &d.dns, &d.connect, &d.tls, &d.write, &d.firstByte, &d.transfer,
+		&d.app, &d.kind, &d.vantage, &d.region, &d.variant, &d.vantageRegion, &d.outcome, &d.topology, &d.server,
+		&d.latency, &d.late, &d.dns, &d.connect, &d.tls, &d.write, &d.firstByte, &d.transfer, &d.clockError,
 	} {
 		*c = (*c)[:0]
 	}
 	for _, c := range []*[]uint64{&d.boot, &d.counter, &d.sequence} {
 		*c = (*c)[:0]
 	}
-	d.storedAfter, d.spooled = d.storedAfter[:0], d.spooled[:0]
+	d.storedAfter, d.spooled, d.flags = d.storedAfter[:0], d.spooled[:0], d.flags[:0]
 	d.due, d.status, d.batchRow = d.due[:0], d.status[:0], d.batchRow[:0]
 }
 
@@ -221,7 +229,7 @@ func (n *names) number(text string) uint32 {
 
 func (n *names) kinds() []uint32 {
 	if n.ofKinds == nil {
-		for k := range schemas.KindBench + 1 {
+		for k := range schemas.KindDBFresh + 1 {
 			n.ofKinds = append(n.ofKinds, n.number(k.String()))
 		}
 	}
