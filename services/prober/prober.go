@@ -41,10 +41,11 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	boot := uint64(time.Now().UnixMicro())
 	m := meter.New(proc.Metrics, c.vantage, store.State)
 	out := &outbox.Outbox{Vantage: c.vantage, Boot: boot, Spool: store, Publish: b.PublishRaw, Meter: m, Log: log}
-	v := &vantage.Vantage{Name: c.vantage, Boot: boot, Bus: b, Measure: kit.Measure, Dial: c.network.DialContext, Emit: out.Add, Meter: m, Log: log}
+	v := &vantage.Vantage{Name: c.vantage, Boot: boot, Bus: b, Start: kit.Start, Flush: kit.Flush, Woke: func(time.Duration) {}, Dial: c.network.DialContext, Emit: out.Add, Meter: m, Log: log}
 	meter.Lags(proc.Metrics, c.vantage, v.Lags)
 	health := daemon.Health{Addr: c.healthAddr, Proc: proc, Ready: func() error { return errors.Join(b.Ready(), v.Ready()) }}
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { <-ctx.Done(); kit.Halt(); return nil })
 	g.Go(func() error { return health.Run(ctx) })
 	// The outbox outlives the vantage, so that the last samples reach the spool.
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -4,86 +4,267 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/leeward-failover/leeward/schemas"
 )
 
 // Echo sends ICMP echo requests through one socket per family and tells the answers apart by a nonce in the payload, never by address: two targets may share one.
+// Each request has a deadline of its own. Both ends of a round trip are stamped by the kernel where it can.
 type Echo struct {
 	mu      sync.Mutex
 	sockets map[bool]*echoSocket
-	pending map[uint64]chan<- echoReply
-	work    sync.WaitGroup
+	// flights are the requests that wait for an answer, by the low half of their nonce; free are the places not taken.
+	flights []flight
+	free    []uint32
+	lanes   map[time.Duration]*lane
+	sweeper *time.Timer
+	// sweeping is when the sweeper comes next, zero for never.
+	sweeping time.Time
+	halted   bool
+	work     sync.WaitGroup
+}
+
+// flight is a request under way. The high half of its nonce is of chance; a nonce of 0 is a free place.
+type flight struct {
+	nonce uint64
+	// asked is when it was handed to the kernel, left when the kernel says that it went, both by the prober's clock.
+	asked time.Time
+	left  time.Time
+	done  func(Result)
 }
 
 // echoReply is an answer, or a router's report that there is no way.
 type echoReply struct {
-	at  time.Time
-	err error
+	nonce uint64
+	at    time.Time
+	err   error
+}
+
+// lane are the deadlines of the requests of one timeout, which come in the order they were made in.
+type lane struct{ waits []wait }
+
+type wait struct {
+	nonce    uint64
+	deadline time.Time
 }
 
 // Probe sends an echo request to a host and waits for its answer.
 func (e *Echo) Probe(ctx context.Context, host string) Result {
-	var r Result
 	addresses, took, err := resolve(ctx, host)
-	if r.DNS = took; err != nil {
-		r.Err = err
-		return r
-	}
-	nonce, replies := e.expect()
-	defer e.forget(nonce)
-	socket, err := e.socket(addresses[0].Is6())
-	if err == nil {
-		err = socket.send(addresses[0], nonce)
-	}
 	if err != nil {
-		r.Err = fmt.Errorf("send: %w", err)
-		return r
+		return Result{DNS: took, Err: err}
 	}
-	sent := time.Now()
+	// The context ends the wait; few different timeouts make few lanes.
+	timeout := time.Minute
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = time.Until(deadline).Truncate(time.Second) + time.Second
+	}
+	ended := make(chan Result, 1)
+	nonce := e.Start(addresses[0], timeout, func(r Result) { ended <- r })
+	e.Flush()
 	select {
 	case <-ctx.Done():
-		r.Err = ctx.Err()
-	case reply := <-replies:
-		r.Ended, r.Err = reply.at, reply.err
-		r.FirstByte = max(0, r.Ended.Sub(sent))
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.land(nonce)
+		return Result{DNS: took, Err: ctx.Err()}
+	case r := <-ended:
+		r.DNS = took
+		return r
 	}
-	return r
 }
 
-func (e *Echo) expect() (nonce uint64, replies <-chan echoReply) {
+// Start has an echo request sent by the next Flush and calls done, which must not block, when it is answered or the timeout has passed.
+func (e *Echo) Start(to netip.Addr, timeout time.Duration, done func(Result)) (nonce uint64) {
+	e.mu.Lock()
+	socket, err := e.socket(to.Is6())
+	if err != nil {
+		e.mu.Unlock()
+		done(Result{Sent: time.Now(), Err: fmt.Errorf("send: %w", err)})
+		return 0
+	}
+	nonce = e.expect(done, timeout)
+	full := socket.queue(to, nonce)
+	e.mu.Unlock()
+	if full {
+		e.flush(socket)
+	}
+	return nonce
+}
+
+// expect gives a request a nonce and a deadline; the lock is held.
+func (e *Echo) expect(done func(Result), timeout time.Duration) (nonce uint64) {
+	if len(e.free) == 0 {
+		e.free = append(e.free, uint32(len(e.flights)))
+		e.flights = append(e.flights, flight{})
+	}
+	place := e.free[len(e.free)-1]
+	e.free = e.free[:len(e.free)-1]
+	nonce = uint64(rand.Uint32()|1)<<32 | uint64(place)
+	now := time.Now()
+	e.flights[place] = flight{nonce: nonce, asked: now, done: done}
+	l := e.lanes[timeout]
+	if l == nil {
+		if e.lanes == nil {
+			e.lanes = map[time.Duration]*lane{}
+		}
+		l = &lane{}
+		e.lanes[timeout] = l
+	}
+	w := wait{nonce, now.Add(timeout)}
+	l.waits = append(l.waits, w)
+	e.sweepAt(w.deadline)
+	return nonce
+}
+
+// at returns the flight of a nonce, nil when nobody waits for it any more; the lock is held.
+func (e *Echo) at(nonce uint64) *flight {
+	place := uint32(nonce)
+	if nonce == 0 || int(place) >= len(e.flights) || e.flights[place].nonce != nonce {
+		return nil
+	}
+	return &e.flights[place]
+}
+
+// land takes a flight out; the lock is held.
+func (e *Echo) land(nonce uint64) (flight, bool) {
+	at := e.at(nonce)
+	if at == nil {
+		return flight{}, false
+	}
+	f := *at
+	*at = flight{}
+	e.free = append(e.free, uint32(nonce))
+	return f, true
+}
+
+// Flush sends what was started.
+func (e *Echo) Flush() {
+	e.mu.Lock()
+	sockets := [2]*echoSocket{e.sockets[false], e.sockets[true]}
+	e.mu.Unlock()
+	for _, s := range sockets {
+		if s != nil {
+			e.flush(s)
+		}
+	}
+}
+
+// flush sends what a socket has queued. What can not be sent has ended.
+func (e *Echo) flush(s *echoSocket) {
+	s.send(func(nonce uint64, err error) {
+		e.mu.Lock()
+		f, ok := e.land(nonce)
+		e.mu.Unlock()
+		if ok {
+			f.done(Result{Sent: f.asked, Err: fmt.Errorf("send: %w", err)})
+		}
+	})
+}
+
+// leave notes when the kernel says that requests went.
+func (e *Echo) leave(stamps []departure) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.pending == nil {
-		e.pending = map[uint64]chan<- echoReply{}
+	for _, s := range stamps {
+		if f := e.at(s.nonce); f != nil {
+			f.left = s.at
+		}
 	}
-	for nonce = rand.Uint64(); e.pending[nonce] != nil; nonce = rand.Uint64() {
-	}
-	c := make(chan echoReply, 1)
-	e.pending[nonce] = c
-	return nonce, c
 }
 
-func (e *Echo) forget(nonce uint64) {
+// deliver hands replies to whoever waits for them: the first one only, since networks duplicate.
+func (e *Echo) deliver(replies []echoReply) {
+	now := time.Now()
+	for _, r := range replies {
+		e.mu.Lock()
+		f, ok := e.land(r.nonce)
+		e.mu.Unlock()
+		if ok {
+			f.done(f.result(r, now))
+		}
+	}
+}
+
+// stepTolerance is by how much the clocks may disagree over a round trip before the kernel's stamps, which follow the wall clock, are no longer believed.
+const stepTolerance = 200 * time.Microsecond
+
+// result is the round trip of a flight that was answered, as far as is known now.
+func (f flight) result(r echoReply, now time.Time) Result {
+	trip := now.Sub(f.asked)
+	result := Result{Sent: f.asked, Ended: now, Err: r.err}
+	set := now.Round(0).Sub(f.asked.Round(0)) - trip
+	switch kernel := r.at.Sub(f.left); {
+	case set.Abs() > stepTolerance:
+		result.Flags |= schemas.ClockStepped
+	case r.at.IsZero():
+	case f.left.IsZero() && !r.at.Before(f.asked):
+		trip = r.at.Sub(f.asked)
+	case !f.left.IsZero() && kernel >= 0 && kernel <= trip+stepTolerance:
+		result.Flags |= schemas.KernelStamps
+		trip = kernel
+		result.Sent = f.asked.Add(max(0, f.left.Sub(f.asked)))
+	}
+	result.Ended = result.Sent.Add(trip)
+	result.FirstByte = trip
+	return result
+}
+
+// sweepAt has the sweeper come at a time, unless it comes earlier anyway; the lock is held.
+func (e *Echo) sweepAt(at time.Time) {
+	if e.halted || !e.sweeping.IsZero() && !at.Before(e.sweeping) {
+		return
+	}
+	e.sweeping = at
+	if e.sweeper == nil {
+		e.sweeper = time.AfterFunc(time.Until(at), e.sweep)
+		return
+	}
+	e.sweeper.Reset(time.Until(at))
+}
+
+// sweep ends the flights whose time is out.
+func (e *Echo) sweep() {
+	now := time.Now()
+	var late []flight
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.pending, nonce)
-}
-
-// deliver hands a reply to whoever waits for it: the first one only, since networks duplicate.
-func (e *Echo) deliver(nonce uint64, r echoReply) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if c := e.pending[nonce]; c != nil {
-		delete(e.pending, nonce)
-		c <- r
+	e.sweeping = time.Time{}
+	for timeout, l := range e.lanes {
+		gone := 0
+		for _, w := range l.waits {
+			if e.at(w.nonce) != nil {
+				if w.deadline.After(now) {
+					break
+				}
+				f, _ := e.land(w.nonce)
+				late = append(late, f)
+			}
+			gone++
+		}
+		if l.waits = l.waits[gone:]; len(l.waits) == 0 {
+			delete(e.lanes, timeout)
+			continue
+		}
+		e.sweepAt(l.waits[0].deadline)
+	}
+	e.mu.Unlock()
+	for _, f := range late {
+		r := Result{Sent: f.asked, Ended: now, Err: context.DeadlineExceeded}
+		if !f.left.IsZero() {
+			r.Sent = f.asked.Add(max(0, f.left.Sub(f.asked)))
+		}
+		f.done(r)
 	}
 }
 
-// socket opens a family's socket when it is first needed, or again after it failed.
+// socket opens a family's socket when it is first needed, or again after it failed; the lock is held.
 func (e *Echo) socket(six bool) (*echoSocket, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	if e.halted {
+		return nil, context.Canceled
+	}
 	if s := e.sockets[six]; s != nil {
 		return s, nil
 	}
@@ -95,17 +276,33 @@ func (e *Echo) socket(six bool) (*echoSocket, error) {
 		e.sockets = map[bool]*echoSocket{}
 	}
 	e.sockets[six] = s
-	e.work.Go(func() { s.read(e.deliver) })
+	e.work.Go(func() { s.read(e.leave, e.deliver) })
 	return s, nil
 }
 
-// Close closes the sockets and waits for their readers.
-func (e *Echo) Close() {
+// Halt ends every flight, and those that are started later at once.
+func (e *Echo) Halt() {
 	e.mu.Lock()
+	e.halted = true
+	if e.sweeper != nil {
+		e.sweeper.Stop()
+	}
+	flights := e.flights
+	e.flights, e.free, e.lanes = nil, nil, nil
 	for _, s := range e.sockets {
-		_ = s.file.Close()
+		s.close()
 	}
 	e.sockets = nil
 	e.mu.Unlock()
+	for _, f := range flights {
+		if f.nonce != 0 {
+			f.done(Result{Sent: f.asked, Err: context.Canceled})
+		}
+	}
+}
+
+// Close halts and waits for the readers.
+func (e *Echo) Close() {
+	e.Halt()
 	e.work.Wait()
 }

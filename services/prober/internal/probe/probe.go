@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/leeward-failover/leeward/pkg/socks"
@@ -23,8 +25,8 @@ type Result struct {
 	Server string
 	// Heartbeat is what a database answered with.
 	Heartbeat schemas.Heartbeat
-	// Ended is when the answer was complete, zero for now.
-	Ended time.Time
+	// Sent is when the probe left, zero for when it was asked for; Ended when the answer was complete, zero for now.
+	Sent, Ended time.Time
 	// Err is nil when the target answered as it should.
 	Err error
 }
@@ -37,6 +39,8 @@ type Kit struct {
 	echo     Echo
 	postgres Postgres
 	probes   map[schemas.Kind]Func
+	proxied  bool
+	work     sync.WaitGroup
 }
 
 // NewKit makes a kit for a vantage; resolve turns a database's reference into its URL. With a proxy, everything but ICMP goes through it.
@@ -44,12 +48,12 @@ func NewKit(vantage string, network socks.Dialer, resolve func(ref string) (stri
 	// Reading the machine's certificates takes a while, which the first HTTPS sample would pay for.
 	_, _ = x509.SystemCertPool()
 	dial := Dial(network.DialContext)
-	k := &Kit{postgres: Postgres{Vantage: vantage, Dial: dial, Resolve: resolve}}
+	k := &Kit{proxied: network.Proxy != "", postgres: Postgres{Vantage: vantage, Dial: dial, Resolve: resolve}}
 	k.probes = map[schemas.Kind]Func{
 		schemas.KindICMP: k.echo.Probe, schemas.KindTCP: dial.TCP, schemas.KindHTTP: dial.HTTP,
 		schemas.KindDBRead: k.postgres.Read, schemas.KindDBWrite: k.postgres.Write,
 	}
-	if network.Proxy != "" {
+	if k.proxied {
 		k.probes[schemas.KindICMP] = func(context.Context, string) Result { return Result{Err: errNoWay} }
 	}
 	return k
@@ -57,9 +61,13 @@ func NewKit(vantage string, network socks.Dialer, resolve func(ref string) (stri
 
 var errNoWay = errors.New("a proxy (LEEWARD_PROBE_PROXY) carries TCP only: leave icmp out of the endpoint, tcp stands for it")
 
-// Close ends what is open between measurements, even when ctx is over.
+// Halt ends the measurements under way that no context ends, and those that are started later at once.
+func (k *Kit) Halt() { k.echo.Halt() }
+
+// Close ends what is under way and what is open between measurements, even when ctx is over. What was started with a context that has not ended is waited for.
 func (k *Kit) Close(ctx context.Context) {
 	k.echo.Close()
+	k.work.Wait()
 	k.postgres.Close(ctx)
 }
 
@@ -72,18 +80,36 @@ type Measurement struct {
 	Err error
 }
 
+// Start measures a target that is due and calls done when that has ended. It does not block; what is sent in bursts leaves with the next Flush.
+func (k *Kit) Start(ctx context.Context, t target.Target, due time.Time, done func(Measurement)) {
+	if a, err := netip.ParseAddr(t.Address); err == nil && t.Kind == schemas.KindICMP && !k.proxied {
+		k.echo.Start(a, t.Timeout, func(r Result) { done(measurement(t, due, r)) })
+		return
+	}
+	k.work.Go(func() { done(k.Measure(ctx, t, due)) })
+}
+
+// Flush sends what was started.
+func (k *Kit) Flush() { k.echo.Flush() }
+
 // Measure measures a target that is due.
-// The latency counts from the due time; the timeout from when the probe is sent, so that a late prober accuses nobody. The latency of a time-out is at least the timeout.
 func (k *Kit) Measure(ctx context.Context, t target.Target, due time.Time) Measurement {
 	sent := time.Now()
-	late := max(0, sent.Sub(due))
 	timed, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()
 	r := k.probes[t.Kind](timed, t.Address)
-	took := time.Since(sent)
-	if !r.Ended.IsZero() {
-		took = r.Ended.Sub(sent)
+	if r.Ended.IsZero() {
+		r.Ended = time.Now()
 	}
+	// What came before it was sent, such as the resolution of a name, is part of the measurement.
+	r.Sent = sent
+	return measurement(t, due, r)
+}
+
+// measurement makes a sample of a result.
+// The latency counts from the due time; the timeout from when the probe is sent, so that a late prober accuses nobody. The latency of a time-out is at least the timeout.
+func measurement(t target.Target, due time.Time, r Result) Measurement {
+	late, took := max(0, r.Sent.Sub(due)), max(0, r.Ended.Sub(r.Sent))
 	outcome := classify(r.Err)
 	if outcome == schemas.TimedOut {
 		took = max(took, t.Timeout)

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -17,10 +18,27 @@ import (
 // echoSocket is an ICMP socket of one family: raw where the process may, else the kernel's ping socket.
 type echoSocket struct {
 	six, raw bool
+	closed   atomic.Bool
+	fd       int
 	file     *os.File
 	conn     syscall.RawConn
 	id       uint16
-	sequence atomic.Uint32
+
+	mu sync.Mutex
+	// out are the packets to be sent next, queued of them, with their nonces.
+	out      *messages
+	queued   int
+	nonces   [burst]uint64
+	sequence uint16
+	// sent are the nonces of the latest packets by the kernel's number, which counts them from 0 on.
+	sent   [1 << 16]uint64
+	number uint32
+}
+
+// departure is when the kernel says that a request went.
+type departure struct {
+	nonce uint64
+	at    time.Time
 }
 
 // The types of ICMP messages that matter, by family.
@@ -32,14 +50,17 @@ const (
 // echoMagic begins the payload of our requests; the nonce follows.
 const echoMagic = "leeward\x01"
 
-const echoHeader = 8
+const (
+	echoHeader = 8
+	echoLength = echoHeader + len(echoMagic) + 8
+)
 
 func openEcho(six bool) (*echoSocket, error) {
 	domain, protocol := unix.AF_INET, unix.IPPROTO_ICMP
 	if six {
 		domain, protocol = unix.AF_INET6, unix.IPPROTO_ICMPV6
 	}
-	s := &echoSocket{six: six, raw: true, id: uint16(rand.Uint32())}
+	s := &echoSocket{six: six, raw: true, id: uint16(rand.Uint32()), out: newMessages(echoLength, 0)}
 	fd, err := unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
 		s.raw = false
@@ -51,6 +72,7 @@ func openEcho(six bool) (*echoSocket, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("tune ICMP socket: %w", err)
 	}
+	s.fd = fd
 	s.file = os.NewFile(uintptr(fd), "icmp")
 	if s.conn, err = s.file.SyscallConn(); err != nil {
 		_ = s.file.Close()
@@ -59,51 +81,129 @@ func openEcho(six bool) (*echoSocket, error) {
 	return s, nil
 }
 
-// tune asks for the kernel's receive stamps, and keeps from a raw socket what is no answer, such as our own requests on the loopback.
+// stamping asks for the kernel's stamps of what arrives and what leaves; those of what leaves come back through the error queue, with a number and without the packet.
+const stamping = unix.SOF_TIMESTAMPING_SOFTWARE | unix.SOF_TIMESTAMPING_RX_SOFTWARE | unix.SOF_TIMESTAMPING_TX_SOFTWARE |
+	unix.SOF_TIMESTAMPING_OPT_ID | unix.SOF_TIMESTAMPING_OPT_TSONLY | unix.SOF_TIMESTAMPING_OPT_CMSG
+
+// room is how much the kernel may keep for the socket each way: the answers to one burst must not push each other out while the reader sleeps.
+const room = 8 << 20
+
+// tune asks for stamps and room, and keeps from a raw socket what is no answer of ours.
 func (s *echoSocket) tune(fd int) error {
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stamping); err != nil {
 		return err
 	}
-	switch {
-	case !s.raw:
-		return nil
-	case s.six:
-		filter := unix.ICMPv6Filter{}
-		for i := range filter.Data {
-			filter.Data[i] = ^uint32(0)
+	for force, plain := range map[int]int{unix.SO_RCVBUFFORCE: unix.SO_RCVBUF, unix.SO_SNDBUFFORCE: unix.SO_SNDBUF} {
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, room) != nil {
+			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, plain, room); err != nil {
+				return err
+			}
 		}
-		for _, kind := range []int{unreachable6, echoReply6} {
-			filter.Data[kind/32] &^= 1 << (kind % 32)
-		}
-		return unix.SetsockoptICMPv6Filter(fd, unix.IPPROTO_ICMPV6, 1, &filter)
-	default:
-		const icmpFilter = 1
-		block := int32(^(1<<echoReply4 | 1<<unreachable4))
-		return unix.SetsockoptInt(fd, unix.SOL_RAW, icmpFilter, int(block))
 	}
+	if !s.raw {
+		return nil
+	}
+	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, s.filter())
 }
 
-// send sends a request that carries a nonce.
-func (s *echoSocket) send(to netip.Addr, nonce uint64) error {
-	packet := make([]byte, echoHeader, echoHeader+len(echoMagic)+8)
+// filter is a program of the kernel's packet filter that lets through the answers that carry our id, and reports of unreachability.
+func (s *echoSocket) filter() *unix.SockFprog {
+	const (
+		loadHeader = unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH
+		loadByte   = unix.BPF_LD | unix.BPF_B | unix.BPF_IND
+		loadHalf   = unix.BPF_LD | unix.BPF_H | unix.BPF_IND
+		equal      = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+		answer     = unix.BPF_RET | unix.BPF_K
+	)
+	begin, unreachable, reply := unix.SockFilter{Code: loadHeader}, uint32(unreachable4), uint32(echoReply4)
+	if s.six {
+		// A raw socket of IPv6 gets no header in front.
+		begin, unreachable, reply = unix.SockFilter{Code: unix.BPF_LDX | unix.BPF_IMM}, unreachable6, echoReply6
+	}
+	program := []unix.SockFilter{
+		begin,
+		{Code: loadByte, K: 0},
+		{Code: equal, K: unreachable, Jt: 3},
+		{Code: equal, K: reply, Jf: 3},
+		{Code: loadHalf, K: 4},
+		{Code: equal, K: uint32(s.id), Jf: 1},
+		{Code: answer, K: 1 << 16},
+		{Code: answer, K: 0},
+	}
+	return &unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+}
+
+// queue makes a request that carries a nonce, and says whether there is room for no other.
+func (s *echoSocket) queue(to netip.Addr, nonce uint64) (full bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return false // Halt ends the request
+	}
+	i := s.queued
+	packet := s.out.packets[i][:echoLength]
+	clear(packet[:echoHeader])
 	packet[0] = echoRequest4
 	if s.six {
 		packet[0] = echoRequest6
 	}
+	s.sequence++
 	binary.BigEndian.PutUint16(packet[4:], s.id)
-	binary.BigEndian.PutUint16(packet[6:], uint16(s.sequence.Add(1)))
-	packet = binary.BigEndian.AppendUint64(append(packet, echoMagic...), nonce)
-	var address unix.Sockaddr = &unix.SockaddrInet6{Addr: to.As16()}
+	binary.BigEndian.PutUint16(packet[6:], s.sequence)
+	copy(packet[echoHeader:], echoMagic)
+	binary.BigEndian.PutUint64(packet[echoHeader+len(echoMagic):], nonce)
 	if !s.six {
 		binary.BigEndian.PutUint16(packet[2:], checksum(packet))
-		address = &unix.SockaddrInet4{Addr: to.As4()}
 	}
-	var sent error
-	err := s.conn.Write(func(fd uintptr) bool {
-		sent = unix.Sendto(int(fd), packet, 0, address)
-		return !errors.Is(sent, unix.EAGAIN)
-	})
-	return errors.Join(err, sent)
+	s.out.to(i, to, echoLength)
+	s.nonces[i] = nonce
+	s.queued++
+	return s.queued == burst
+}
+
+// patient is how long a full send buffer is waited for.
+const patient = 20 * time.Millisecond
+
+// send sends what is queued, and tells of what could not be sent.
+func (s *echoSocket) send(failed func(nonce uint64, err error)) {
+	type failure struct {
+		nonce uint64
+		err   error
+	}
+	var failures []failure
+	s.mu.Lock()
+	began := time.Now()
+	for next := 0; next < s.queued; {
+		// The kernel counts only what it takes.
+		for i := next; i < s.queued; i++ {
+			s.sent[uint16(s.number)+uint16(i-next)] = s.nonces[i]
+		}
+		n, err := s.out.send(s.fd, next, s.queued)
+		s.number += uint32(n)
+		next += n
+		switch {
+		case err == nil, errors.Is(err, unix.EINTR):
+		case (errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS)) && time.Since(began) < patient:
+			time.Sleep(100 * time.Microsecond)
+		default:
+			failures = append(failures, failure{s.nonces[next], err})
+			next++
+			s.recount()
+		}
+	}
+	s.queued = 0
+	s.mu.Unlock()
+	for _, f := range failures {
+		failed(f.nonce, f.err)
+	}
+}
+
+// recount has the kernel count from 0 again: not every release agrees whether a packet that was refused counts.
+func (s *echoSocket) recount() {
+	for _, flags := range []int{stamping &^ unix.SOF_TIMESTAMPING_OPT_ID, stamping} {
+		_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, flags)
+	}
+	s.number = 0
 }
 
 // checksum is the internet checksum of RFC 1071; the kernel computes that of IPv6.
@@ -118,37 +218,71 @@ func checksum(data []byte) uint16 {
 	return ^uint16(sum)
 }
 
-// read delivers every answer until the socket is closed.
-func (s *echoSocket) read(deliver func(nonce uint64, r echoReply)) {
-	packet, control := make([]byte, 1500), make([]byte, 128)
-	for {
-		var n, controls int
-		var received error
-		err := s.conn.Read(func(fd uintptr) bool {
-			n, controls, _, _, received = unix.Recvmsg(int(fd), packet, control, unix.MSG_DONTWAIT)
-			return !errors.Is(received, unix.EAGAIN)
-		})
-		if err != nil {
-			return
+// read hands on when requests left and what came back, until the socket is closed.
+func (s *echoSocket) read(leave func([]departure), deliver func([]echoReply)) {
+	in, errorQueue := newMessages(1500, 128), newMessages(1, 256)
+	var replies []echoReply
+	var left []departure
+	_ = s.conn.Read(func(fd uintptr) bool {
+		for {
+			// The stamps are read after the answers and used before them: of every answer that is here, the request's stamp is here, too.
+			n, noAnswer := in.receive(int(fd), 0)
+			replies = replies[:0]
+			for i := range n {
+				if r, ok := s.parse(in.packet(i)); ok {
+					r.at, _, _ = in.stamp(i)
+					replies = append(replies, r)
+				}
+			}
+			stamps := 0
+			for {
+				m, err := errorQueue.receive(int(fd), unix.MSG_ERRQUEUE)
+				if err != nil {
+					break
+				}
+				stamps += m
+				left = s.departures(left[:0], errorQueue, m)
+				leave(left)
+			}
+			deliver(replies)
+			if s.closed.Load() {
+				return true
+			}
+			if noAnswer != nil && stamps == 0 {
+				return false // wait until there is more
+			}
 		}
-		if received != nil {
-			// An error that the kernel reports on the socket belongs to some request, which will time out.
-			continue
-		}
-		if nonce, r, ok := s.parse(packet[:n]); ok {
-			r.at = stamp(control[:controls])
-			deliver(nonce, r)
+	})
+}
+
+// departures finds out which requests the stamps in the error queue belong to.
+func (s *echoSocket) departures(all []departure, m *messages, n int) []departure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range n {
+		if at, number, left := m.stamp(i); left && !at.IsZero() {
+			all = append(all, departure{s.sent[uint16(number)], at})
 		}
 	}
+	return all
+}
+
+// close ends the reader.
+func (s *echoSocket) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed.Store(true)
+	s.queued = 0
+	_ = s.file.Close()
 }
 
 // parse finds our nonce in a message. A report of unreachability quotes our request behind its own header.
-func (s *echoSocket) parse(packet []byte) (nonce uint64, r echoReply, ok bool) {
+func (s *echoSocket) parse(packet []byte) (r echoReply, ok bool) {
 	if s.raw && !s.six {
 		packet = behindIPv4(packet)
 	}
 	if len(packet) < echoHeader {
-		return 0, r, false
+		return r, false
 	}
 	switch kind := packet[0]; {
 	case !s.six && kind == unreachable4:
@@ -156,12 +290,13 @@ func (s *echoSocket) parse(packet []byte) (nonce uint64, r echoReply, ok bool) {
 	case s.six && kind == unreachable6:
 		packet, r.err = packet[min(len(packet), echoHeader+40):], errUnreachable
 	case !s.six && kind != echoReply4, s.six && kind != echoReply6:
-		return 0, r, false
+		return r, false
 	}
-	if len(packet) < echoHeader+len(echoMagic)+8 || string(packet[echoHeader:echoHeader+len(echoMagic)]) != echoMagic {
-		return 0, r, false
+	if len(packet) < echoLength || string(packet[echoHeader:echoHeader+len(echoMagic)]) != echoMagic {
+		return r, false
 	}
-	return binary.BigEndian.Uint64(packet[echoHeader+len(echoMagic):]), r, true
+	r.nonce = binary.BigEndian.Uint64(packet[echoHeader+len(echoMagic):])
+	return r, true
 }
 
 // behindIPv4 skips an IPv4 header; nothing is behind one that is not whole.
@@ -170,23 +305,4 @@ func behindIPv4(packet []byte) []byte {
 		return nil
 	}
 	return packet[min(len(packet), int(packet[0]&0x0f)*4):]
-}
-
-// stamp is when the kernel received a message. Only its distance to now is taken from the wall clock, so that a clock that is set distorts one sample by at most that distance.
-func stamp(control []byte) time.Time {
-	now := time.Now()
-	messages, err := unix.ParseSocketControlMessage(control)
-	if err != nil {
-		return now
-	}
-	for _, m := range messages {
-		if m.Header.Level != unix.SOL_SOCKET || m.Header.Type != unix.SO_TIMESTAMPNS || len(m.Data) < 16 {
-			continue
-		}
-		received := time.Unix(int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:])))
-		if waited := now.Sub(received); waited > 0 && waited < time.Second {
-			return now.Add(-waited)
-		}
-	}
-	return now
 }

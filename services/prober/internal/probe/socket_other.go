@@ -5,16 +5,25 @@ package probe
 import (
 	"errors"
 	"net/netip"
-	"os"
+	"time"
 )
 
 // echoSocket stands in for the one of Linux.
-type echoSocket struct{ file *os.File }
+type echoSocket struct{}
+
+type departure struct {
+	nonce uint64
+	at    time.Time
+}
 
 func openEcho(bool) (*echoSocket, error) {
 	return nil, errors.New("ICMP is measured on Linux only: leave icmp out of the endpoint, tcp stands for it")
 }
 
-func (*echoSocket) send(netip.Addr, uint64) error { return os.ErrClosed }
+func (*echoSocket) queue(netip.Addr, uint64) bool { return false }
 
-func (*echoSocket) read(func(uint64, echoReply)) {}
+func (*echoSocket) send(func(uint64, error)) {}
+
+func (*echoSocket) read(func([]departure), func([]echoReply)) {}
+
+func (*echoSocket) close() {}

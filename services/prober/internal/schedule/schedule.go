@@ -1,14 +1,11 @@
-// Package schedule says when things are due: at absolute times that depend on names alone, so that a restart or a reload changes none of them.
+// Package schedule says when things are due, at absolute times that depend on names alone, so that a restart or a reload changes none of them, and starts them then.
 package schedule
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"strings"
 	"time"
-
-	"github.com/leeward-failover/leeward/pkg/clock"
 )
 
 // Beat is due at every whole number of intervals since 1970, plus its phase.
@@ -37,23 +34,26 @@ func (b Beat) After(t time.Time) time.Time {
 // patience is how late a round may be and still be run.
 const patience = time.Second
 
-// Run calls each at every due time after the given one until ctx ends, and returns the last. each must not block.
-// A round is run late rather than left out, but what a stopped process or a clock that was set passed over by a second, or by an interval if that is longer, is not made up for: missed gets the number.
-func (b Beat) Run(ctx context.Context, after time.Time, each func(due time.Time), missed func(rounds int)) (last time.Time) {
-	for last = after; ; {
-		due := b.After(last)
-		now := time.Now()
-		if behind := now.Sub(due); behind >= max(b.Interval, patience) {
-			missed(int(behind / b.Interval))
-			due = b.After(now.Add(-b.Interval))
-		} else if behind < -2*b.Interval {
-			// The clock was set back.
-			due = b.After(now)
-		}
-		if !clock.Until(ctx, due) {
-			return last
-		}
-		each(due)
-		last = due
+// Behind is what becomes of a round that is due while it is later. A round is run late rather than left out, but what a stopped process passed over by a second, or by an interval if that is longer,
+// is not made up for: missed is the number of those.
+func (b Beat) Behind(due, now time.Time) (run time.Time, missed int) {
+	if behind := now.Sub(due); behind >= max(b.Interval, patience) {
+		return b.After(now.Add(-b.Interval)), int(behind / b.Interval)
+	}
+	return due, 0
+}
+
+// Every is a task that calls each at every due time of a beat, and missed with the number of those that were passed over. each must not block.
+func (b Beat) Every(each func(due time.Time), missed func(rounds int)) *Task {
+	return &Task{
+		Fire: func(due, now time.Time) time.Time {
+			run, n := b.Behind(due, now)
+			if n > 0 {
+				missed(n)
+			}
+			each(run)
+			return b.After(run)
+		},
+		Set: func(due time.Time, by time.Duration) time.Time { return b.After(due.Add(by)) },
 	}
 }

@@ -3,6 +3,7 @@ package schedule_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,32 +53,106 @@ func TestBeatIsTheSameWhoeverAsksWhen(t *testing.T) {
 	}
 }
 
-func TestBeatRunsEveryRoundOnceAndGoesOnWhereItEnded(t *testing.T) {
-	beat := schedule.Beat{Interval: 5 * time.Millisecond, Phase: time.Millisecond}
-	var due []time.Time
-	run := func(after time.Time, rounds int) time.Time {
-		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
-		defer stop()
-		return beat.Run(ctx, after, func(d time.Time) {
-			if due = append(due, d); len(due) >= rounds {
-				stop()
-			}
-		}, func(n int) { t.Errorf("%d rounds missed", n) })
+// turn runs a wheel until a test has seen enough.
+func turn(t *testing.T, w *schedule.Wheel, enough <-chan struct{}) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = w.Run(ctx) })
+	select {
+	case <-enough:
+	case <-time.After(10 * time.Second):
+		t.Error("nothing more was due")
 	}
-	run(run(time.Now(), 20), 40)
-	for i, d := range due[1:] {
-		if gap := d.Sub(due[i]); gap != beat.Interval {
-			t.Errorf("round %d came %s after the one before, want %s", i+1, gap, beat.Interval)
+	stop()
+	running.Wait()
+}
+
+func TestWheelFiresEveryRoundOfEveryTaskOnceAndInTime(t *testing.T) {
+	const tasks, rounds = 50, 20
+	w := schedule.NewWheel()
+	fired, enough, early, total := map[int][]time.Time{}, make(chan struct{}), 0, 0
+	began := time.Now()
+	for i := range tasks {
+		beat := schedule.Beat{Interval: 20 * time.Millisecond, Phase: schedule.Spread(20*time.Millisecond, fmt.Sprint(i))}
+		w.Add(beat.Every(func(due time.Time) {
+			if time.Now().Before(due) {
+				early++
+			}
+			if fired[i] = append(fired[i], due); len(fired[i]) == rounds {
+				if total++; total == tasks {
+					close(enough)
+				}
+			}
+		}, func(n int) { t.Errorf("%d rounds missed", n) }), beat.After(began))
+	}
+	turn(t, w, enough)
+	for i, due := range fired {
+		for k := range due[1:] {
+			if gap := due[k+1].Sub(due[k]); gap != 20*time.Millisecond {
+				t.Errorf("task %d: round %d came %s after the one before", i, k+1, gap)
+			}
 		}
+	}
+	if early > 0 {
+		t.Errorf("%d rounds before they were due", early)
 	}
 }
 
+func TestWheelTakesATaskThatIsDueBeforeTheOneItWaitsFor(t *testing.T) {
+	w := schedule.NewWheel()
+	fired := make(chan struct{})
+	now := time.Now()
+	w.Add(&schedule.Task{Fire: func(_, _ time.Time) time.Time { t.Error("a task of the next minute was fired"); return time.Time{} }}, now.Add(time.Minute))
+	time.AfterFunc(50*time.Millisecond, func() {
+		w.Add(&schedule.Task{Fire: func(_, _ time.Time) time.Time { close(fired); return time.Time{} }}, time.Now().Add(20*time.Millisecond))
+	})
+	turn(t, w, fired)
+}
+
 func TestBeatCountsWhatAStandstillPassedOver(t *testing.T) {
-	beat, missed, rounds := schedule.Beat{Interval: 2 * time.Second}, 0, 0
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	last := beat.Run(ctx, time.Now().Add(-time.Minute), func(time.Time) { rounds++; stop() }, func(n int) { missed += n })
-	if rounds != 1 || missed < 28 || missed > 29 || time.Since(last) > beat.Interval {
-		t.Errorf("after a minute's standstill %d rounds ran and %d were missed, the last at %s ago", rounds, missed, time.Since(last))
+	beat, now := schedule.Beat{Interval: 2 * time.Second}, time.Now()
+	run, missed := beat.Behind(now.Add(-time.Minute), now)
+	if missed != 30 || now.Sub(run) > beat.Interval {
+		t.Errorf("after a minute's standstill %d rounds were missed, and one is run that is %s old", missed, now.Sub(run))
+	}
+	if run, missed := beat.Behind(now.Add(-time.Second), now); missed != 0 || !run.Equal(now.Add(-time.Second)) {
+		t.Errorf("a round that is a second late is run as that of %s, and %d are missed", run, missed)
+	}
+}
+
+// TestClockThatIsSetShiftsNoRound sets the clock forward and back: the beat goes on by the new time, no round is late and none is counted as missed.
+func TestClockThatIsSetShiftsNoRound(t *testing.T) {
+	for _, by := range []time.Duration{5 * time.Second, -5 * time.Second} {
+		w := schedule.NewWheel()
+		began, set := time.Now(), false
+		w.Clock = func() (time.Time, time.Duration) {
+			now := time.Now()
+			wall := now.Round(0)
+			if set = set || now.Sub(began) > 100*time.Millisecond; set {
+				wall = wall.Add(by)
+			}
+			return wall, now.Sub(began)
+		}
+		beat := schedule.Beat{Interval: 30 * time.Millisecond, Phase: 7 * time.Millisecond}
+		enough, rounds := make(chan struct{}), 0
+		task := beat.Every(nil, func(n int) { t.Errorf("set by %s: %d rounds missed", by, n) })
+		task.Fire = func(due, now time.Time) time.Time {
+			if late := now.Sub(due); late < 0 || late > 25*time.Millisecond {
+				t.Errorf("set by %s: a round was fired %s after its due time", by, late)
+			}
+			if !due.Equal(beat.After(due.Add(-1))) {
+				t.Errorf("set by %s: a round at %s is not on the beat", by, due)
+			}
+			if rounds++; rounds == 10 {
+				close(enough)
+			}
+			return beat.After(due)
+		}
+		w.Add(task, beat.After(began))
+		turn(t, w, enough)
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("set by %s: ten rounds took %s", by, took)
+		}
 	}
 }

@@ -24,16 +24,26 @@ func (v *Vantage) sees(ctx context.Context, site site) bool {
 	return anchor.Reach(ctx, v.Dial, site.anchors, site.timeout, enough) >= enough
 }
 
-// presences starts the rounds in which the vantage asks its anchors and says that it is there.
-func (v *Vantage) presences(ctx context.Context, interval time.Duration) *loop {
+// presences starts the rounds in which the vantage asks its anchors and says that it is there. They end when others begin.
+func (v *Vantage) presences(ctx context.Context, interval time.Duration) {
 	round := uint64(0)
 	beat := schedule.Beat{Interval: interval, Phase: schedule.Spread(interval, v.Name)}
-	return v.start(ctx, beat, time.Now(), func(time.Time) {
-		site := v.site.Load()
-		round++
-		n := round
-		v.work.Go(func() { v.present(ctx, *site, n) })
-	})
+	rounds := beat.Every(func(time.Time) {
+		if site := v.site.Load(); site != nil {
+			round++
+			n := round
+			v.work.Go(func() { v.present(ctx, *site, n) })
+		}
+	}, func(n int) { v.Meter.MissedRounds.Add(float64(n)) })
+	every := rounds.Fire
+	rounds.Fire = func(due, now time.Time) time.Time {
+		if v.attending.Load() != rounds {
+			return time.Time{}
+		}
+		return every(due, now)
+	}
+	v.attending.Store(rounds)
+	v.wheel.Add(rounds, beat.After(time.Now()))
 }
 
 func (v *Vantage) present(ctx context.Context, site site, round uint64) {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/leeward-failover/leeward/schemas"
-	"github.com/leeward-failover/leeward/services/prober/internal/target"
 	"github.com/leeward-failover/leeward/services/prober/internal/verdict"
 )
 
@@ -79,7 +78,7 @@ func (c *cell) lookNow(ctx context.Context, site site) verdict.Look {
 func (c *cell) decide(ctx context.Context, site site, at time.Time) <-chan []verdict.Reading {
 	readings := make(chan []verdict.Reading, 1)
 	c.vantage.work.Go(func() {
-		readings <- c.look(ctx, site, at, make([]time.Duration, len(c.Targets)), func(t target.Target) bool { return t.Decides })
+		readings <- c.look(ctx, site, at)
 	})
 	return readings
 }

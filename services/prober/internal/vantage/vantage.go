@@ -19,6 +19,7 @@ import (
 	"github.com/leeward-failover/leeward/services/prober/internal/meter"
 	"github.com/leeward-failover/leeward/services/prober/internal/outbox"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
+	"github.com/leeward-failover/leeward/services/prober/internal/schedule"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
 )
 
@@ -28,25 +29,31 @@ type Vantage struct {
 	// Boot is when the process started, in microseconds since 1970.
 	Boot uint64
 	Bus  *bus.Bus
-	// Measure measures a target that is due.
-	Measure func(ctx context.Context, t target.Target, due time.Time) probe.Measurement
+	// Start measures a target that is due and calls done when that has ended. It does not block; what it collects to send together is sent by Flush.
+	Start func(ctx context.Context, t target.Target, due time.Time, done func(probe.Measurement))
+	Flush func()
 	// Dial reaches the anchors.
 	Dial anchor.Dial
 	// Emit takes every sample.
-	Emit  func(outbox.Origin, schemas.Sample)
+	Emit func(outbox.Origin, schemas.Sample)
+	// Woke is told how late the prober's own clockwork was.
+	Woke  func(late time.Duration)
 	Meter *meter.Meter
 	Log   zerolog.Logger
 
 	board board.Board
-	// work are the measurements and judgements under way.
+	wheel *schedule.Wheel
+	// work are the measurements, judgements and looks under way.
 	work       sync.WaitGroup
 	site       atomic.Pointer[site]
 	sight      atomic.Pointer[sight]
 	heartbeats heartbeats
 
-	mu     sync.Mutex
-	cells  map[cellName]*cell
-	attend *loop
+	// attending are the rounds of presences that run.
+	attending atomic.Pointer[schedule.Task]
+
+	mu    sync.Mutex
+	cells map[cellName]*cell
 }
 
 type cellName struct{ app, region string }
@@ -65,8 +72,11 @@ func (v *Vantage) Run(ctx context.Context) error {
 		v.Meter.WritesFailed.Inc()
 		v.Log.Debug().Err(err).Str("key", key).Msg("write given up")
 	}
+	v.wheel = schedule.NewWheel()
+	v.wheel.Burst, v.wheel.Woke = v.Flush, v.Woke
 	topologies := bus.NewMirror(v.Bus, schemas.TopologyBucket)
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return v.wheel.Run(ctx) })
 	g.Go(func() error { return topologies.Run(ctx) })
 	g.Go(func() error { return bus.Topologies(ctx, topologies, v.follow) })
 	g.Go(func() error {
@@ -76,7 +86,6 @@ func (v *Vantage) Run(ctx context.Context) error {
 		})
 	})
 	err := g.Wait()
-	v.halt(ctx)
 	v.work.Wait()
 	v.board.Wait()
 	return err
@@ -97,7 +106,6 @@ func (v *Vantage) follow(ctx context.Context, t schemas.Topology) error {
 	self, ok := t.Vantage(v.Name)
 	if !ok {
 		v.Log.Warn().Str("topology", t.Hash()).Msg("the topology does not name this vantage; nothing is measured")
-		v.attend = v.attend.replace(nil)
 		v.switchTo(ctx, nil)
 		v.site.Store(nil)
 		return nil
@@ -105,8 +113,8 @@ func (v *Vantage) follow(ctx context.Context, t schemas.Topology) error {
 	cells := target.Cells(t)
 	next := newSite(t, self, cells)
 	previous := v.site.Swap(&next)
-	if previous == nil || previous.interval != next.interval || v.attend == nil {
-		v.attend = v.attend.replace(v.presences(ctx, next.interval))
+	if previous == nil || previous.interval != next.interval {
+		v.presences(ctx, next.interval)
 	}
 	v.switchTo(ctx, cells)
 	v.Log.Info().Str("topology", t.Hash()).Int("cells", len(cells)).Msg("topology followed")
@@ -142,15 +150,8 @@ func (v *Vantage) switchTo(ctx context.Context, wanted []target.Cell) {
 		v.cells[name] = running
 	}
 	for _, gone := range old {
-		gone.loop.replace(nil)
+		gone.stop()
 	}
-}
-
-func (v *Vantage) halt(ctx context.Context) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.attend = v.attend.replace(nil)
-	v.switchTo(ctx, nil)
 }
 
 // post writes a value of this vantage's, if the bus takes it while it is worth something.
