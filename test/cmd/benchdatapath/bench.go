@@ -14,6 +14,7 @@ import (
 
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/test/datapath"
+	"github.com/leeward-failover/leeward/test/process"
 )
 
 // report is the line of JSON.
@@ -129,7 +130,7 @@ func (b *bench) throughput(ctx context.Context) error {
 				blockRows = r.BlockRows
 			}
 			r.Kind, r.Rows = kind, load.Rows
-			r.Load = loadAverage()
+			r.Load = process.LoadAverage()
 			b.report.Rounds = append(b.report.Rounds, r)
 			say("%-8s %7.0f samples/s, CPU s per million: nats %.3f, recorder %.3f, engine %.3f, publisher %.3f, driver alone %.3f; blocks of %.0f rows; load %.2f",
 				kind, r.SamplesPerS, r.perMillion(r.NATS), r.perMillion(r.Recorder), r.perMillion(r.Engine), r.perMillion(r.Publisher), r.perMillion(r.Driver), r.BlockRows, r.Load)
@@ -171,11 +172,11 @@ func (b *bench) summarize() {
 // spent is the processor time of the three, in seconds.
 func (b *bench) spent() (nats, recorder, engine float64, err error) {
 	var errs []error
-	seconds := func(c *child) float64 {
+	seconds := func(c *process.Process) float64 {
 		if c == nil {
 			return 0
 		}
-		d, err := c.cpu()
+		d, err := c.CPU()
 		errs = append(errs, err)
 		return d.Seconds()
 	}
@@ -226,7 +227,7 @@ func (b *bench) wholeRound(ctx context.Context, load datapath.Load, synced bool)
 			if landed = time.Now(); n >= before+uint64(load.Rows) {
 				return nil
 			}
-			if err := pause(watch, 20*time.Millisecond); err != nil {
+			if err := process.Pause(watch, 20*time.Millisecond); err != nil {
 				return err
 			}
 		}
@@ -378,7 +379,7 @@ func (b *bench) visibility(ctx context.Context) error {
 		defer close(done)
 		p, err = b.runPublisher(watch, "-paced", b.visible.String(), "-boot", fmt.Sprint(load.Boot))
 		if err == nil {
-			err = pause(watch, 2*time.Second)
+			err = process.Pause(watch, 2*time.Second)
 		}
 		return err
 	})
@@ -402,7 +403,7 @@ func (b *bench) visibility(ctx context.Context) error {
 	slices.Sort(delays)
 	r := b.report
 	r.VisibleP50, r.VisibleP99, r.VisibleMax = round3(delays[len(delays)/2]), round3(delays[len(delays)*99/100]), round3(delays[len(delays)-1])
-	say("visible  p50 %.0f ms, p99 %.0f ms, max %.0f ms of %d batches at %.0f samples/s; cores %v; load %.2f", r.VisibleP50, r.VisibleP99, r.VisibleMax, len(delays), float64(p.Rows)/b.visible.Seconds(), r.VisibleCores, loadAverage())
+	say("visible  p50 %.0f ms, p99 %.0f ms, max %.0f ms of %d batches at %.0f samples/s; cores %v; load %.2f", r.VisibleP50, r.VisibleP99, r.VisibleMax, len(delays), float64(p.Rows)/b.visible.Seconds(), r.VisibleCores, process.LoadAverage())
 	return b.verify(ctx, load, int64(p.Rows))
 }
 

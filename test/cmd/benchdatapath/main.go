@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/leeward-failover/leeward/pkg/chembed"
+	"github.com/leeward-failover/leeward/test/process"
 )
 
 func main() {
@@ -83,12 +84,12 @@ func measure(ctx context.Context) error {
 	if err := w.start(ctx); err != nil {
 		return err
 	}
-	r := report{Machine: machine(), Load: []float64{loadAverage()}}
+	r := report{Machine: process.Machine(), Load: []float64{process.LoadAverage()}}
 	b := bench{world: w, options: o, report: &r}
 	if err := b.run(ctx); err != nil {
 		return err
 	}
-	r.Load = append(r.Load, loadAverage())
+	r.Load = append(r.Load, process.LoadAverage())
 	return json.NewEncoder(os.Stdout).Encode(r)
 }
 

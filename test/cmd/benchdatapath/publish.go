@@ -19,6 +19,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/natsd"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/test/datapath"
+	"github.com/leeward-failover/leeward/test/process"
 )
 
 // senders is how many batches each vantage has under way at once, as a prober has.
@@ -55,7 +56,7 @@ func publish(ctx context.Context, args []string) error {
 			return err
 		}
 		defer b.Close()
-		if err := until(ctx, v, b.Ready); err != nil {
+		if err := process.Until(ctx, v, b.Ready); err != nil {
 			return err
 		}
 		probers[v] = b
@@ -125,7 +126,7 @@ func publishPaced(ctx context.Context, probers map[string]*bus.Bus, boot uint64,
 			under.SetLimit(senders)
 			for end := begin.Add(length); at.Before(end); {
 				at = at.Add(beat)
-				if err := pause(ctx, time.Until(at)); err != nil {
+				if err := process.Pause(ctx, time.Until(at)); err != nil {
 					return err
 				}
 				b := v.Batch(beat)

@@ -118,7 +118,7 @@ func (b *bench) rank(ctx context.Context, table, column string, from, to time.Ti
 	const times = 8
 	var total time.Duration
 	for i := range times + 1 {
-		before, err := b.engine.cpu()
+		before, err := b.engine.CPU()
 		if err != nil {
 			return 0, 0, err
 		}
@@ -126,7 +126,7 @@ func (b *bench) rank(ctx context.Context, table, column string, from, to time.Ti
 		if err := b.db.QueryFormat(ctx, &lines, "TabSeparated", query); err != nil {
 			return 0, 0, err
 		}
-		after, err := b.engine.cpu()
+		after, err := b.engine.CPU()
 		if err != nil {
 			return 0, 0, err
 		}

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -20,6 +19,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/natsd"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/test/datapath"
+	"github.com/leeward-failover/leeward/test/process"
 )
 
 // token is the password of the engine, which nobody else can reach.
@@ -30,7 +30,7 @@ type world struct {
 	dir, bin, library string
 
 	busAddr, engineAddr, healthAddr string
-	nats, engine, recorder          *child
+	nats, engine, recorder          *process.Process
 	db                              *clickhouse.DB
 	// rss is the most memory that any recorder had, in bytes.
 	rss uint64
@@ -38,11 +38,11 @@ type world struct {
 
 func (w *world) start(ctx context.Context) (err error) {
 	for _, addr := range []*string{&w.busAddr, &w.engineAddr, &w.healthAddr} {
-		if *addr, err = freeAddr(ctx); err != nil {
+		if *addr, err = process.FreeAddr(ctx); err != nil {
 			return err
 		}
 	}
-	w.engine, err = start(w.dir, "clickhouse", map[string]string{
+	w.engine, err = process.Start(w.dir, "clickhouse", map[string]string{
 		"LEEWARD_CLICKHOUSE_ADDR": w.engineAddr, "LEEWARD_CLICKHOUSE_STORE": filepath.Join(w.dir, "clickhouse"), "LEEWARD_LIBCHDB": w.library,
 		"LEEWARD_CLICKHOUSE_TOKEN": "env:BENCH_TOKEN", "BENCH_TOKEN": token,
 	}, filepath.Join(w.bin, "leeward"), "serve", "clickhouse")
@@ -52,7 +52,7 @@ func (w *world) start(ctx context.Context) (err error) {
 	if w.db, err = clickhouse.Open(w.dsn()); err != nil {
 		return err
 	}
-	if err := until(ctx, "ClickHouse", func() error { return w.db.Ready(ctx) }); err != nil {
+	if err := process.Until(ctx, "ClickHouse", func() error { return w.db.Ready(ctx) }); err != nil {
 		return err
 	}
 	if err := w.startBus(ctx, true); err != nil {
@@ -83,11 +83,11 @@ func (w *world) startBus(ctx context.Context, synced bool) (err error) {
 	if err != nil {
 		return err
 	}
-	w.nats, err = start(w.dir, "nats", nil, self, "nats", "-addr", w.busAddr, "-store", filepath.Join(w.dir, "nats"), "-keys", filepath.Join(w.dir, "keys"), fmt.Sprintf("-synced=%t", synced))
+	w.nats, err = process.Start(w.dir, "nats", nil, self, "nats", "-addr", w.busAddr, "-store", filepath.Join(w.dir, "nats"), "-keys", filepath.Join(w.dir, "keys"), fmt.Sprintf("-synced=%t", synced))
 	if err != nil {
 		return err
 	}
-	return until(ctx, "NATS", func() error {
+	return process.Until(ctx, "NATS", func() error {
 		c, err := new(net.Dialer).DialContext(ctx, "tcp", w.busAddr)
 		if err == nil {
 			_ = c.Close()
@@ -113,13 +113,13 @@ func nats(ctx context.Context, args []string) error {
 
 // startRecorder starts the recorder and returns when it has written something of every partition.
 func (w *world) startRecorder(ctx context.Context) (err error) {
-	w.recorder, err = start(w.dir, "recorder", map[string]string{
+	w.recorder, err = process.Start(w.dir, "recorder", map[string]string{
 		"LEEWARD_NATS_URL": w.busURL(), "LEEWARD_NATS_SEED": w.seed(schemas.Recorder, ""), "LEEWARD_CLICKHOUSE_DSN": w.dsn(), "LEEWARD_HEALTH_ADDR": w.healthAddr,
 	}, filepath.Join(w.bin, "recorder"))
 	if err != nil {
 		return err
 	}
-	if err := until(ctx, "recorder", func() error { return w.get(ctx, "/readyz") }); err != nil {
+	if err := process.Until(ctx, "recorder", func() error { return w.get(ctx, "/readyz") }); err != nil {
 		return err
 	}
 	boot := uint64(time.Now().UnixMicro())
@@ -130,7 +130,7 @@ func (w *world) startRecorder(ctx context.Context) (err error) {
 	if _, err := w.publish(ctx, load); err != nil {
 		return err
 	}
-	return until(ctx, "the first rows", func() error {
+	return process.Until(ctx, "the first rows", func() error {
 		n, err := w.count(ctx, load)
 		if err == nil && n != uint64(load.Rows) {
 			err = fmt.Errorf("%d of %d rows", n, load.Rows)
@@ -157,15 +157,15 @@ func (w *world) get(ctx context.Context, path string) error {
 
 func (w *world) stopRecorder() {
 	if w.recorder != nil {
-		w.rss = max(w.rss, w.recorder.peak())
-		w.recorder.stop()
+		w.rss = max(w.rss, w.recorder.Peak())
+		w.recorder.Stop()
 		w.recorder = nil
 	}
 }
 
 func (w *world) stopBus() {
 	if w.nats != nil {
-		w.nats.stop()
+		w.nats.Stop()
 		w.nats = nil
 	}
 }
@@ -177,7 +177,7 @@ func (w *world) stop() {
 		_ = w.db.Close()
 	}
 	if w.engine != nil {
-		w.engine.stop()
+		w.engine.Stop()
 	}
 }
 
@@ -247,62 +247,9 @@ func (w *world) settle(ctx context.Context) error {
 		if quiet++; n > 0 {
 			quiet = 0
 		}
-		if err := pause(ctx, 250*time.Millisecond); err != nil {
+		if err := process.Pause(ctx, 250*time.Millisecond); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// until tries for a while until something works.
-func until(ctx context.Context, what string, try func() error) error {
-	deadline := time.Now().Add(60 * time.Second)
-	for {
-		err := try()
-		if err == nil {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
-			return err
-		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
-func freeAddr(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
-}
-
-// machine is the processor and how many of it there are.
-func machine() string {
-	info, _ := os.ReadFile("/proc/cpuinfo")
-	model, cores := "unknown", 0
-	for line := range strings.Lines(string(info)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			model, cores = strings.TrimSpace(value), cores+1
-		}
-	}
-	return fmt.Sprintf("%d x %s", cores, model)
-}
-
-// loadAverage is the load average of the last minute.
-func loadAverage() (average float64) {
-	text, _ := os.ReadFile("/proc/loadavg")
-	_, _ = fmt.Sscan(string(text), &average)
-	return average
 }
