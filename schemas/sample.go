@@ -41,15 +41,15 @@ const (
 )
 
 // kindNames are the names of the kinds in configuration and in ClickHouse.
-var kindNames = map[Kind]string{
+var kindNames = [...]string{
 	KindICMP: "icmp", KindTCP: "tcp", KindHTTP: "http", KindDBRead: "db_read", KindDBWrite: "db_write", KindDBLag: "db_lag", KindBench: "bench",
 	KindTLS: "tls", KindTLSResumed: "tls_resumed", KindHTTPKept: "http_kept", KindDNS: "dns", KindGRPC: "grpc", KindRegistry: "registry", KindExec: "exec", KindDBFresh: "db_fresh",
 }
 
 // String is the kind's name in configuration and in ClickHouse.
 func (k Kind) String() string {
-	if name, ok := kindNames[k]; ok {
-		return name
+	if k.known() {
+		return kindNames[k]
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -59,8 +59,8 @@ func (k Kind) known() bool { return k >= KindICMP && k <= KindDBFresh }
 // ParseKind returns the kind of that name.
 func ParseKind(name string) (Kind, bool) {
 	for k, n := range kindNames {
-		if n == name {
-			return k, true
+		if n == name && n != "" {
+			return Kind(k), true
 		}
 	}
 	return 0, false

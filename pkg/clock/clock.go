@@ -1,4 +1,4 @@
-// Package clock waits for a moment more exactly than the runtime's timers do.
+// Package clock waits for a moment more exactly than the runtime's timers do: Until now and then, Alarm again and again.
 package clock
 
 import (
@@ -10,17 +10,12 @@ import (
 const stretch = 1500 * time.Microsecond
 
 // Until waits for a time, or returns false when ctx ends first.
-func Until(ctx context.Context, due time.Time) bool { return UntilOr(ctx, due, nil) }
-
-// UntilOr is Until that also returns false when something comes from a channel before the last stretch.
-func UntilOr(ctx context.Context, due time.Time, sooner <-chan struct{}) bool {
+func Until(ctx context.Context, due time.Time) bool {
 	if wait := time.Until(due) - stretch; wait > 0 {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		select {
 		case <-ctx.Done():
-			return false
-		case <-sooner:
 			return false
 		case <-timer.C:
 		}

@@ -18,14 +18,28 @@ type cells struct {
 	health  *prometheus.GaugeVec
 
 	mu      sync.Mutex
-	targets map[cell]bool
+	targets map[cell]*series
 	regions map[[2]string]bool
 }
 
 // cell is what a sample belongs to, beside the vantage.
-type cell struct{ app, region, variant, kind string }
+type cell struct {
+	app, region, variant string
+	kind                 schemas.Kind
+}
 
-func (c cell) values() []string { return []string{c.app, c.region, c.variant, c.kind} }
+func (c cell) values() []string { return []string{c.app, c.region, c.variant, c.kind.String()} }
+
+// series are the metrics of a cell that were asked for once, since looking them up by their labels takes longer than a probe may. Those that most cells never have are made when they are needed.
+type series struct {
+	ok      prometheus.Counter
+	last    prometheus.Gauge
+	latency prometheus.Observer
+	phases  [6]prometheus.Counter
+}
+
+// phaseNames are the phases in the order of a series.
+var phaseNames = [6]string{"dns", "connect", "tls", "write", "first_byte", "transfer"}
 
 func newCells(r prometheus.Registerer, own prometheus.Labels) *cells {
 	labels := []string{"app", "region", "variant", "kind"}
@@ -40,7 +54,7 @@ func newCells(r prometheus.Registerer, own prometheus.Labels) *cells {
 			ConstLabels: own}, labels),
 		health: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leeward_prober_health", Help: "The vantage's verdict of the app in the region: 1 at up, degraded, down or blind, 0 at the others.",
 			ConstLabels: own}, []string{"app", "region", "health"}),
-		targets: map[cell]bool{}, regions: map[[2]string]bool{},
+		targets: map[cell]*series{}, regions: map[[2]string]bool{},
 	}
 	r.MustRegister(c.samples, c.latency, c.phases, c.last, c.health)
 	return c
@@ -48,21 +62,21 @@ func newCells(r prometheus.Registerer, own prometheus.Labels) *cells {
 
 // Follow makes the wanted cells the ones that are shown.
 func (c *cells) Follow(wanted []target.Cell) {
-	targets, regions := map[cell]bool{}, map[[2]string]bool{}
+	targets, regions := map[cell]*series{}, map[[2]string]bool{}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, w := range wanted {
 		regions[[2]string{w.App, w.Region}] = true
 		for _, t := range w.Targets {
-			targets[cell{t.App, t.Region, t.Variant, t.Kind.String()}] = true
+			of := cell{t.App, t.Region, t.Variant, t.Kind}
+			if targets[of] = c.targets[of]; targets[of] == nil {
+				targets[of] = &series{ok: c.samples.WithLabelValues(append(of.values(), schemas.OK.String())...)}
+			}
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for t := range targets {
-		c.samples.WithLabelValues(append(t.values(), schemas.OK.String())...)
-	}
 	for old := range c.targets {
-		if !targets[old] {
-			gone := prometheus.Labels{"app": old.app, "region": old.region, "variant": old.variant, "kind": old.kind}
+		if targets[old] == nil {
+			gone := prometheus.Labels{"app": old.app, "region": old.region, "variant": old.variant, "kind": old.kind.String()}
 			c.samples.DeletePartialMatch(gone)
 			c.latency.DeletePartialMatch(gone)
 			c.phases.DeletePartialMatch(gone)
@@ -79,23 +93,34 @@ func (c *cells) Follow(wanted []target.Cell) {
 
 // sample counts a measurement of a cell that is shown; the last ones of a cell that is gone are passed over.
 func (c *cells) sample(s schemas.Sample) {
-	of := cell{s.App, s.Region, s.Variant, s.Kind.String()}
+	of := cell{s.App, s.Region, s.Variant, s.Kind}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.targets[of] {
+	t := c.targets[of]
+	if t == nil {
 		return
 	}
-	labels := of.values()
-	c.samples.WithLabelValues(append(labels, s.Outcome.String())...).Inc()
-	c.last.WithLabelValues(labels...).Set(float64(s.DueUS) / 1e6)
+	if t.last == nil {
+		t.last = c.last.WithLabelValues(of.values()...)
+	}
+	t.last.Set(float64(s.DueUS) / 1e6)
 	if s.Outcome != schemas.OK {
+		c.samples.WithLabelValues(append(of.values(), s.Outcome.String())...).Inc()
 		return
 	}
-	c.latency.WithLabelValues(labels...).Observe(seconds(s.LatencyUS))
-	for phase, us := range map[string]uint32{"dns": s.DNSUS, "connect": s.ConnectUS, "tls": s.TLSUS, "write": s.WriteUS, "first_byte": s.FirstByteUS, "transfer": s.TransferUS} {
-		if us > 0 {
-			c.phases.WithLabelValues(append(labels, phase)...).Add(seconds(us))
+	t.ok.Inc()
+	if t.latency == nil {
+		t.latency = c.latency.WithLabelValues(of.values()...)
+	}
+	t.latency.Observe(seconds(s.LatencyUS))
+	for i, us := range [6]uint32{s.DNSUS, s.ConnectUS, s.TLSUS, s.WriteUS, s.FirstByteUS, s.TransferUS} {
+		if us == 0 {
+			continue
 		}
+		if t.phases[i] == nil {
+			t.phases[i] = c.phases.WithLabelValues(append(of.values(), phaseNames[i])...)
+		}
+		t.phases[i].Add(seconds(us))
 	}
 }
 

@@ -226,7 +226,7 @@ func (s *echoSocket) read(leave func([]departure), deliver func([]echoReply)) {
 	_ = s.conn.Read(func(fd uintptr) bool {
 		for {
 			// The stamps are read after the answers and used before them: of every answer that is here, the request's stamp is here, too.
-			n, noAnswer := in.receive(int(fd), 0)
+			n, _ := in.receive(int(fd), 0)
 			replies = replies[:0]
 			for i := range n {
 				if r, ok := s.parse(in.packet(i)); ok {
@@ -234,13 +234,8 @@ func (s *echoSocket) read(leave func([]departure), deliver func([]echoReply)) {
 					replies = append(replies, r)
 				}
 			}
-			stamps := 0
-			for {
-				m, err := errorQueue.receive(int(fd), unix.MSG_ERRQUEUE)
-				if err != nil {
-					break
-				}
-				stamps += m
+			for m := burst; m == burst; {
+				m, _ = errorQueue.receive(int(fd), unix.MSG_ERRQUEUE)
 				left = s.departures(left[:0], errorQueue, m)
 				leave(left)
 			}
@@ -248,8 +243,8 @@ func (s *echoSocket) read(leave func([]departure), deliver func([]echoReply)) {
 			if s.closed.Load() {
 				return true
 			}
-			if noAnswer != nil && stamps == 0 {
-				return false // wait until there is more
+			if n < burst {
+				return false // whatever comes from here on wakes the reader
 			}
 		}
 	})

@@ -10,7 +10,7 @@ import (
 )
 
 // Tick is what due times are whole numbers of, so that what is due at about one time is started in one burst and the processor rests between two.
-const Tick = 250 * time.Microsecond
+const Tick = time.Millisecond
 
 // Task is something that is due again and again.
 type Task struct {
@@ -33,29 +33,25 @@ type Wheel struct {
 
 	mu    sync.Mutex
 	tasks tasks
-	// sooner is sent to when a task is due before the one that is waited for.
-	sooner chan struct{}
+	// alarm is set to when the first task is due while the wheel runs.
+	alarm *clock.Alarm
 }
 
 // NewWheel makes a wheel without tasks.
 func NewWheel() *Wheel {
 	began := time.Now()
 	read := func() (time.Time, time.Duration) { now := time.Now(); return now.Round(0), now.Sub(began) }
-	return &Wheel{Burst: func() {}, Woke: func(time.Duration) {}, Clock: read, sooner: make(chan struct{}, 1)}
+	return &Wheel{Burst: func() {}, Woke: func(time.Duration) {}, Clock: read}
 }
 
 // Add has a task fired from a time on.
 func (w *Wheel) Add(t *Task, due time.Time) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	t.due = due
 	heap.Push(&w.tasks, t)
-	first := w.tasks[0] == t
-	w.mu.Unlock()
-	if first {
-		select {
-		case w.sooner <- struct{}{}:
-		default:
-		}
+	if w.tasks[0] == t {
+		w.setAlarm()
 	}
 }
 
@@ -64,11 +60,21 @@ const longest = time.Second
 
 // Run fires what is due until ctx ends.
 func (w *Wheel) Run(ctx context.Context) error {
+	alarm, err := clock.NewAlarm()
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.alarm = alarm
+	w.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { alarm.Set(0) })
+	defer w.end(stop)
 	before, since := w.Clock()
 	for ctx.Err() == nil {
-		if wall, _ := w.Clock(); !clock.UntilOr(ctx, time.Now().Add(w.first(wall.Add(longest)).Sub(wall)), w.sooner) {
-			continue
-		}
+		w.mu.Lock()
+		w.setAlarm()
+		w.mu.Unlock()
+		alarm.Wait()
 		now, running := w.Clock()
 		if by := now.Sub(before) - (running - since); by.Abs() >= step {
 			w.set(by)
@@ -82,14 +88,26 @@ func (w *Wheel) Run(ctx context.Context) error {
 // step is by how much the clock must differ from what a steered one may, from one look to the next, to have been set.
 const step = 5 * time.Millisecond
 
-// first is when the first task is due, at the latest the given time.
-func (w *Wheel) first(latest time.Time) time.Time {
+// setAlarm sets the alarm to when the first task is due; the lock is held.
+func (w *Wheel) setAlarm() {
+	if w.alarm == nil {
+		return
+	}
+	wait := longest
+	if len(w.tasks) > 0 {
+		wall, _ := w.Clock()
+		wait = min(wait, w.tasks[0].due.Sub(wall))
+	}
+	w.alarm.Set(wait)
+}
+
+// end gives the alarm back when nobody can set it any more.
+func (w *Wheel) end(stop func() bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.tasks) > 0 && w.tasks[0].due.Before(latest) {
-		return w.tasks[0].due
-	}
-	return latest
+	stop()
+	w.alarm.Close()
+	w.alarm = nil
 }
 
 func (w *Wheel) set(by time.Duration) {
