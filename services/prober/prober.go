@@ -4,6 +4,7 @@ package prober
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,6 +37,10 @@ func Run(ctx context.Context, proc daemon.Process) error {
 		return err
 	}
 	defer b.Close()
+	// A probe leaves little behind that lives: with four times the usual pause between its collections, garbage costs a tenth of the processor less.
+	if proc.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 	kit := probe.NewKit(c.vantage, c.network, func(ref string) (string, error) { return env.Resolve(ref, proc.Getenv) })
 	defer kit.Close(ctx)
 	boot := uint64(time.Now().UnixMicro())

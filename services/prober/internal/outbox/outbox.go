@@ -40,6 +40,8 @@ type Outbox struct {
 	open    *schemas.SampleBatch
 	sealed  []*schemas.SampleBatch
 	counter uint64
+	// last is how many samples the batch before held: the next one is likely to hold as many.
+	last int
 }
 
 // Origin is what the samples of one batch have in common.
@@ -56,12 +58,14 @@ func (o *Outbox) Add(from Origin, s schemas.Sample) {
 	if o.open == nil {
 		o.counter++
 		o.open = &schemas.SampleBatch{Vantage: o.Vantage, VantageRegion: from.VantageRegion, Boot: o.Boot, Counter: o.counter, Topology: from.Topology}
+		o.open.Grow(o.last)
 	}
 	o.open.Append(s)
 }
 
 func (o *Outbox) seal() {
 	if o.open != nil {
+		o.last = o.open.Len()
 		o.sealed, o.open = append(o.sealed, o.open), nil
 	}
 }
