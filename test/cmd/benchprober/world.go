@@ -87,7 +87,7 @@ func (w *world) prober(ctx context.Context, name string) (*process.Process, erro
 	return process.Start(w.dir, "prober", map[string]string{
 		"GOMAXPROCS": "1", "LEEWARD_NATS_URL": "nats://" + w.busAddr, "LEEWARD_NATS_SEED": w.seed(schemas.Prober, vantage), "LEEWARD_VANTAGE": vantage,
 		"LEEWARD_HEALTH_ADDR": health, "LEEWARD_SPOOL_DIR": filepath.Join(w.dir, "spool-"+name), "SSL_CERT_FILE": w.ca,
-		"LEEWARD_PROBE_ALLOW": "127.0.0.0/8",
+		"LEEWARD_PROBE_ALLOW": "127.0.0.0/8", "LEEWARD_PROBE_RATE": "0",
 	}, filepath.Join(w.bin, "prober"))
 }
 

@@ -15,6 +15,7 @@ type Meter struct {
 	MissedRounds  prometheus.Counter
 	WritesFailed  prometheus.Counter
 	PublishErrors prometheus.Counter
+	Refused       prometheus.Counter
 
 	*cells
 	sighted, anchors, reachable prometheus.Gauge
@@ -42,6 +43,7 @@ func New(r prometheus.Registerer, vantage string, spool func() (batches int, byt
 		MissedRounds:  counter("rounds_missed_total", "Rounds passed over because the process stood still or the clock was set."),
 		WritesFailed:  counter("verdict_writes_failed_total", "Verdicts, presences and changes of health that could not be written in time."),
 		PublishErrors: counter("publish_errors_total", "Attempts to publish a batch that failed; each is tried again."),
+		Refused:       counter("refused_total", "Measurements that were not made because the guard does not let the prober reach the address, or not that often."),
 		sighted:       gauge("sighted", "Whether enough anchors answered in the latest round; a vantage that is not sighted accuses no region."),
 		anchors:       gauge("anchors", "Anchors that the topology gives the vantage."),
 		reachable:     gauge("anchors_reachable", "Anchors that answered in the latest round."),

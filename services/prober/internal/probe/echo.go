@@ -14,6 +14,9 @@ import (
 // Echo sends ICMP echo requests through one socket per family and tells the answers apart by a nonce in the payload, never by address: two targets may share one.
 // Each request has a deadline of its own. Both ends of a round trip are stamped by the kernel where it can.
 type Echo struct {
+	// Permit says why an address may not be asked; nil permits all.
+	Permit func(netip.Addr) error
+
 	mu      sync.Mutex
 	sockets map[bool]*echoSocket
 	// flights are the requests that wait for an answer, by the low half of their nonce; free are the places not taken.
@@ -79,6 +82,12 @@ func (e *Echo) Probe(ctx context.Context, host string) Result {
 
 // Start has an echo request sent by the next Flush and calls done, which must not block, when it is answered or the timeout has passed.
 func (e *Echo) Start(to netip.Addr, timeout time.Duration, done func(Result)) (nonce uint64) {
+	if e.Permit != nil {
+		if err := e.Permit(to); err != nil {
+			done(Result{Sent: time.Now(), Err: err})
+			return 0
+		}
+	}
 	e.mu.Lock()
 	socket, err := e.socket(to.Is6())
 	if err != nil {
@@ -87,9 +96,8 @@ func (e *Echo) Start(to netip.Addr, timeout time.Duration, done func(Result)) (n
 		return 0
 	}
 	nonce = e.expect(done, timeout)
-	full := socket.queue(to, nonce)
 	e.mu.Unlock()
-	if full {
+	for !socket.queue(to, nonce) {
 		e.flush(socket)
 	}
 	return nonce

@@ -39,7 +39,7 @@ type Kit struct {
 	echo     Echo
 	postgres Postgres
 	probes   map[schemas.Kind]Func
-	proxied  bool
+	network  socks.Dialer
 	work     sync.WaitGroup
 }
 
@@ -48,12 +48,12 @@ func NewKit(vantage string, network socks.Dialer, resolve func(ref string) (stri
 	// Reading the machine's certificates takes a while, which the first HTTPS sample would pay for.
 	_, _ = x509.SystemCertPool()
 	dial := Dial(network.DialContext)
-	k := &Kit{proxied: network.Proxy != "", postgres: Postgres{Vantage: vantage, Dial: dial, Resolve: resolve}}
+	k := &Kit{echo: Echo{Permit: network.Permit}, network: network, postgres: Postgres{Vantage: vantage, Dial: dial, Resolve: resolve}}
 	k.probes = map[schemas.Kind]Func{
 		schemas.KindICMP: k.echo.Probe, schemas.KindTCP: dial.TCP, schemas.KindHTTP: dial.HTTP,
 		schemas.KindDBRead: k.postgres.Read, schemas.KindDBWrite: k.postgres.Write,
 	}
-	if k.proxied {
+	if network.Proxy != "" {
 		k.probes[schemas.KindICMP] = func(context.Context, string) Result { return Result{Err: errNoWay} }
 	}
 	return k
@@ -82,7 +82,7 @@ type Measurement struct {
 
 // Start measures a target that is due and calls done when that has ended. It does not block; what is sent in bursts leaves with the next Flush.
 func (k *Kit) Start(ctx context.Context, t target.Target, due time.Time, done func(Measurement)) {
-	if a, err := netip.ParseAddr(t.Address); err == nil && t.Kind == schemas.KindICMP && !k.proxied {
+	if a, err := netip.ParseAddr(t.Address); err == nil && t.Kind == schemas.KindICMP && k.network.Proxy == "" {
 		k.echo.Start(a, t.Timeout, func(r Result) { done(measurement(t, due, r)) })
 		return
 	}

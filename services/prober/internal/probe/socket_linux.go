@@ -133,14 +133,17 @@ func (s *echoSocket) filter() *unix.SockFprog {
 	return &unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 }
 
-// queue makes a request that carries a nonce, and says whether there is room for no other.
-func (s *echoSocket) queue(to netip.Addr, nonce uint64) (full bool) {
+// queue makes a request that carries a nonce, or returns false when there is no room for it before what is queued has been sent.
+func (s *echoSocket) queue(to netip.Addr, nonce uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed.Load() {
-		return false // Halt ends the request
+		return true // Halt ends the request
 	}
 	i := s.queued
+	if i == burst {
+		return false
+	}
 	packet := s.out.packets[i][:echoLength]
 	clear(packet[:echoHeader])
 	packet[0] = echoRequest4
@@ -158,7 +161,7 @@ func (s *echoSocket) queue(to netip.Addr, nonce uint64) (full bool) {
 	s.out.to(i, to, echoLength)
 	s.nonces[i] = nonce
 	s.queued++
-	return s.queued == burst
+	return true
 }
 
 // patient is how long a full send buffer is waited for.

@@ -48,6 +48,8 @@ type Vantage struct {
 	site       atomic.Pointer[site]
 	sight      atomic.Pointer[sight]
 	heartbeats heartbeats
+	// refusals are the addresses that the guard was told of already.
+	refusals sync.Map
 
 	// attending are the rounds of presences that run.
 	attending atomic.Pointer[schedule.Task]
@@ -160,4 +162,12 @@ func post[V schemas.Value](ctx context.Context, v *Vantage, bucket schemas.Bucke
 		_, err := bus.Put(ctx, v.Bus, bucket, value, bus.Condition{TTL: schemas.TimeToLive(interval)})
 		return err
 	}})
+}
+
+// refused counts what the guard did not let out, and says it once an address.
+func (v *Vantage) refused(t target.Target, err error) {
+	v.Meter.Refused.Inc()
+	if _, told := v.refusals.LoadOrStore(t.Address, true); !told {
+		v.Log.Warn().Err(err).Str("app", t.App).Str("region", t.Region).Str("kind", t.Kind.String()).Msg("target not measured")
+	}
 }
