@@ -18,6 +18,7 @@ import (
 	"github.com/leeward-failover/leeward/services/prober/internal/outbox"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
 	"github.com/leeward-failover/leeward/services/prober/internal/spool"
+	"github.com/leeward-failover/leeward/services/prober/internal/strain"
 	"github.com/leeward-failover/leeward/services/prober/internal/vantage"
 )
 
@@ -46,12 +47,14 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	boot := uint64(time.Now().UnixMicro())
 	m := meter.New(proc.Metrics, c.vantage, store.State)
 	out := &outbox.Outbox{Vantage: c.vantage, Boot: boot, Spool: store, Publish: b.PublishRaw, Meter: m, Log: log}
-	v := &vantage.Vantage{Name: c.vantage, Boot: boot, Bus: b, Start: kit.Start, Flush: kit.Flush, Woke: func(time.Duration) {}, Dial: c.network.DialContext, Emit: out.Add, Meter: m, Log: log}
+	busy := &strain.Strain{Changed: m.Strained}
+	v := &vantage.Vantage{Name: c.vantage, Boot: boot, Bus: b, Start: kit.Start, Flush: kit.Flush, Strain: busy, Dial: c.network.DialContext, Emit: out.Add, Meter: m, Log: log}
 	meter.Lags(proc.Metrics, c.vantage, v.Lags)
 	health := daemon.Health{Addr: c.healthAddr, Proc: proc, Ready: func() error { return errors.Join(b.Ready(), v.Ready()) }}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { <-ctx.Done(); kit.Halt(); return nil })
 	g.Go(func() error { return health.Run(ctx) })
+	g.Go(func() error { return busy.Run(ctx) })
 	// The outbox outlives the vantage, so that the last samples reach the spool.
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	g.Go(func() error { return out.Run(sending) })

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/leeward-failover/leeward/pkg/clock"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/meter"
 	"github.com/leeward-failover/leeward/services/prober/internal/spool"
@@ -57,7 +58,7 @@ func (o *Outbox) Add(from Origin, s schemas.Sample) {
 	}
 	if o.open == nil {
 		o.counter++
-		o.open = &schemas.SampleBatch{Vantage: o.Vantage, VantageRegion: from.VantageRegion, Boot: o.Boot, Counter: o.counter, Topology: from.Topology}
+		o.open = &schemas.SampleBatch{Vantage: o.Vantage, VantageRegion: from.VantageRegion, Boot: o.Boot, Counter: o.counter, Topology: from.Topology, ClockErrorUS: uint32(clock.Error().Microseconds())}
 		o.open.Grow(o.last)
 	}
 	o.open.Append(s)

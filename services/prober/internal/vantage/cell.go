@@ -121,6 +121,9 @@ func (c *cell) start(ctx context.Context, r *round, i int, due time.Time) {
 }
 
 func (c *cell) emit(site site, t target.Target, m probe.Measurement, due time.Time) {
+	if c.vantage.Strain.Saturated() {
+		m.Sample.Flags |= schemas.Saturated
+	}
 	c.vantage.Emit(site.Origin, m.Sample)
 	c.vantage.heartbeats.note(t, m)
 	if t.Kind == schemas.KindDBRead && m.Err == nil {

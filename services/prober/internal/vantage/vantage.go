@@ -20,6 +20,7 @@ import (
 	"github.com/leeward-failover/leeward/services/prober/internal/outbox"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
 	"github.com/leeward-failover/leeward/services/prober/internal/schedule"
+	"github.com/leeward-failover/leeward/services/prober/internal/strain"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
 )
 
@@ -36,10 +37,10 @@ type Vantage struct {
 	Dial anchor.Dial
 	// Emit takes every sample.
 	Emit func(outbox.Origin, schemas.Sample)
-	// Woke is told how late the prober's own clockwork was.
-	Woke  func(late time.Duration)
-	Meter *meter.Meter
-	Log   zerolog.Logger
+	// Strain is told how late the wheel was, and says whether the prober is short of processor time.
+	Strain *strain.Strain
+	Meter  *meter.Meter
+	Log    zerolog.Logger
 
 	board board.Board
 	wheel *schedule.Wheel
@@ -75,7 +76,7 @@ func (v *Vantage) Run(ctx context.Context) error {
 		v.Log.Debug().Err(err).Str("key", key).Msg("write given up")
 	}
 	v.wheel = schedule.NewWheel()
-	v.wheel.Burst, v.wheel.Woke = v.Flush, v.Woke
+	v.wheel.Burst, v.wheel.Woke = v.Flush, v.Strain.Woke
 	topologies := bus.NewMirror(v.Bus, schemas.TopologyBucket)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return v.wheel.Run(ctx) })
