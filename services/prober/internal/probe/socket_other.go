@@ -22,8 +22,10 @@ func openEcho(bool) (*echoSocket, error) {
 
 func (*echoSocket) queue(netip.Addr, uint64) bool { return true }
 
-func (*echoSocket) send(func(uint64, error)) {}
+func (*echoSocket) send(func([]uint64), func(uint64, error)) {}
 
 func (*echoSocket) read(func([]departure), func([]echoReply)) {}
+
+func (*echoSocket) drain(func([]departure), func([]echoReply)) {}
 
 func (*echoSocket) close() {}
