@@ -157,7 +157,11 @@ func TestStalledServerIsSeenAsItsClientsSeeIt(t *testing.T) {
 	}
 	// A request that comes while the server stands waits for the rest of it: the mean is stall²/2 of a cycle, 45 ms, and a tenth of all wait longer than 200 ms.
 	mean, p90 := sum/float64(len(ms)), ms[len(ms)*9/10]
-	if mean < 0.9*45 || mean > 1.1*48 || p90 < 0.92*200 || p90 > 1.1*220 {
+	tolerance := 1.3 // other tests run, too
+	if *span >= 30*time.Second {
+		tolerance = 1.05
+	}
+	if mean < 45/1.05 || mean > 48*tolerance || p90 < 200/1.05 || p90 > 220*tolerance {
 		t.Errorf("%d requests: mean %.1f ms, 90th percentile %.0f ms, want 45 to 48 and 200 to 220", len(ms), mean, p90)
 	}
 }
