@@ -4,6 +4,7 @@ package prober
 import (
 	"context"
 	"errors"
+	"net/http"
 	"runtime/debug"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 	"github.com/leeward-failover/leeward/pkg/daemon"
 	"github.com/leeward-failover/leeward/pkg/env"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/prober/internal/blackbox"
+	"github.com/leeward-failover/leeward/services/prober/internal/command"
 	"github.com/leeward-failover/leeward/services/prober/internal/meter"
 	"github.com/leeward-failover/leeward/services/prober/internal/outbox"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
@@ -50,7 +53,8 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	busy := &strain.Strain{Changed: m.Strained}
 	v := &vantage.Vantage{Name: c.vantage, Boot: boot, Bus: b, Start: kit.Start, Flush: kit.Flush, Strain: busy, Dial: c.network.DialContext, Emit: out.Add, Meter: m, Log: log}
 	meter.Lags(proc.Metrics, c.vantage, v.Lags)
-	health := daemon.Health{Addr: c.healthAddr, Proc: proc, Ready: func() error { return errors.Join(b.Ready(), v.Ready()) }}
+	health := daemon.Health{Addr: c.healthAddr, Proc: proc, Ready: func() error { return errors.Join(b.Ready(), v.Ready()) },
+		Also: map[string]http.Handler{"GET /probe": blackbox.Handler{Measure: kit.Measure}}}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { <-ctx.Done(); kit.Halt(); return nil })
 	g.Go(func() error { return health.Run(ctx) })
@@ -62,5 +66,5 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	return g.Wait()
 }
 
-// Commands are the prober's own commands; it has none yet.
-func Commands() []*cobra.Command { return nil }
+// Commands are the prober's own commands.
+func Commands() []*cobra.Command { return command.All() }

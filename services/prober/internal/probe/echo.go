@@ -79,7 +79,8 @@ func (e *Echo) Probe(ctx context.Context, host string) Result {
 		e.land(nonce)
 		return Result{DNS: took, Err: ctx.Err()}
 	case r := <-ended:
-		r.DNS = took
+		// The resolution of the name is part of the measurement.
+		r.DNS, r.Sent = took, r.Sent.Add(-took)
 		return r
 	}
 }

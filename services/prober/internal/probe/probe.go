@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -89,6 +91,18 @@ func (k *Kit) Start(ctx context.Context, t target.Target, due time.Time, done fu
 	k.work.Go(func() { done(k.Measure(ctx, t, due)) })
 }
 
+// Knows says whether the kit can measure a kind.
+func (k *Kit) Knows(kind schemas.Kind) bool { return k.probes[kind] != nil }
+
+// Kinds are the names of the kinds that the kit can measure.
+func (k *Kit) Kinds() []string {
+	var names []string
+	for _, kind := range slices.Sorted(maps.Keys(k.probes)) {
+		names = append(names, kind.String())
+	}
+	return names
+}
+
 // Flush sends what was started.
 func (k *Kit) Flush() { k.echo.Flush() }
 
@@ -101,8 +115,9 @@ func (k *Kit) Measure(ctx context.Context, t target.Target, due time.Time) Measu
 	if r.Ended.IsZero() {
 		r.Ended = time.Now()
 	}
-	// What came before it was sent, such as the resolution of a name, is part of the measurement.
-	r.Sent = sent
+	if r.Sent.IsZero() {
+		r.Sent = sent
+	}
 	return measurement(t, due, r)
 }
 
