@@ -3,7 +3,9 @@ package gateway_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -295,5 +297,53 @@ func TestAReportThatIsNoJSONObjectIsRefused(t *testing.T) {
 		if r := g.hook(path, bytes.Repeat([]byte(" "), 1<<20+1)); r.status != http.StatusRequestEntityTooLarge {
 			t.Errorf("%s with a huge body = %d", path, r.status)
 		}
+	}
+}
+
+// TestTemplatesOfTheReferenceAreAccepted fills in the templates that the reference shows as their tools would.
+func TestTemplatesOfTheReferenceAreAccepted(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/reference/webhooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := bustest.Start(t)
+	g := start(t, s, nil)
+	g.apply(topology(newRegistry(t)))
+	for path, filled := range map[string]struct {
+		fence string
+		in    *strings.Replacer
+	}{
+		newRelicHook: {"handlebars", strings.NewReplacer(
+			"{{#if accumulations.tag.region}}", "", "{{else}}null{{/if}}", "", "{{ json accumulations.tag.region }}", `["r0"]`, "{{ json state }}", `"ACTIVATED"`, "{{ createdAt }}", "1795219844195", "{{ json ", `["`, " }}", `"]`,
+		)},
+		dynatraceHook: {"text", strings.NewReplacer(`"{State}"`, `"OPEN"`, `"{Tags}"`, `"app:shop, region:r0"`, "{ImpactedEntities}", `[{"type": "HOST", "name": "a", "entity": "HOST-1"}]`, `"{`, `"`, `}"`, `"`)},
+		datadogHook:   {"json", strings.NewReplacer("$ALERT_TRANSITION", "Triggered", "$DATE", "1795219844000", "$ALERT_SCOPE", "region:r0", "$TAGS", "app:shop, region:r0", "$", "")},
+	} {
+		_, block, _ := strings.Cut(string(page), "```"+filled.fence+"\n")
+		block, _, _ = strings.Cut(block, "```")
+		if r := g.hook(path, []byte(filled.in.Replace(block))); r.status != http.StatusAccepted {
+			t.Errorf("%s = %d %s with\n%s", path, r.status, r.body, filled.in.Replace(block))
+		}
+	}
+	got := all(newLedger(t, s), schemas.AlertReceivedTopic)
+	if len(got) != 3 || slices.ContainsFunc(got, func(e schemas.AlertReceived) bool { return e.App != "shop" || e.Region != "r0" || e.Name == "" }) {
+		t.Errorf("stored %+v", got)
+	}
+}
+
+func TestALongNameIsNotWrittenBeforeEachOfManyKeys(t *testing.T) {
+	t.Parallel()
+	g := start(t, bustest.Start(t), nil)
+	inner := map[string]int{}
+	for n := range 2000 {
+		inner[fmt.Sprint(n)] = n
+	}
+	many, err := json.Marshal(inner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := g.hook(datadogHook, edited(t, "datadog-triggered.json", map[string]string{strings.Repeat("x", 2000): string(many)})); r.status != http.StatusAccepted {
+		t.Errorf("%d %s", r.status, r.body)
 	}
 }
