@@ -40,6 +40,9 @@ func events() []golden {
 		event(schemas.AlertReceivedTopic, schemas.AlertReceived{
 			Source: "alertmanager", Fingerprint: "89d0919c20edb05c", Status: "resolved", Name: "RegionDown", Labels: map[string]string{"region": "frankfurt", "app": "shop"},
 			Annotations: map[string]string{"summary": "no answer for <30s> & counting"}, StartsAt: at(0), EndsAt: at(5), App: "shop", Region: "frankfurt", Verified: "bearer", At: at(6)}),
+		event(schemas.AlertReceivedTopic, schemas.AlertReceived{
+			Source: "datadog", Fingerprint: "7716548234011234567", Firing: "7716548234011234567:Warn", Status: "firing", Name: "Checkout is slow", Labels: map[string]string{"region": "frankfurt"},
+			StartsAt: at(0), App: "shop", Region: "frankfurt", Verified: "bearer", At: at(6)}).variant(".firing"),
 		event(schemas.TopologyChangedTopic, schemas.TopologyChanged{Hash: "0011223344556677", Previous: "8899aabbccddeeff", Actor: "api", At: at(0)}),
 		event(schemas.FailoverRequestedTopic, schemas.FailoverRequested{Request: "back-1", App: "shop", To: frankfurt, Actor: "ada", Reason: "the region is back", Force: true, DryRun: true, Lost: "tokyo", At: at(0)}),
 		event(schemas.BuildFinishedTopic, build()),
