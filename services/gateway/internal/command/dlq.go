@@ -61,7 +61,11 @@ func (c *client) letters(ctx context.Context, w io.Writer, query url.Values) err
 		return printJSON(w, letters)
 	}
 	if len(letters) == 0 {
-		fmt.Fprintln(w, "there is no such letter: every message could be read")
+		told := "there is no letter: every message could be read"
+		if query.Has("stream") || query.Has("user") {
+			told = "there is no such letter"
+		}
+		fmt.Fprintln(w, told)
 		return nil
 	}
 	t := newTable(w, table.Row{"letter", "rejected", "by", "stream", "subject", "bytes", "replayed from", "reason"})
