@@ -1,0 +1,275 @@
+package load_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/gateway/internal/load"
+)
+
+// put puts a load on, and returns what came of it and every sample.
+func put(t *testing.T, p load.Plan) (*load.Tally, []schemas.Sample) {
+	t.Helper()
+	return putWhile(t.Context(), t, p)
+}
+
+func putWhile(ctx context.Context, t *testing.T, p load.Plan) (*load.Tally, []schemas.Sample) {
+	t.Helper()
+	if p.Timeout == 0 {
+		p.Timeout = 10 * time.Second
+	}
+	if p.MaxInFlight == 0 {
+		p.MaxInFlight = 1000
+	}
+	var samples []schemas.Sample
+	l := load.Load{Plan: p, Show: func(*load.Tally) {}, Each: func(s schemas.Sample) error {
+		samples = append(samples, s)
+		return nil
+	}}
+	tally, err := l.Run(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tally.Requests != len(samples) {
+		t.Errorf("%d requests are counted and %d told of", tally.Requests, len(samples))
+	}
+	return tally, samples
+}
+
+func serve(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func quick(http.ResponseWriter, *http.Request) {}
+
+func near(got, want, share float64) bool { return math.Abs(got-want) <= want*share }
+
+// stretch makes the stalls as long as they were when they were first measured: 3 s of every 10 s, and a request every 200 ms.
+var stretch = flag.Int("stretch", 1, "how many times longer the server stalls: 10 for 3 s of every 10 s")
+
+// TestStalledServerIsSeenAsItsUsersSeeIt has a server stall three tenths of the time. Of 50 requests in a period 15 come during the stall and wait for its end.
+func TestStalledServerIsSeenAsItsUsersSeeIt(t *testing.T) {
+	unit := time.Duration(*stretch) * time.Millisecond
+	period, stall := 1000*unit, 300*unit
+	var began atomic.Pointer[time.Time]
+	url := serve(t, func(http.ResponseWriter, *http.Request) {
+		now := time.Now()
+		began.CompareAndSwap(nil, &now)
+		// A little before the first of the requests, so that it does not matter whether it comes a little early in a later period.
+		if in := (now.Sub(*began.Load()) + 2*unit) % period; in < stall {
+			time.Sleep(stall - in)
+		}
+	})
+	atBest(t, func() error {
+		began.Store(nil)
+		tally, _ := put(t, load.Plan{URL: url, Rate: float64(time.Second / (20 * unit)), Duration: 3 * period})
+		mean, p90, wantMean, wantP90 := tally.Latency().Mean, tally.Latency().P90, 48.1*float64(*stretch), 220*float64(*stretch)
+		if tally.Sent != 150 || tally.Failed() > 0 || !near(mean, wantMean, 0.05) || !near(p90, wantP90, 0.05) {
+			return fmt.Errorf("%d requests were sent and %d failed, mean %.1f ms, p90 %.1f ms; want 150 and none, and within 5 %% of %.1f and %.1f", tally.Sent, tally.Failed(), mean, p90, wantMean, wantP90)
+		}
+		t.Logf("mean %.1f ms, p90 %.1f ms; service time %.1f and %.1f", mean, p90, tally.Service().Mean, tally.Service().P90)
+		return nil
+	})
+}
+
+// atBest does what depends on the processors' time up to five times, so that a busy machine does not fail it.
+func atBest(t *testing.T, try func() error) {
+	t.Helper()
+	for n := 1; ; n++ {
+		err := try()
+		if err == nil {
+			return
+		}
+		t.Logf("try %d: %v", n, err)
+		if n == 5 {
+			t.FailNow()
+		}
+	}
+}
+
+func TestRateIsHeldAndEveryRequestArrives(t *testing.T) {
+	var arrived atomic.Int64
+	url := serve(t, func(http.ResponseWriter, *http.Request) { arrived.Add(1) })
+	for name, fresh := range map[string]bool{"on kept connections": false, "on a new one each": true} {
+		t.Run(name, func(t *testing.T) {
+			atBest(t, func() error {
+				arrived.Store(0)
+				tally, samples := put(t, load.Plan{URL: url, Rate: 500, Duration: 2 * time.Second, Fresh: fresh})
+				if tally.Requests != 1000 || tally.Sent != 1000 || tally.Reached != 1000 || arrived.Load() != 1000 || tally.Failed() > 0 || !near(tally.Rate(), 500, 0.02) {
+					return fmt.Errorf("%.1f per second, %d requests, %d sent, %d on a connection, %d at the server, %d failed; want 500 per second, 1000 and no failure",
+						tally.Rate(), tally.Requests, tally.Sent, tally.Reached, arrived.Load(), tally.Failed())
+				}
+				opened := 0
+				for i, s := range samples {
+					if s.ConnectUS > 0 {
+						opened++
+					}
+					if sum := s.LateUS + s.DNSUS + s.ConnectUS + s.TLSUS + s.WriteUS + s.FirstByteUS + s.TransferUS; s.FirstByteUS == 0 || sum > s.LatencyUS+10 || s.Status != 200 || s.Kind != schemas.KindBench {
+						t.Fatalf("sample %d: %+v, whose phases sum up to %d µs", i, s, sum)
+					}
+				}
+				if fresh && opened != 1000 || !fresh && opened > 500 {
+					return fmt.Errorf("%d of 1000 requests opened a connection", opened)
+				}
+				t.Logf("%.1f per second on %d connections, late %+v", tally.Rate(), opened, tally.Late())
+				return nil
+			})
+		})
+	}
+}
+
+// Due times are those of the plan, however long the answers take, and each once.
+func TestDueTimesAreThoseOfThePlan(t *testing.T) {
+	url := serve(t, func(http.ResponseWriter, *http.Request) { time.Sleep(200 * time.Millisecond) })
+	tally, samples := put(t, load.Plan{URL: url, Rate: 50, Duration: time.Second})
+	seen := map[int64]bool{}
+	for _, s := range samples {
+		since := time.UnixMicro(s.DueUS).Sub(tally.Began).Round(time.Millisecond)
+		seen[since.Milliseconds()] = true
+		if since%(20*time.Millisecond) != 0 || s.LatencyUS < 200_000 {
+			t.Errorf("due after %s and answered after %d µs, want a multiple of 20 ms, and 200 ms or more", since, s.LatencyUS)
+		}
+	}
+	if len(seen) != 50 {
+		t.Errorf("%d due times, want 50", len(seen))
+	}
+}
+
+func TestRequestsBeyondTheBoundAreTimeOutsThatWereNotSent(t *testing.T) {
+	var arrived, open, most atomic.Int64
+	release := make(chan struct{})
+	url := serve(t, func(http.ResponseWriter, *http.Request) {
+		arrived.Add(1)
+		n := open.Add(1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		<-release
+		open.Add(-1)
+	})
+	time.AfterFunc(time.Second, func() { close(release) })
+	tally, samples := put(t, load.Plan{URL: url, Rate: 100, Duration: 500 * time.Millisecond, Timeout: 5 * time.Second, MaxInFlight: 10, KeepGoing: true})
+	if arrived.Load() != 10 || most.Load() != 10 || tally.Sent != 10 || tally.Requests != 50 || tally.Outcomes[schemas.TimedOut] != 40 {
+		t.Errorf("%d requests arrived, %d at once; %d were sent, %d timed out of %d; want 10, 10, 10, 40, 50", arrived.Load(), most.Load(), tally.Sent, tally.Outcomes[schemas.TimedOut], tally.Requests)
+	}
+	for _, s := range samples {
+		if s.Outcome == schemas.TimedOut && (s.LatencyUS != 5_000_000 || s.LateUS != 5_000_000) {
+			t.Errorf("not sent, and %+v; want the time-out as latency, all of it late", s)
+		}
+	}
+	if l, s := tally.Latency(), tally.Service(); l.P50 < 5000 || s.Max > 5000 || tally.Failure == nil {
+		t.Errorf("latency %+v, service %+v, failure %v", l, s, tally.Failure)
+	}
+}
+
+func TestLoadEndsEarlyWhenMostRequestsFail(t *testing.T) {
+	var arrived atomic.Int64
+	// The first 100 are well, so that it takes 51 of the last 100.
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if arrived.Add(1) > 100 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	tally, samples := put(t, load.Plan{URL: url, Rate: 200, Duration: 10 * time.Second})
+	if tally.Stopped == nil || !strings.Contains(tally.Stopped.Error(), "of the last 100 requests failed") || tally.Requests < 151 || tally.Requests > 1000 {
+		t.Errorf("stopped after %d requests because %v, want soon after 151", tally.Requests, tally.Stopped)
+	}
+	if last := samples[len(samples)-1]; last.Outcome != schemas.BadStatus || last.Status != 503 || tally.Failure == nil || tally.Failure.Error() != "status 503" {
+		t.Errorf("last sample %+v, failure %v", last, tally.Failure)
+	}
+	dead := load.Plan{URL: "http://" + closed(t), Rate: 100, Duration: 500 * time.Millisecond}
+	tally, _ = put(t, dead)
+	if tally.Stopped == nil || tally.Requests < 20 || tally.Requests == 50 || tally.Outcomes[schemas.Refused] != tally.Requests || tally.Reached != 0 {
+		t.Errorf("nobody there: %d requests, %v, stopped because %v", tally.Requests, tally.Outcomes, tally.Stopped)
+	}
+	dead.KeepGoing = true
+	if tally, _ = put(t, dead); tally.Stopped != nil || tally.Requests != 50 {
+		t.Errorf("kept going for %d requests, and stopped because %v; want 50", tally.Requests, tally.Stopped)
+	}
+}
+
+// closed is an address that nobody listens at.
+func closed(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+func TestOutcomesOfARequest(t *testing.T) {
+	secure := httptest.NewTLSServer(http.HandlerFunc(quick))
+	defer secure.Close()
+	for name, test := range map[string]struct {
+		url  string
+		want schemas.Outcome
+	}{
+		"ok":            {serve(t, quick), schemas.OK},
+		"a redirect":    {serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", http.StatusFound) }), schemas.OK},
+		"not found":     {serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }), schemas.BadStatus},
+		"no answer":     {serve(t, func(http.ResponseWriter, *http.Request) { time.Sleep(3 * time.Second) }), schemas.TimedOut},
+		"half a body":   {serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "9") }), schemas.OtherError},
+		"refused":       {"http://" + closed(t), schemas.Refused},
+		"no such name":  {"http://nobody.invalid", schemas.NameError},
+		"a stranger":    {secure.URL, schemas.TLSError},
+		"no TLS at all": {strings.Replace(serve(t, quick), "http:", "https:", 1), schemas.TLSError},
+	} {
+		tally, samples := put(t, load.Plan{URL: test.url, Rate: 10, Duration: 100 * time.Millisecond, Timeout: 2 * time.Second})
+		if len(samples) != 1 || samples[0].Outcome != test.want || (test.want == schemas.OK) != (tally.Failure == nil) {
+			t.Errorf("%s: %+v, %v; want one sample with %s", name, samples, tally.Failure, test.want)
+		}
+		if test.want == schemas.TimedOut && samples[0].LatencyUS < 2_000_000 {
+			t.Errorf("%s: %d µs, want 2 s or more", name, samples[0].LatencyUS)
+		}
+	}
+}
+
+func TestInterruptEndsWithWhatThereIs(t *testing.T) {
+	var asked atomic.Int64
+	release := make(chan struct{})
+	url := serve(t, func(http.ResponseWriter, *http.Request) {
+		if asked.Add(1)%2 == 0 {
+			<-release
+		}
+	})
+	defer close(release)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(300*time.Millisecond, cancel)
+	began := time.Now()
+	tally, samples := putWhile(ctx, t, load.Plan{URL: url, Rate: 100, Duration: time.Minute, KeepGoing: true})
+	if took := time.Since(began); took > 5*time.Second || !errors.Is(tally.Stopped, load.ErrInterrupted) {
+		t.Errorf("ended after %s, stopped because %v", took, tally.Stopped)
+	}
+	if n := tally.Requests; n != int(asked.Load()) || n < 10 || tally.GivenUp != n/2 || tally.Outcomes[schemas.TimedOut] != tally.GivenUp {
+		t.Errorf("%d of %d requests are counted, %d given up, want every second", n, asked.Load(), tally.GivenUp)
+	}
+	for _, s := range samples {
+		if s.Outcome == schemas.TimedOut && (s.LatencyUS < 900_000 || s.LatencyUS > 5_000_000) {
+			t.Errorf("given up after %d µs, want a second and a little", s.LatencyUS)
+		}
+	}
+}
+
+func TestLoadEndsWhenNobodyTakesItsSamples(t *testing.T) {
+	full := errors.New("disk full")
+	_, err := load.Load{Plan: load.Plan{URL: serve(t, quick), Rate: 100, Duration: time.Minute, Timeout: time.Second, MaxInFlight: 10}, Show: func(*load.Tally) {},
+		Each: func(schemas.Sample) error { return full }}.Run(t.Context())
+	if !errors.Is(err, full) {
+		t.Errorf("ended with %v, want %v", err, full)
+	}
+}
