@@ -30,7 +30,7 @@ type Tally struct {
 }
 
 func newTally(p Plan) *Tally {
-	histogram := func() *hdrhistogram.Histogram { return hdrhistogram.New(1, math.MaxUint32, 3) }
+	histogram := func() *hdrhistogram.Histogram { return hdrhistogram.New(1, math.MaxUint32, 4) }
 	return &Tally{Plan: p, Began: time.Now(), Outcomes: map[schemas.Outcome]int{}, latency: histogram(), service: histogram(), late: histogram()}
 }
 
@@ -99,7 +99,7 @@ func (t *Tally) Rate() float64 {
 	return float64(t.Sent) / (t.lastSent.Seconds() + 1/t.Plan.Rate)
 }
 
-// Figures are of durations, in milliseconds, and within 0.1 %. A percentile is what the rest of the requests took at least: p90 what one in ten did.
+// Figures are of durations, in milliseconds, and within 0.01 %. A percentile is what the rest of the requests took at least: p90 what one in ten did.
 type Figures struct {
 	Mean float64 `json:"mean"`
 	P50  float64 `json:"p50"`
