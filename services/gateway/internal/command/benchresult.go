@@ -61,6 +61,7 @@ type benchResult struct {
 	Requests    int            `json:"requests"`
 	Sent        int            `json:"sent"`
 	NotSent     int            `json:"not_sent"`
+	SentAgain   int            `json:"sent_again"`
 	GivenUp     int            `json:"given_up"`
 	Failed      int            `json:"failed"`
 	Outcomes    map[string]int `json:"outcomes"`
@@ -77,7 +78,7 @@ type benchResult struct {
 func (b *bench) result(t *load.Tally, stored importer.Report) benchResult {
 	r := benchResult{
 		App: b.app, Region: b.region, Variant: b.variant, URL: b.plan.URL, Began: t.Began.UTC(), RateAsked: b.plan.Rate, RateReached: t.Rate(),
-		Requests: t.Requests, Sent: t.Sent, NotSent: t.Requests - t.Sent, GivenUp: t.GivenUp, Failed: t.Failed(), Outcomes: map[string]int{},
+		Requests: t.Requests, Sent: t.Sent, NotSent: t.Requests - t.Sent, SentAgain: t.Again, GivenUp: t.GivenUp, Failed: t.Failed(), Outcomes: map[string]int{},
 		TimeoutMS: float64(b.plan.Timeout.Microseconds()) / 1000, LatencyMS: t.Latency(), ServiceMS: t.Service(), LateMS: t.Late(),
 		Stored: stored.Samples, Import: stored.Import,
 	}
@@ -131,6 +132,9 @@ func (b *bench) remarks(w io.Writer, t *load.Tally) {
 	}
 	if t.Failed() > 0 {
 		fmt.Fprintf(w, "Failed requests count as at least the time-out of %s, so the mean is at least what it says. The first failed: %s.\n", b.plan.Timeout, printable(t.Failure.Error()))
+	}
+	if t.Again > 0 {
+		fmt.Fprintf(w, "%d were sent twice, because the server closed their connection before an answer; --fresh counts that as a failure.\n", t.Again)
 	}
 	if t.GivenUp > 0 {
 		fmt.Fprintf(w, "%d were open when the load ended and count as what they had taken.\n", t.GivenUp)

@@ -2,6 +2,7 @@ package load_test
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,6 +20,24 @@ import (
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/gateway/internal/load"
 )
+
+// TestMain has the tests trust the certificate of httptest's servers, which is for 127.0.0.1 and not for localhost.
+func TestMain(m *testing.M) {
+	server := httptest.NewTLSServer(http.HandlerFunc(quick))
+	server.Close()
+	dir, err := os.MkdirTemp("", "load-test-*")
+	if err != nil {
+		panic(err)
+	}
+	file := filepath.Join(dir, "roots.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		panic(err)
+	}
+	_ = os.Setenv("SSL_CERT_FILE", file)
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
 
 // put puts a load on, and returns what came of it and every sample.
 func put(t *testing.T, p load.Plan) (*load.Tally, []schemas.Sample) {
@@ -212,6 +233,54 @@ func closed(t *testing.T) string {
 	return l.Addr().String()
 }
 
+func TestPhasesOfARequest(t *testing.T) {
+	slow := func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(30 * time.Millisecond)
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		time.Sleep(20 * time.Millisecond)
+		_, _ = w.Write([]byte("well"))
+	}
+	secure := httptest.NewTLSServer(http.HandlerFunc(slow))
+	defer secure.Close()
+	plain := strings.Replace(serve(t, slow), "127.0.0.1", "localhost", 1)
+	for name, test := range map[string]struct {
+		plan     load.Plan
+		dns, tls bool
+		opened   int
+	}{
+		"TLS, kept":   {load.Plan{URL: secure.URL}, false, true, 1},
+		"TLS, fresh":  {load.Plan{URL: secure.URL, Fresh: true}, false, true, 5},
+		"name, kept":  {load.Plan{URL: plain}, true, false, 1},
+		"name, fresh": {load.Plan{URL: plain, Fresh: true}, true, false, 5},
+	} {
+		atBest(t, func() error { // one after the other, if there is time
+			test.plan.Rate, test.plan.Duration = 4, 1250*time.Millisecond
+			_, samples := put(t, test.plan)
+			opened := 0
+			for _, s := range samples {
+				if sum := s.LateUS + s.DNSUS + s.ConnectUS + s.TLSUS + s.WriteUS + s.FirstByteUS + s.TransferUS; sum > s.LatencyUS+10 || sum < s.LatencyUS*9/10 {
+					return fmt.Errorf("%s: %+v, whose phases sum up to %d µs", name, s, sum)
+				}
+				if s.Outcome != schemas.OK || s.WriteUS == 0 || s.FirstByteUS < 29_000 || s.TransferUS < 19_000 {
+					t.Fatalf("%s: %+v, want 30 ms to the first byte and 20 ms more", name, s)
+				}
+				fresh := s.ConnectUS > 0
+				if fresh {
+					opened++
+				}
+				if (s.DNSUS > 0) != (fresh && test.dns) || (s.TLSUS > 0) != (fresh && test.tls) {
+					t.Fatalf("%s: %+v, want a name looked up %t and a handshake %t", name, s, fresh && test.dns, fresh && test.tls)
+				}
+			}
+			if len(samples) != 5 || opened != test.opened {
+				return fmt.Errorf("%s: %d of %d requests opened a connection, want %d", name, opened, len(samples), test.opened)
+			}
+			return nil
+		})
+	}
+}
+
 func TestOutcomesOfARequest(t *testing.T) {
 	secure := httptest.NewTLSServer(http.HandlerFunc(quick))
 	defer secure.Close()
@@ -226,7 +295,7 @@ func TestOutcomesOfARequest(t *testing.T) {
 		"half a body":   {serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "9") }), schemas.OtherError},
 		"refused":       {"http://" + closed(t), schemas.Refused},
 		"no such name":  {"http://nobody.invalid", schemas.NameError},
-		"a stranger":    {secure.URL, schemas.TLSError},
+		"a stranger":    {strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), schemas.TLSError},
 		"no TLS at all": {strings.Replace(serve(t, quick), "http:", "https:", 1), schemas.TLSError},
 	} {
 		tally, samples := put(t, load.Plan{URL: test.url, Rate: 10, Duration: 100 * time.Millisecond, Timeout: 2 * time.Second})
@@ -236,6 +305,24 @@ func TestOutcomesOfARequest(t *testing.T) {
 		if test.want == schemas.TimedOut && samples[0].LatencyUS < 2_000_000 {
 			t.Errorf("%s: %d µs, want 2 s or more", name, samples[0].LatencyUS)
 		}
+	}
+}
+
+func TestServerThatHangsUpIsSeen(t *testing.T) {
+	var arrived atomic.Int64
+	url := serve(t, func(http.ResponseWriter, *http.Request) {
+		if arrived.Add(1)%10 == 0 {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	kept, _ := put(t, load.Plan{URL: url, Rate: 100, Duration: time.Second})
+	if n := int(arrived.Load()); kept.Sent != 100 || kept.Again+kept.Failed() < 10 || kept.Again == 0 || n != 100+kept.Again {
+		t.Errorf("on kept connections: %d sent, %d of them again, %d failed, %d arrived", kept.Sent, kept.Again, kept.Failed(), n)
+	}
+	arrived.Store(0)
+	fresh, _ := put(t, load.Plan{URL: url, Rate: 100, Duration: time.Second, Fresh: true})
+	if n := int(arrived.Load()); fresh.Again != 0 || fresh.Outcomes[schemas.OtherError] != 10 || n != 100 {
+		t.Errorf("on new connections: %d again, outcomes %v, %d arrived; want none, ten of other, 100", fresh.Again, fresh.Outcomes, n)
 	}
 }
 

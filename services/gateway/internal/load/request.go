@@ -19,8 +19,8 @@ import (
 // request is one request and what became of it.
 type request struct {
 	sample schemas.Sample
-	// sent says that it was sent, reached that a connection took all of it, givenUp that it was still open when the load was stopped.
-	sent, reached, givenUp bool
+	// sent says that it was sent, reached that a connection took all of it, again that another took it once more, givenUp that it was still open when the load was stopped.
+	sent, reached, again, givenUp bool
 	// err is what is behind an outcome that is not ok.
 	err error
 }
@@ -68,7 +68,7 @@ func (c *client) ask(ctx context.Context, due time.Time) request {
 	r.sample = schemas.Sample{
 		Kind: schemas.KindBench, Outcome: outcome, DueUS: due.UnixMicro(), LatencyUS: micros(late + took), LateUS: micros(late), Status: uint32(status),
 	}
-	r.reached = t.phases(&r.sample, ended)
+	t.tell(&r, ended)
 	return r
 }
 
@@ -134,11 +134,12 @@ func (d dialer) openTLS(ctx context.Context, network, address string) (net.Conn,
 	return c, nil
 }
 
-// trace is when the parts of a request were over. The transport tells from goroutines of its own, even after the request has ended; of a request that it sent again on
-// another connection, the last time counts.
+// trace is when the parts of a request were over. The transport tells from goroutines of its own, even after the request has ended. A request whose kept connection the server
+// closed before an answer it sends again on another, as browsers do; the last time counts.
 type trace struct {
 	mu                  sync.Mutex
 	fresh               *conn
+	again               bool
 	got, written, first time.Time
 }
 
@@ -147,6 +148,7 @@ func (t *trace) hooks() *httptrace.ClientTrace {
 		GotConn: func(info httptrace.GotConnInfo) {
 			t.mu.Lock()
 			defer t.mu.Unlock()
+			t.again = t.again || !t.written.IsZero()
 			t.fresh, t.got, t.written, t.first = nil, time.Now(), time.Time{}, time.Time{}
 			// Who gets a connection that was opened for another has not waited for it to open.
 			if c, ok := info.Conn.(*conn); ok && !info.Reused {
@@ -168,15 +170,16 @@ func (t *trace) hooks() *httptrace.ClientTrace {
 	}
 }
 
-// phases sets a sample's phases, and says whether the request was written.
-func (t *trace) phases(s *schemas.Sample, ended time.Time) bool {
+// tell sets a request's phases, and whether it was written.
+func (t *trace) tell(r *request, ended time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	s := &r.sample
 	if t.fresh != nil {
 		s.DNSUS, s.ConnectUS, s.TLSUS = micros(t.fresh.dns), micros(t.fresh.connect), micros(t.fresh.tls)
 	}
 	s.WriteUS, s.FirstByteUS, s.TransferUS = between(t.got, t.written), between(t.written, t.first), between(t.first, ended)
-	return !t.written.IsZero()
+	r.again, r.reached = t.again, t.again || !t.written.IsZero()
 }
 
 // between is 0 when one of the two did not come to be.

@@ -14,9 +14,10 @@ import (
 type Tally struct {
 	Plan  Plan
 	Began time.Time
-	// Requests have ended. Sent is how many of them were sent, Reached how many a connection took, GivenUp how many were open when the load was stopped.
-	Requests, Sent, Reached, GivenUp int
-	Outcomes                         map[schemas.Outcome]int
+	// Requests have ended. Sent is how many of them were sent, Reached how many a connection took, Again how many another took once more because the server closed the first,
+	// GivenUp how many were open when the load was stopped.
+	Requests, Sent, Reached, Again, GivenUp int
+	Outcomes                                map[schemas.Outcome]int
 	// Failure is what was wrong with the first request that failed.
 	Failure error
 	// Stopped is why the load ended before its time.
@@ -59,6 +60,9 @@ func (t *Tally) add(r request) {
 	t.lastSent = max(t.lastSent, time.UnixMicro(s.DueUS+int64(s.LateUS)).Sub(t.Began))
 	if r.reached {
 		t.Reached++
+	}
+	if r.again {
+		t.Again++
 	}
 	if r.givenUp {
 		t.GivenUp++
