@@ -199,7 +199,7 @@ func TestBenchThatFailsSaysSo(t *testing.T) {
 	if n := asked.Load(); err == nil || !strings.Contains(err.Error(), "ended early after ") || !strings.Contains(err.Error(), "status 503; --keep-going goes on") || n < 20 || n > 400 {
 		t.Errorf("a sick server: %v after %d requests\n%s", err, n, out)
 	}
-	for _, want := range []string{"shop in r0, slim: " + sick, ": 0 ok, ", " status", "Ended before its time", "≥ 2000", "samples of kind bench stored"} {
+	for _, want := range []string{"shop in r0, slim: " + sick, ": 0 ok, ", " status", "Ended before its time", "≥ 2000.0", "samples of kind bench stored"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}

@@ -23,7 +23,7 @@ type Tally struct {
 	// Stopped is why the load ended before its time.
 	Stopped error
 
-	latency, service, late *hdrhistogram.Histogram
+	latency, service, late durations
 	// lastSent is when the latest request was sent, from the beginning.
 	lastSent time.Duration
 	// recent says of the last requests which failed.
@@ -31,8 +31,7 @@ type Tally struct {
 }
 
 func newTally(p Plan) *Tally {
-	histogram := func() *hdrhistogram.Histogram { return hdrhistogram.New(1, math.MaxUint32, 4) }
-	return &Tally{Plan: p, Began: time.Now(), Outcomes: map[schemas.Outcome]int{}, latency: histogram(), service: histogram(), late: histogram()}
+	return &Tally{Plan: p, Began: time.Now(), Outcomes: map[schemas.Outcome]int{}, latency: newDurations(), service: newDurations(), late: newDurations()}
 }
 
 // add counts a request. One that failed took at least the time-out: that it failed fast helps nobody. One that was given up took at least what it had taken.
@@ -49,14 +48,13 @@ func (t *Tally) add(r request) {
 	t.recent[t.Requests%len(t.recent)] = failed
 	t.Requests++
 	t.Outcomes[s.Outcome]++
-	// Every number of a sample is in the range of the histograms.
-	_ = t.latency.RecordValue(latency)
+	t.latency.add(latency)
 	if !r.sent {
 		return
 	}
 	t.Sent++
-	_ = t.service.RecordValue(service)
-	_ = t.late.RecordValue(int64(s.LateUS))
+	t.service.add(service)
+	t.late.add(int64(s.LateUS))
 	t.lastSent = max(t.lastSent, time.UnixMicro(s.DueUS+int64(s.LateUS)).Sub(t.Began))
 	if r.reached {
 		t.Reached++
@@ -115,20 +113,36 @@ type Figures struct {
 }
 
 // Latency is from when a request was due to its end.
-func (t *Tally) Latency() Figures { return figures(t.latency) }
+func (t *Tally) Latency() Figures { return t.latency.figures() }
 
 // Service is from when a request was sent to its end, of those that were.
-func (t *Tally) Service() Figures { return figures(t.service) }
+func (t *Tally) Service() Figures { return t.service.figures() }
 
 // Late is from when a request was due to when it was sent, of those that were.
-func (t *Tally) Late() Figures { return figures(t.late) }
+func (t *Tally) Late() Figures { return t.late.figures() }
 
-func figures(h *hdrhistogram.Histogram) Figures {
-	n := float64(h.TotalCount())
+// durations are microseconds.
+type durations struct {
+	*hdrhistogram.Histogram
+	longest int64
+}
+
+func newDurations() durations {
+	return durations{Histogram: hdrhistogram.New(1, math.MaxUint32, 4)}
+}
+
+func (d *durations) add(us int64) {
+	d.longest = max(d.longest, us)
+	// Every number of a sample is in the histogram's range.
+	_ = d.RecordValue(us)
+}
+
+func (d *durations) figures() Figures {
+	n := float64(d.TotalCount())
 	at := func(q float64) float64 {
 		// The library counts up to a rank; this is the first one that no more than the rest of the requests lie at or beyond.
 		rank := math.Floor(q*n+1e-6) + 1
-		return float64(h.ValueAtPercentile(100*rank/n)) / 1000
+		return float64(min(d.ValueAtPercentile(100*rank/n), d.longest)) / 1000
 	}
-	return Figures{h.Mean() / 1000, at(0.5), at(0.9), at(0.95), at(0.99), at(0.999), float64(h.Max()) / 1000}
+	return Figures{d.Mean() / 1000, at(0.5), at(0.9), at(0.95), at(0.99), at(0.999), float64(d.longest) / 1000}
 }
