@@ -23,7 +23,7 @@ import (
 
 // All returns the commands.
 func All() []*cobra.Command {
-	return []*cobra.Command{applyCommand(), rankCommand(), buildsCommand(), failoverCommand(), importCommand(), dlqCommand()}
+	return []*cobra.Command{applyCommand(), rankCommand(), buildsCommand(), failoverCommand(), importCommand(), benchCommand(), dlqCommand()}
 }
 
 // client calls the API; its flags are on every command.
@@ -54,10 +54,17 @@ func orEnv(name, fallback string) string {
 // errStopped says that whoever asked did not wait for the answer.
 var errStopped = errors.New("stopped")
 
+func (c *client) checkOutput() error {
+	if c.output != "table" && c.output != "json" {
+		return fmt.Errorf("-o %s: the formats are table and json", c.output)
+	}
+	return nil
+}
+
 // call sends a request and decodes the answer into out. A write carries the token.
 func (c *client) call(ctx context.Context, method, path string, header http.Header, body []byte, out any) (http.Header, error) {
-	if c.output != "table" && c.output != "json" {
-		return nil, fmt.Errorf("-o %s: the formats are table and json", c.output)
+	if err := c.checkOutput(); err != nil {
+		return nil, err
 	}
 	address, err := url.JoinPath(c.address, "/")
 	if err != nil {
