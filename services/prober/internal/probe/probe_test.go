@@ -24,7 +24,7 @@ import (
 const timeout = 300 * time.Millisecond
 
 // kit is a kit whose database reference is the URL itself.
-func kit(t *testing.T) *probe.Kit {
+func kit(t testing.TB) *probe.Kit {
 	t.Helper()
 	k := probe.NewKit("london", socks.Dialer{}, func(ref string) (string, error) { return ref, nil })
 	t.Cleanup(func() { k.Close(context.Background()) })
