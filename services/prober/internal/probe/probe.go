@@ -59,13 +59,9 @@ type Func func(ctx context.Context, t target.Target) Result
 // timed makes a Func of what needs the address only, and a context whose deadline is the target's timeout.
 func timed(probe func(ctx context.Context, address string) Result) Func {
 	return func(ctx context.Context, t target.Target) Result {
-		sent := time.Now()
 		ctx, cancel := context.WithTimeout(ctx, t.Timeout)
 		defer cancel()
-		r := probe(ctx, t.Address)
-		// What came before it was sent, such as the resolution of a name, is part of the measurement.
-		r.Sent = sent
-		return r
+		return probe(ctx, t.Address)
 	}
 }
 
@@ -91,7 +87,7 @@ func NewKit(vantage string, network socks.Dialer, resolve func(ref string) (stri
 	k := &Kit{proxied: network.Proxy != "", postgres: Postgres{Vantage: vantage, Dial: dial, Resolve: resolve}, client: newClient(dial), registry: newRegistry(dial)}
 	k.Checks.Vantage = vantage
 	k.probes = map[schemas.Kind]Func{
-		schemas.KindICMP: timed(k.echo.Probe), schemas.KindTCP: timed(dial.TCP),
+		schemas.KindICMP: timed(k.ping), schemas.KindTCP: timed(dial.TCP),
 		schemas.KindTLS: k.client.tls, schemas.KindTLSResumed: k.client.tlsResumed, schemas.KindHTTP: k.client.http, schemas.KindHTTPKept: k.client.httpKept,
 		schemas.KindDNS: timed(resolver{dial, k.proxied}.ask), schemas.KindGRPC: dial.grpc, schemas.KindRegistry: k.registry.probe,
 		schemas.KindExec:   func(ctx context.Context, t target.Target) Result { return k.Checks.run(ctx, t) },
@@ -101,6 +97,13 @@ func NewKit(vantage string, network socks.Dialer, resolve func(ref string) (stri
 		k.probes[schemas.KindICMP] = func(context.Context, target.Target) Result { return Result{Err: errNoWay} }
 	}
 	return k
+}
+
+// ping sends an echo request. What came before it was sent, such as the resolution of a name, is part of the measurement.
+func (k *Kit) ping(ctx context.Context, host string) Result {
+	r := k.echo.Probe(ctx, host)
+	r.Sent = time.Time{}
+	return r
 }
 
 var errNoWay = errors.New("a proxy (LEEWARD_PROBE_PROXY) carries TCP only: leave icmp out of the endpoint, tcp stands for it")
