@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/leeward-failover/leeward/pkg/oci"
+	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
 )
 
@@ -77,7 +78,7 @@ func (g *registry) probe(ctx context.Context, t target.Target) Result {
 		}
 	}
 	r.Ended = time.Now()
-	if r.Err = err; oci.Answered(err) {
+	if r.Err = err; classify(err) == schemas.OtherError && oci.Answered(err) {
 		r.Err = answerError(excerpt(err.Error()))
 	}
 	return r
