@@ -180,11 +180,11 @@ type Probe struct {
 	// Also are more ways to measure what the endpoints name anyway: http_kept (the request on a connection that is open already), tls and tls_resumed (the handshake
 	// with an https address, or with tls, from nothing and with the ticket of an earlier one), registry (the app's image in the region's registry).
 	Also []string `json:"also,omitempty" yaml:"also,omitempty"`
-	// HTTP is what an answer over HTTP must be like to be a success.
+	// HTTP is how the app is asked over HTTP, and what the answer must be like to be a success.
 	HTTP *HTTPCheck `json:"http,omitempty" yaml:"http,omitempty"`
 }
 
-// HTTPCheck is how an endpoint is asked over HTTP, and what the answer must be like to be a success.
+// HTTPCheck is how an endpoint is asked over HTTP, and what the answer must be like to be a success. Host and certificate_days hold for tls and grpcs too.
 type HTTPCheck struct {
 	// Status are the statuses that are well, in place of 200 to 399.
 	Status []int `json:"status,omitempty" yaml:"status,omitempty"`
@@ -192,7 +192,7 @@ type HTTPCheck struct {
 	Header map[string]string `json:"header,omitempty" yaml:"header,omitempty"`
 	// Body is a regular expression that the first MiB of the body must match.
 	Body string `json:"body,omitempty" yaml:"body,omitempty"`
-	// Host is the host that is asked for, and that a certificate must be for, in place of the address's own.
+	// Host is the host that is asked for over HTTP, TLS and gRPC, and that a certificate must be for, in place of the address's own.
 	Host string `json:"host,omitempty" yaml:"host,omitempty"`
 	// Version is 1.1 or 2; without TLS, 2 is spoken from the first byte.
 	Version string `json:"version,omitempty" yaml:"version,omitempty"`

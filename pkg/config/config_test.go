@@ -146,7 +146,7 @@ func TestEveryWayToMeasureIsChecked(t *testing.T) {
 		"host":                 {probe, with(`http: {host: "a\r\nb"}`), "apps[0].probe.http.host: "},
 		"version":              {probe, with("http: {version: 3}"), `apps[0].probe.http.version: "3" is not known (one of 1.1, 2)`},
 		"redirects":            {probe, with("http: {redirects: 11}"), "apps[0].probe.http.redirects: 11 is out of range"},
-		"certificate":          {probe, with("http: {certificate_days: 14}"), "apps[0].probe.http.certificate_days: no endpoint of shop has tls or an https address"},
+		"certificate":          {probe, with("http: {certificate_days: 14}"), "apps[0].probe.http.certificate_days: no endpoint of shop has tls, or an https or grpcs address"},
 		"certificate gone by":  {probe, with("http: {certificate_days: -1}"), "apps[0].probe.http.certificate_days: is negative"},
 	} {
 		t.Run(name, func(t *testing.T) {

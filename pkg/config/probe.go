@@ -93,6 +93,11 @@ func hasHTTP(e schemas.Endpoint) bool { return e.HTTP != "" }
 
 func speaksTLS(e schemas.Endpoint) bool { return e.TLS != "" || address.OverTLS(e.HTTP) }
 
+func hasCertificate(e schemas.Endpoint) bool {
+	service, err := address.GRPC(e.GRPC)
+	return speaksTLS(e) || err == nil && service.TLS
+}
+
 func (v validator) httpCheck(path string, c schemas.HTTPCheck, a schemas.App) {
 	for i, status := range c.Status {
 		if status < 200 || status > 599 {
@@ -118,8 +123,8 @@ func (v validator) httpCheck(path string, c schemas.HTTPCheck, a schemas.App) {
 	if c.CertificateDays < 0 {
 		v.failf(path+".certificate_days", "", "is negative")
 	}
-	if c.CertificateDays > 0 && !slices.ContainsFunc(a.Endpoints, speaksTLS) {
-		v.failf(path+".certificate_days", "", "no endpoint of %s has tls or an https address", a.Name)
+	if c.CertificateDays > 0 && !slices.ContainsFunc(a.Endpoints, hasCertificate) {
+		v.failf(path+".certificate_days", "", "no endpoint of %s has tls, or an https or grpcs address", a.Name)
 	}
 }
 

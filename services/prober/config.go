@@ -14,9 +14,11 @@ import (
 type config struct {
 	bus, seed string
 	// hub is the JetStream domain of all but the samples, for a prober that is connected to its region's leaf.
-	hub        string
-	vantage    string
-	network    socks.Dialer
+	hub     string
+	vantage string
+	network socks.Dialer
+	// checks is the folder of the users' own checks, empty for none.
+	checks     string
 	healthAddr string
 	spoolDir   string
 	spoolBytes int64
@@ -29,6 +31,7 @@ func readConfig(r *env.Reader) (config, error) {
 		hub:        r.String("LEEWARD_NATS_HUB", ""),
 		vantage:    r.Required("LEEWARD_VANTAGE"),
 		network:    socks.Dialer{Proxy: r.String("LEEWARD_PROBE_PROXY", "")},
+		checks:     r.String("LEEWARD_PROBE_CHECKS", ""),
 		healthAddr: r.String("LEEWARD_HEALTH_ADDR", "127.0.0.1:9110"),
 	}
 	if c.vantage != "" && !schemas.ValidName(c.vantage) {
@@ -38,6 +41,9 @@ func readConfig(r *env.Reader) (config, error) {
 		if err := socks.ValidProxy(c.network.Proxy); err != nil {
 			return c, errors.Join(r.Err(), fmt.Errorf("LEEWARD_PROBE_PROXY: %w", err))
 		}
+	}
+	if c.checks != "" && !filepath.IsAbs(c.checks) {
+		return c, errors.Join(r.Err(), fmt.Errorf("LEEWARD_PROBE_CHECKS: %q is not an absolute path", c.checks))
 	}
 	c.spoolDir = r.String("LEEWARD_SPOOL_DIR", filepath.Join("/var/lib/leeward/spool", c.vantage))
 	c.spoolBytes = int64(r.Int("LEEWARD_SPOOL_MIB", 256)) << 20
