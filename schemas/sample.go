@@ -163,6 +163,14 @@ func (b *SampleBatch) MessageID() string {
 	return fmt.Sprintf("%s:%d:%d", b.Vantage, b.Boot, b.Counter)
 }
 
+// Grow makes room for n samples.
+func (b *SampleBatch) Grow(n int) {
+	b.DueUS, b.Kind, b.Outcome, b.Flags = slices.Grow(b.DueUS, n), slices.Grow(b.Kind, n), slices.Grow(b.Outcome, n), slices.Grow(b.Flags, n)
+	for _, c := range []*[]uint32{&b.App, &b.Region, &b.Variant, &b.LatencyUS, &b.LateUS, &b.DNSUS, &b.ConnectUS, &b.TLSUS, &b.WriteUS, &b.FirstByteUS, &b.TransferUS, &b.Status, &b.Server} {
+		*c = slices.Grow(*c, n)
+	}
+}
+
 // Append adds a sample.
 func (b *SampleBatch) Append(s Sample) {
 	b.DueUS = append(b.DueUS, s.DueUS)

@@ -208,6 +208,8 @@ type Objective struct {
 	Kind string `json:"kind" yaml:"kind"`
 	// Quantile is the quantile of the latency that counts, between 0 and 1.
 	Quantile float64 `json:"quantile" yaml:"quantile"`
+	// MaxLatency is what the quantile should stay within. A region whose latest answers are clearly beyond it, failures included, is judged degraded; without it only a variant that fails degrades a region.
+	MaxLatency Duration `json:"max_latency,omitempty" yaml:"max_latency,omitempty"`
 	// Window is how far back samples count.
 	Window Duration `json:"window" yaml:"window"`
 	// WritesPerRequest is how many database writes a request costs; the quantile of a write from the candidate's own region to the primary database is added that many times.

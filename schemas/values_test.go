@@ -86,6 +86,7 @@ func entries() []golden {
 		entry(schemas.TopologyBucket, ".app", schemas.TopologyPart{Topology: hash, App: &t.Apps[0]}),
 		entry(schemas.TopologyBucket, ".app_replicated", schemas.TopologyPart{Topology: hash, App: replicated(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".app.measured", schemas.TopologyPart{Topology: hash, App: measured(t.Apps[0])}),
+		entry(schemas.TopologyBucket, ".app_probed", schemas.TopologyPart{Topology: hash, App: objective(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".app.git", schemas.TopologyPart{Topology: hash, App: &git}),
 		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
 			Hash: hash, Version: 1, Regions: []string{"frankfurt", "london"}, Vantages: []string{"london"}, Apps: []string{"shop"}, Actor: "api", At: at(0)}}),
@@ -194,6 +195,12 @@ func plan() schemas.Plan {
 }
 
 // replicated is an app as it was before there were databases in every region, with one.
+// objective is an app whose regions have a latency to keep.
+func objective(a schemas.App) *schemas.App {
+	a.Objective.MaxLatency = schemas.Duration(250 * time.Millisecond)
+	return &a
+}
+
 func replicated(a schemas.App) *schemas.App {
 	a.PrimaryDatabase, a.Gates.RPO = "env:SHOP_PRIMARY_DATABASE_URL", schemas.Duration(2*time.Second)
 	return &a

@@ -266,6 +266,9 @@ func (v validator) objective(path string, o schemas.Objective) {
 	if o.Window.D() < 10*time.Second || o.Window.D() > 24*time.Hour {
 		v.failf(path+".window", "from 10s to 24h", "%s is out of range", o.Window)
 	}
+	if o.MaxLatency < 0 {
+		v.failf(path+".max_latency", "as 250ms, or leave it out", "is negative")
+	}
 	if o.WritesPerRequest < 0 {
 		v.failf(path+".writes_per_request", "", "is negative")
 	}

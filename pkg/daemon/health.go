@@ -18,6 +18,8 @@ type Health struct {
 	// Ready returns why the service can not do its work now, or nil.
 	Ready func() error
 	Proc  Process
+	// Also are further handlers by their pattern.
+	Also map[string]http.Handler
 }
 
 // Run serves until ctx ends.
@@ -30,7 +32,7 @@ func (h Health) Run(ctx context.Context) error {
 	return Serve(ctx, listener, h.Handler())
 }
 
-// Handler returns the three endpoints.
+// Handler returns the three endpoints, and the further ones.
 func (h Health) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -42,6 +44,9 @@ func (h Health) Handler() http.Handler {
 		fmt.Fprintln(w, "ok")
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(h.Proc.Metrics, promhttp.HandlerOpts{}))
+	for pattern, handler := range h.Also {
+		mux.Handle(pattern, handler)
+	}
 	return mux
 }
 

@@ -38,14 +38,19 @@ var codes = map[byte]error{
 type Dialer struct {
 	// Proxy is the proxy's host:port.
 	Proxy string
+	// Permit is asked about every address before it is connected to, and says why it may not be; nil permits all. The proxy itself is not asked about.
+	Permit func(netip.Addr) error
 }
 
 // DialContext connects to host:port. Through a proxy, the error of a refusal is that of a direct connection.
 func (d Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if d.Proxy == "" {
-		return new(net.Dialer).DialContext(ctx, network, address)
+		return d.direct().DialContext(ctx, network, address)
 	}
 	target, err := resolve(ctx, address)
+	if err == nil && d.Permit != nil {
+		err = d.Permit(target.Addr())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +68,20 @@ func (d Dialer) DialContext(ctx context.Context, network, address string) (net.C
 		return nil, fmt.Errorf("connect %s through %s: %w", address, d.Proxy, err)
 	}
 	return conn, nil
+}
+
+// direct is a dialer that asks about the address that a name was resolved to.
+func (d Dialer) direct() *net.Dialer {
+	if d.Permit == nil {
+		return &net.Dialer{}
+	}
+	return &net.Dialer{ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
+		to, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		return d.Permit(to.Addr())
+	}}
 }
 
 func resolve(ctx context.Context, address string) (netip.AddrPort, error) {

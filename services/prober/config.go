@@ -8,6 +8,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/env"
 	"github.com/leeward-failover/leeward/pkg/socks"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/prober/internal/guard"
 )
 
 // config is the prober's settings. What it measures comes from the topology.
@@ -17,6 +18,7 @@ type config struct {
 	hub     string
 	vantage string
 	network socks.Dialer
+	guard   guard.Guard
 	// checks is the folder of the users' own checks, empty for none.
 	checks     string
 	healthAddr string
@@ -24,13 +26,14 @@ type config struct {
 	spoolBytes int64
 }
 
-func readConfig(r *env.Reader) (config, error) {
-	c := config{
+func readConfig(r *env.Reader) (*config, error) {
+	c := &config{
 		bus:        r.Required("LEEWARD_NATS_URL"),
 		seed:       r.Required("LEEWARD_NATS_SEED"),
 		hub:        r.String("LEEWARD_NATS_HUB", ""),
 		vantage:    r.Required("LEEWARD_VANTAGE"),
 		network:    socks.Dialer{Proxy: r.String("LEEWARD_PROBE_PROXY", "")},
+		guard:      guard.Guard{Rate: float64(r.Int("LEEWARD_PROBE_RATE", 200))},
 		checks:     r.String("LEEWARD_PROBE_CHECKS", ""),
 		healthAddr: r.String("LEEWARD_HEALTH_ADDR", "127.0.0.1:9110"),
 	}
@@ -45,6 +48,11 @@ func readConfig(r *env.Reader) (config, error) {
 	if c.checks != "" && !filepath.IsAbs(c.checks) {
 		return c, errors.Join(r.Err(), fmt.Errorf("LEEWARD_PROBE_CHECKS: %q is not an absolute path", c.checks))
 	}
+	private, err := guard.Parse(r.String("LEEWARD_PROBE_ALLOW", ""))
+	if err != nil {
+		return c, errors.Join(r.Err(), fmt.Errorf("LEEWARD_PROBE_ALLOW: %w", err))
+	}
+	c.guard.Private, c.network.Permit = private, c.guard.Permit
 	c.spoolDir = r.String("LEEWARD_SPOOL_DIR", filepath.Join("/var/lib/leeward/spool", c.vantage))
 	c.spoolBytes = int64(r.Int("LEEWARD_SPOOL_MIB", 256)) << 20
 	return c, r.Err()

@@ -4,6 +4,8 @@ package prober
 import (
 	"context"
 	"errors"
+	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,10 +15,13 @@ import (
 	"github.com/leeward-failover/leeward/pkg/daemon"
 	"github.com/leeward-failover/leeward/pkg/env"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/prober/internal/blackbox"
+	"github.com/leeward-failover/leeward/services/prober/internal/command"
 	"github.com/leeward-failover/leeward/services/prober/internal/meter"
 	"github.com/leeward-failover/leeward/services/prober/internal/outbox"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
 	"github.com/leeward-failover/leeward/services/prober/internal/spool"
+	"github.com/leeward-failover/leeward/services/prober/internal/strain"
 	"github.com/leeward-failover/leeward/services/prober/internal/vantage"
 )
 
@@ -36,18 +41,25 @@ func Run(ctx context.Context, proc daemon.Process) error {
 		return err
 	}
 	defer b.Close()
+	// A probe leaves little behind that lives: with four times the usual pause between its collections, garbage costs a tenth of the processor less.
+	if proc.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 	kit := probe.NewKit(c.vantage, c.network, func(ref string) (string, error) { return env.Resolve(ref, proc.Getenv) })
 	kit.Checks.Folder, kit.Checks.Path = c.checks, proc.Getenv("PATH")
 	defer kit.Close(ctx)
 	boot := uint64(time.Now().UnixMicro())
 	m := meter.New(proc.Metrics, c.vantage, store.State)
 	out := &outbox.Outbox{Vantage: c.vantage, Boot: boot, Spool: store, Publish: b.PublishRaw, Meter: m, Log: log}
-	v := &vantage.Vantage{Name: c.vantage, Boot: boot, Bus: b, Start: kit.Start, Flush: kit.Flush, Woke: func(time.Duration) {}, Dial: c.network.DialContext, Emit: out.Add, Meter: m, Log: log}
+	busy := &strain.Strain{Changed: m.Strained}
+	v := &vantage.Vantage{Name: c.vantage, Boot: boot, Bus: b, Start: kit.Start, Flush: kit.Flush, Strain: busy, Dial: c.network.DialContext, Emit: out.Add, Meter: m, Log: log}
 	meter.Lags(proc.Metrics, c.vantage, v.Lags)
-	health := daemon.Health{Addr: c.healthAddr, Proc: proc, Ready: func() error { return errors.Join(b.Ready(), v.Ready()) }}
+	health := daemon.Health{Addr: c.healthAddr, Proc: proc, Ready: func() error { return errors.Join(b.Ready(), v.Ready()) },
+		Also: map[string]http.Handler{"GET /probe": blackbox.Handler{Measure: kit.Measure}}}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { <-ctx.Done(); kit.Halt(); return nil })
 	g.Go(func() error { return health.Run(ctx) })
+	g.Go(func() error { return busy.Run(ctx) })
 	// The outbox outlives the vantage, so that the last samples reach the spool.
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	g.Go(func() error { return out.Run(sending) })
@@ -55,5 +67,5 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	return g.Wait()
 }
 
-// Commands are the prober's own commands; it has none yet.
-func Commands() []*cobra.Command { return nil }
+// Commands are the prober's own commands.
+func Commands() []*cobra.Command { return command.All() }

@@ -96,7 +96,7 @@ func settings(t *testing.T, s *bustest.Server, spool string) map[string]string {
 	t.Helper()
 	return map[string]string{
 		"LEEWARD_NATS_URL": s.URL(), "LEEWARD_NATS_SEED": s.Seed(schemas.Prober, "london"), "LEEWARD_VANTAGE": "london",
-		"LEEWARD_HEALTH_ADDR": deaf(t), "LEEWARD_SPOOL_DIR": spool,
+		"LEEWARD_HEALTH_ADDR": deaf(t), "LEEWARD_SPOOL_DIR": spool, "LEEWARD_PROBE_ALLOW": "127.0.0.0/8",
 	}
 }
 

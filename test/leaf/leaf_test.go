@@ -81,7 +81,7 @@ func TestProberAtALeafWorksThroughIt(t *testing.T) {
 		}
 	}
 	w.run("prober", prober.Run, map[string]string{
-		"LEEWARD_NATS_URL": w.leafURL(), "LEEWARD_NATS_HUB": schemas.HubDomain, "LEEWARD_NATS_SEED": w.seed(schemas.Prober, "tokyo"), "LEEWARD_VANTAGE": "tokyo",
+		"LEEWARD_NATS_URL": w.leafURL(), "LEEWARD_NATS_HUB": schemas.HubDomain, "LEEWARD_NATS_SEED": w.seed(schemas.Prober, "tokyo"), "LEEWARD_VANTAGE": "tokyo", "LEEWARD_PROBE_ALLOW": "127.0.0.0/8",
 		"LEEWARD_HEALTH_ADDR": freeAddr(t), "LEEWARD_SPOOL_DIR": t.TempDir(),
 	})
 

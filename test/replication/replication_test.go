@@ -50,7 +50,7 @@ func TestPausedReplicaClosesItsRegionsGate(t *testing.T) {
 	prober := ""
 	for _, vantage := range []string{"london", "madrid"} {
 		prober = serve(t, leeward, "prober", []string{vantage}, map[string]string{
-			"LEEWARD_VANTAGE": vantage, "LEEWARD_SPOOL_DIR": t.TempDir(), "PRIMARY": as(primary.URL()), "REPLICA": as(replica.URL()),
+			"LEEWARD_VANTAGE": vantage, "LEEWARD_PROBE_ALLOW": "127.0.0.0/8", "LEEWARD_SPOOL_DIR": t.TempDir(), "PRIMARY": as(primary.URL()), "REPLICA": as(replica.URL()),
 		}, s.URL(), s.Seed(schemas.Prober, vantage))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

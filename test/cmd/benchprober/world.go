@@ -87,28 +87,30 @@ func (w *world) prober(ctx context.Context, name string) (*process.Process, erro
 	return process.Start(w.dir, "prober", map[string]string{
 		"GOMAXPROCS": "1", "LEEWARD_NATS_URL": "nats://" + w.busAddr, "LEEWARD_NATS_SEED": w.seed(schemas.Prober, vantage), "LEEWARD_VANTAGE": vantage,
 		"LEEWARD_HEALTH_ADDR": health, "LEEWARD_SPOOL_DIR": filepath.Join(w.dir, "spool-"+name), "SSL_CERT_FILE": w.ca,
-		"LEEWARD_PROBE_ALLOW": "127.0.0.0/8",
+		"LEEWARD_PROBE_ALLOW": "127.0.0.0/8", "LEEWARD_PROBE_RATE": "0",
 	}, filepath.Join(w.bin, "prober"))
 }
 
-// regions is how many regions the targets are spread over, so that a verdict is of a usual size.
-const regions = 100
+// The targets are spread over regions and apps, so that a verdict and an app's configuration are of a bearable size.
+const regions, perApp = 50, 5_000
 
 // apply has n targets measured once in an interval.
 func (w *world) apply(ctx context.Context, n int, interval time.Duration, endpoint func(i int) schemas.Endpoint, also ...string) error {
 	t := schemas.Topology{Version: 1, Vantages: []schemas.Vantage{{Name: vantage}}}
-	app := schemas.App{Name: "shop", Objective: schemas.Objective{Kind: "tcp"},
-		Probe: schemas.Probe{Interval: schemas.Duration(interval), Timeout: schemas.Duration(time.Second), DownAfter: 3, UpAfter: 2}}
 	_ = also
 	for r := range regions {
 		t.Regions = append(t.Regions, schemas.Region{Name: fmt.Sprintf("r%d", r)})
 	}
 	for i := range n {
+		if i%perApp == 0 {
+			t.Apps = append(t.Apps, schemas.App{Name: fmt.Sprintf("app%d", i/perApp), Objective: schemas.Objective{Kind: "tcp"},
+				Probe: schemas.Probe{Interval: schemas.Duration(interval), Timeout: schemas.Duration(time.Second), DownAfter: 3, UpAfter: 2}})
+		}
 		e := endpoint(i)
-		e.Region, e.Variant = fmt.Sprintf("r%d", i%regions), fmt.Sprintf("v%d", i/regions)
+		e.Region, e.Variant = fmt.Sprintf("r%d", i%regions), fmt.Sprintf("v%d", i%perApp/regions)
+		app := &t.Apps[len(t.Apps)-1]
 		app.Endpoints = append(app.Endpoints, e)
 	}
-	t.Apps = []schemas.App{app}
 	for _, part := range t.Parts("bench", time.Now()) {
 		if _, err := bus.Put(ctx, w.gateway, schemas.TopologyBucket, part, bus.Condition{}); err != nil {
 			return err

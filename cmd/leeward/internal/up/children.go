@@ -72,7 +72,7 @@ func (o Options) children() ([]supervise.Process, error) {
 		o.service(schemas.Actuator, "", actuatorHealth, nil),
 	)
 	for i, v := range o.Vantages {
-		settings := map[string]string{"LEEWARD_VANTAGE": v, "LEEWARD_SPOOL_DIR": s.path("spool", v)}
+		settings := map[string]string{"LEEWARD_VANTAGE": v, "LEEWARD_SPOOL_DIR": s.path("spool", v), "LEEWARD_PROBE_ALLOW": cmp.Or(os.Getenv("LEEWARD_PROBE_ALLOW"), own)}
 		if o.Loopback {
 			place, err := loopback.Place(v)
 			if err != nil {
@@ -85,6 +85,9 @@ func (o Options) children() ([]supervise.Process, error) {
 	}
 	return children, nil
 }
+
+// own are the ranges that a development world's regions are in.
+const own = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,198.18.0.0/15,::1/128,fc00::/7"
 
 // regions are the simulated regions and the entry to them.
 func (o Options) regions() ([]supervise.Process, error) {

@@ -15,9 +15,10 @@ type Meter struct {
 	MissedRounds  prometheus.Counter
 	WritesFailed  prometheus.Counter
 	PublishErrors prometheus.Counter
+	Refused       prometheus.Counter
 
 	*cells
-	sighted, anchors, reachable prometheus.Gauge
+	sighted, anchors, reachable, saturated prometheus.Gauge
 }
 
 // New registers the metrics of a vantage; spool says how full the spool is and how many batches it lost.
@@ -42,9 +43,11 @@ func New(r prometheus.Registerer, vantage string, spool func() (batches int, byt
 		MissedRounds:  counter("rounds_missed_total", "Rounds passed over because the process stood still or the clock was set."),
 		WritesFailed:  counter("verdict_writes_failed_total", "Verdicts, presences and changes of health that could not be written in time."),
 		PublishErrors: counter("publish_errors_total", "Attempts to publish a batch that failed; each is tried again."),
+		Refused:       counter("refused_total", "Measurements that were not made because the guard does not let the prober reach the address, or not that often."),
 		sighted:       gauge("sighted", "Whether enough anchors answered in the latest round; a vantage that is not sighted accuses no region."),
 		anchors:       gauge("anchors", "Anchors that the topology gives the vantage."),
 		reachable:     gauge("anchors_reachable", "Anchors that answered in the latest round."),
+		saturated:     gauge("saturated", "Whether the prober was short of processor time in the last second; samples taken then say so."),
 		cells:         newCells(r, own),
 	}
 	r.MustRegister(m.late,
@@ -72,6 +75,9 @@ func (m *Meter) Present(reachable, anchors int, sighted bool) {
 	m.anchors.Set(float64(anchors))
 	m.sighted.Set(truth(sighted))
 }
+
+// Strained says whether the prober is short of processor time.
+func (m *Meter) Strained(saturated bool) { m.saturated.Set(truth(saturated)) }
 
 func truth(b bool) float64 {
 	if b {

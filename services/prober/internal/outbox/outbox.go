@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/leeward-failover/leeward/pkg/clock"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/meter"
 	"github.com/leeward-failover/leeward/services/prober/internal/spool"
@@ -40,6 +41,8 @@ type Outbox struct {
 	open    *schemas.SampleBatch
 	sealed  []*schemas.SampleBatch
 	counter uint64
+	// last is how many samples the batch before held: the next one is likely to hold as many.
+	last int
 }
 
 // Origin is what the samples of one batch have in common.
@@ -55,13 +58,15 @@ func (o *Outbox) Add(from Origin, s schemas.Sample) {
 	}
 	if o.open == nil {
 		o.counter++
-		o.open = &schemas.SampleBatch{Vantage: o.Vantage, VantageRegion: from.VantageRegion, Boot: o.Boot, Counter: o.counter, Topology: from.Topology}
+		o.open = &schemas.SampleBatch{Vantage: o.Vantage, VantageRegion: from.VantageRegion, Boot: o.Boot, Counter: o.counter, Topology: from.Topology, ClockErrorUS: uint32(clock.Error().Microseconds())}
+		o.open.Grow(o.last)
 	}
 	o.open.Append(s)
 }
 
 func (o *Outbox) seal() {
 	if o.open != nil {
+		o.last = o.open.Len()
 		o.sealed, o.open = append(o.sealed, o.open), nil
 	}
 }

@@ -14,12 +14,23 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/leeward-failover/leeward/pkg/address"
+	"github.com/leeward-failover/leeward/pkg/socks"
 )
 
 // resolver asks name servers: over UDP, and again over TCP what does not fit there. A proxy carries TCP only.
 type resolver struct {
-	dial    Dial
-	proxied bool
+	// udp connects to a name server's port, so that only its own answers are heard and a closed port is noticed; nil is for none.
+	udp, tcp Dial
+}
+
+func newResolver(network socks.Dialer) resolver {
+	v := resolver{tcp: network.DialContext}
+	if network.Proxy == "" {
+		v.udp = func(ctx context.Context, _, server string) (net.Conn, error) {
+			return network.DialContext(ctx, "udp", server)
+		}
+	}
+	return v
 }
 
 // ask puts a question as leeward.yaml writes it. The answer must hold a record of the type that is asked for.
@@ -41,18 +52,13 @@ func (v resolver) resolve(ctx context.Context, r *Result, uri string) error {
 	if err != nil {
 		return err
 	}
-	if !v.proxied {
-		err := q.over(ctx, r, "udp", udp)
+	if v.udp != nil {
+		err := q.over(ctx, r, "udp", v.udp)
 		if !errors.Is(err, errTruncated) {
 			return err
 		}
 	}
-	return q.over(ctx, r, "tcp", v.dial)
-}
-
-// udp connects to a name server's port, so that only its own answers are heard and a closed port is noticed.
-var udp Dial = func(ctx context.Context, _, address string) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, "udp", address)
+	return q.over(ctx, r, "tcp", v.tcp)
 }
 
 // query is a question in its wire form.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,8 +15,13 @@ import (
 // Echo sends ICMP echo requests through one socket per family and tells the answers apart by a nonce in the payload, never by address: two targets may share one.
 // Each request has a deadline of its own. Both ends of a round trip are stamped by the kernel where it can.
 type Echo struct {
+	// Permit says why an address may not be asked; nil permits all.
+	Permit func(netip.Addr) error
+
 	mu      sync.Mutex
 	sockets map[bool]*echoSocket
+	// opened are the sockets as a list, which is never written to.
+	opened []*echoSocket
 	// flights are the requests that wait for an answer, by the low half of their nonce; free are the places not taken.
 	flights []flight
 	free    []uint32
@@ -31,9 +37,10 @@ type Echo struct {
 type flight struct {
 	nonce uint64
 	// asked is when it was handed to the kernel, left when the kernel says that it went, both by the prober's clock.
-	asked time.Time
-	left  time.Time
-	done  func(Result)
+	asked   time.Time
+	left    time.Time
+	timeout time.Duration
+	done    func(Result)
 }
 
 // echoReply is an answer, or a router's report that there is no way.
@@ -72,13 +79,20 @@ func (e *Echo) Probe(ctx context.Context, host string) Result {
 		e.land(nonce)
 		return Result{DNS: took, Err: ctx.Err()}
 	case r := <-ended:
-		r.DNS = took
+		// The resolution of the name is part of the measurement.
+		r.DNS, r.Sent = took, r.Sent.Add(-took)
 		return r
 	}
 }
 
 // Start has an echo request sent by the next Flush and calls done, which must not block, when it is answered or the timeout has passed.
 func (e *Echo) Start(to netip.Addr, timeout time.Duration, done func(Result)) (nonce uint64) {
+	if e.Permit != nil {
+		if err := e.Permit(to); err != nil {
+			done(Result{Sent: time.Now(), Err: err})
+			return 0
+		}
+	}
 	e.mu.Lock()
 	socket, err := e.socket(to.Is6())
 	if err != nil {
@@ -87,15 +101,14 @@ func (e *Echo) Start(to netip.Addr, timeout time.Duration, done func(Result)) (n
 		return 0
 	}
 	nonce = e.expect(done, timeout)
-	full := socket.queue(to, nonce)
 	e.mu.Unlock()
-	if full {
+	for !socket.queue(to, nonce) {
 		e.flush(socket)
 	}
 	return nonce
 }
 
-// expect gives a request a nonce and a deadline; the lock is held.
+// expect gives a request a nonce; the lock is held.
 func (e *Echo) expect(done func(Result), timeout time.Duration) (nonce uint64) {
 	if len(e.free) == 0 {
 		e.free = append(e.free, uint32(len(e.flights)))
@@ -104,20 +117,31 @@ func (e *Echo) expect(done func(Result), timeout time.Duration) (nonce uint64) {
 	place := e.free[len(e.free)-1]
 	e.free = e.free[:len(e.free)-1]
 	nonce = uint64(rand.Uint32()|1)<<32 | uint64(place)
+	e.flights[place] = flight{nonce: nonce, timeout: timeout, done: done}
+	return nonce
+}
+
+// ask notes that requests are handed to the kernel now: their time begins.
+func (e *Echo) ask(nonces []uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	now := time.Now()
-	e.flights[place] = flight{nonce: nonce, asked: now, done: done}
-	l := e.lanes[timeout]
-	if l == nil {
+	for _, nonce := range nonces {
+		f := e.at(nonce)
+		if f == nil {
+			continue
+		}
 		if e.lanes == nil {
 			e.lanes = map[time.Duration]*lane{}
 		}
-		l = &lane{}
-		e.lanes[timeout] = l
+		if e.lanes[f.timeout] == nil {
+			e.lanes[f.timeout] = &lane{}
+		}
+		f.asked = now
+		w := wait{nonce, now.Add(f.timeout)}
+		e.lanes[f.timeout].waits = append(e.lanes[f.timeout].waits, w)
+		e.sweepAt(w.deadline)
 	}
-	w := wait{nonce, now.Add(timeout)}
-	l.waits = append(l.waits, w)
-	e.sweepAt(w.deadline)
-	return nonce
 }
 
 // at returns the flight of a nonce, nil when nobody waits for it any more; the lock is held.
@@ -143,19 +167,21 @@ func (e *Echo) land(nonce uint64) (flight, bool) {
 
 // Flush sends what was started.
 func (e *Echo) Flush() {
-	e.mu.Lock()
-	sockets := [2]*echoSocket{e.sockets[false], e.sockets[true]}
-	e.mu.Unlock()
-	for _, s := range sockets {
-		if s != nil {
-			e.flush(s)
-		}
+	for _, s := range e.open() {
+		e.flush(s)
 	}
+}
+
+// open returns the sockets there are.
+func (e *Echo) open() []*echoSocket {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.opened
 }
 
 // flush sends what a socket has queued. What can not be sent has ended.
 func (e *Echo) flush(s *echoSocket) {
-	s.send(func(nonce uint64, err error) {
+	s.send(e.ask, func(nonce uint64, err error) {
 		e.mu.Lock()
 		f, ok := e.land(nonce)
 		e.mu.Unlock()
@@ -194,24 +220,35 @@ const stepTolerance = 200 * time.Microsecond
 
 // result is the round trip of a flight that was answered, as far as is known now.
 func (f flight) result(r echoReply, now time.Time) Result {
-	trip := now.Sub(f.asked)
-	result := Result{Sent: f.asked, Ended: now, Err: r.err}
-	set := now.Round(0).Sub(f.asked.Round(0)) - trip
-	switch kernel := r.at.Sub(f.left); {
+	counted := now.Sub(f.asked)
+	return f.trip(r, counted, now.Round(0).Sub(f.asked.Round(0))-counted)
+}
+
+// trip is the round trip when the process counted so much time by a clock that nobody sets, and the wall clock was set by so much meanwhile.
+func (f flight) trip(r echoReply, counted, set time.Duration) Result {
+	result := Result{Sent: f.asked, FirstByte: counted, Err: r.err}
+	switch stamped := r.at.Sub(f.left); {
 	case set.Abs() > stepTolerance:
 		result.Flags |= schemas.ClockStepped
 	case r.at.IsZero():
-	case f.left.IsZero() && !r.at.Before(f.asked):
-		trip = r.at.Sub(f.asked)
-	case !f.left.IsZero() && kernel >= 0 && kernel <= trip+stepTolerance:
+	case f.left.IsZero():
+		if unread := r.at.Sub(f.asked); unread >= 0 && unread <= counted {
+			result.FirstByte = unread
+		}
+	case stamped >= 0 && stamped <= counted+stepTolerance:
 		result.Flags |= schemas.KernelStamps
-		trip = kernel
+		result.FirstByte = stamped
 		result.Sent = f.asked.Add(max(0, f.left.Sub(f.asked)))
 	}
-	result.Ended = result.Sent.Add(trip)
-	result.FirstByte = trip
+	if result.FirstByte > f.timeout && r.err == nil {
+		result.Err = errTimeOut
+	}
+	result.Ended = result.Sent.Add(result.FirstByte)
 	return result
 }
+
+// errTimeOut ends a flight whose time is out.
+var errTimeOut = context.DeadlineExceeded
 
 // sweepAt has the sweeper come at a time, unless it comes earlier anyway; the lock is held.
 func (e *Echo) sweepAt(at time.Time) {
@@ -226,9 +263,12 @@ func (e *Echo) sweepAt(at time.Time) {
 	e.sweeper.Reset(time.Until(at))
 }
 
-// sweep ends the flights whose time is out.
+// sweep ends the flights whose time is out. Answers that have come and were not read yet, because the process had no processor, are read first.
 func (e *Echo) sweep() {
 	now := time.Now()
+	for _, s := range e.open() {
+		s.drain(e.leave, e.deliver)
+	}
 	var late []flight
 	e.mu.Lock()
 	e.sweeping = time.Time{}
@@ -252,7 +292,7 @@ func (e *Echo) sweep() {
 	}
 	e.mu.Unlock()
 	for _, f := range late {
-		r := Result{Sent: f.asked, Ended: now, Err: context.DeadlineExceeded}
+		r := Result{Sent: f.asked, Ended: now, Err: errTimeOut}
 		if !f.left.IsZero() {
 			r.Sent = f.asked.Add(max(0, f.left.Sub(f.asked)))
 		}
@@ -276,6 +316,7 @@ func (e *Echo) socket(six bool) (*echoSocket, error) {
 		e.sockets = map[bool]*echoSocket{}
 	}
 	e.sockets[six] = s
+	e.opened = append(slices.Clip(e.opened), s)
 	e.work.Go(func() { s.read(e.leave, e.deliver) })
 	return s, nil
 }
@@ -289,11 +330,12 @@ func (e *Echo) Halt() {
 	}
 	flights := e.flights
 	e.flights, e.free, e.lanes = nil, nil, nil
-	for _, s := range e.sockets {
+	sockets := e.opened
+	e.sockets, e.opened = nil, nil
+	e.mu.Unlock()
+	for _, s := range sockets {
 		s.close()
 	}
-	e.sockets = nil
-	e.mu.Unlock()
 	for _, f := range flights {
 		if f.nonce != 0 {
 			f.done(Result{Sent: f.asked, Err: context.Canceled})

@@ -248,7 +248,7 @@ func TestConnectionThatTheServerClosedWhileIdleIsNoFailure(t *testing.T) {
 			of := checked(schemas.KindHTTPKept, s.URL, schemas.HTTPCheck{Version: name})
 			expectOf(t, k, of, schemas.OK, "")
 			for range 3 {
-				s.hangUp()
+				s.hangUp(t)
 				sample := expectOf(t, k, of, schemas.OK, "")
 				if sample.LatencyUS >= uint32(slow.Microseconds()) {
 					t.Errorf("%+v counts the opening of a connection, which takes %s", sample, slow)

@@ -25,8 +25,15 @@ type note[T any] struct {
 // forgetAfter is how long a target may go unmeasured before it is forgotten; longer than a measurement can take.
 const forgetAfter = 10 * time.Minute
 
-// of returns what is kept of a target.
+// of returns what is kept of a target. Of one that belongs to no app nothing is: it is measured once, by whoever asks.
 func (m *memory[T]) of(t target.Target) (*T, error) {
+	if t.App == "" {
+		made, err := m.make(t)
+		if err == nil {
+			m.forget(made)
+		}
+		return made, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()

@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,7 +77,7 @@ type Kit struct {
 	client   *client
 	registry *registry
 	probes   map[schemas.Kind]Func
-	proxied  bool
+	network  socks.Dialer
 	work     sync.WaitGroup
 }
 
@@ -84,16 +86,16 @@ func NewKit(vantage string, network socks.Dialer, resolve func(ref string) (stri
 	// Reading the machine's certificates takes a while, which the first HTTPS sample would pay for.
 	_, _ = x509.SystemCertPool()
 	dial := Dial(network.DialContext)
-	k := &Kit{proxied: network.Proxy != "", postgres: Postgres{Vantage: vantage, Dial: dial, Resolve: resolve}, client: newClient(dial), registry: newRegistry(dial)}
+	k := &Kit{network: network, echo: Echo{Permit: network.Permit}, postgres: Postgres{Vantage: vantage, Dial: dial, Resolve: resolve}, client: newClient(dial), registry: newRegistry(dial)}
 	k.Checks.Vantage = vantage
 	k.probes = map[schemas.Kind]Func{
 		schemas.KindICMP: timed(k.ping), schemas.KindTCP: timed(dial.TCP),
 		schemas.KindTLS: k.client.tls, schemas.KindTLSResumed: k.client.tlsResumed, schemas.KindHTTP: k.client.http, schemas.KindHTTPKept: k.client.httpKept,
-		schemas.KindDNS: timed(resolver{dial, k.proxied}.ask), schemas.KindGRPC: dial.grpc, schemas.KindRegistry: k.registry.probe,
+		schemas.KindDNS: timed(newResolver(network).ask), schemas.KindGRPC: dial.grpc, schemas.KindRegistry: k.registry.probe,
 		schemas.KindExec:   func(ctx context.Context, t target.Target) Result { return k.Checks.run(ctx, t) },
 		schemas.KindDBRead: timed(k.postgres.Read), schemas.KindDBWrite: timed(k.postgres.Write),
 	}
-	if k.proxied {
+	if network.Proxy != "" {
 		k.probes[schemas.KindICMP] = func(context.Context, target.Target) Result { return Result{Err: errNoWay} }
 	}
 	return k
@@ -130,11 +132,23 @@ type Measurement struct {
 
 // Start measures a target that is due and calls done when that has ended. It does not block; what is sent in bursts leaves with the next Flush.
 func (k *Kit) Start(ctx context.Context, t target.Target, due time.Time, done func(Measurement)) {
-	if a, err := netip.ParseAddr(t.Address); err == nil && t.Kind == schemas.KindICMP && !k.proxied {
+	if a, err := netip.ParseAddr(t.Address); err == nil && t.Kind == schemas.KindICMP && k.network.Proxy == "" {
 		k.echo.Start(a, t.Timeout, func(r Result) { done(measurement(t, due, r)) })
 		return
 	}
 	k.work.Go(func() { done(k.Measure(ctx, t, due)) })
+}
+
+// Knows says whether the kit can measure a kind.
+func (k *Kit) Knows(kind schemas.Kind) bool { return k.probes[kind] != nil }
+
+// Kinds are the names of the kinds that the kit can measure.
+func (k *Kit) Kinds() []string {
+	var names []string
+	for _, kind := range slices.Sorted(maps.Keys(k.probes)) {
+		names = append(names, kind.String())
+	}
+	return names
 }
 
 // Flush sends what was started.

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -29,7 +30,7 @@ func newRegistry(dial Dial) *registry {
 // pull is what is known of a target's repository.
 type pull struct {
 	base, repository string
-	// tags are those of the target's variant.
+	// tags are those of the target's variant, any when it has none.
 	tags *regexp.Regexp
 
 	// found holds what is known of an image to ask for; whoever takes it out looks, and puts back what it found.
@@ -50,8 +51,12 @@ func newPull(t target.Target) (*pull, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Images are tagged with their variant and the beginning of their build's id.
-	tags, err := regexp.Compile("^" + regexp.QuoteMeta(t.Variant) + "-[0-9a-f]{12}$")
+	pattern := "."
+	if t.Variant != "" {
+		// Images are tagged with their variant and the beginning of their build's id.
+		pattern = "^" + regexp.QuoteMeta(t.Variant) + "-[0-9a-f]{12}$"
+	}
+	tags, err := regexp.Compile(pattern)
 	p := &pull{base: u.Scheme + "://" + u.Host, repository: strings.TrimPrefix(u.Path, "/"), tags: tags, found: make(chan found, 1)}
 	p.found <- found{}
 	return p, err
@@ -158,7 +163,7 @@ func (p *pull) tag(ctx context.Context, from *oci.Puller, variant string) (strin
 	}
 	i := slices.IndexFunc(tags, p.tags.MatchString)
 	if i < 0 {
-		return "", answerError("the registry holds no image of variant " + variant + " yet")
+		return "", answerError(fmt.Sprintf("the registry holds no image of variant %q yet", variant))
 	}
 	return tags[i], nil
 }

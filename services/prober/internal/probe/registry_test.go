@@ -89,10 +89,10 @@ func TestRegistry(t *testing.T) {
 			s := serveRegistry(t, start)
 			k := kit(t)
 			of := checked(schemas.KindRegistry, s.URL+"/team/shop", schemas.HTTPCheck{})
-			expectOf(t, k, of, schemas.BadStatus, "registry: the registry holds no image of variant slim yet")
+			expectOf(t, k, of, schemas.BadStatus, `registry: the registry holds no image of variant "slim" yet`)
 			s.push(t, "single-0123456789ab")
 			s.push(t, "slim-latest")
-			expectOf(t, k, of, schemas.BadStatus, "registry: the registry holds no image of variant slim yet")
+			expectOf(t, k, of, schemas.BadStatus, `registry: the registry holds no image of variant "slim" yet`)
 			s.push(t, "slim-0123456789ab")
 			before := waiting(t, port(s.site))
 			for i := range 3 {

@@ -117,15 +117,22 @@ func newSite(t testing.TB, handler http.HandlerFunc, configure []func(*httptest.
 	return s
 }
 
-// hangUp closes the connections that are idle, as a server does after a while.
-func (s *site) hangUp() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c, state := range s.conns {
-		if state == http.StateIdle {
-			_ = c.Close()
+// hangUp closes the connection that is idle, as a server does after a while. It may take a moment after the answer until one is.
+func (s *site) hangUp(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		for c, state := range s.conns {
+			if state == http.StateIdle {
+				_ = c.Close()
+				delete(s.conns, c)
+				s.mu.Unlock()
+				return
+			}
 		}
+		s.mu.Unlock()
 	}
+	t.Fatal("no connection is idle")
 }
 
 func (s *site) host() string { return s.Listener.Addr().String() }

@@ -33,6 +33,12 @@ type echoSocket struct {
 	// sent are the nonces of the latest packets by the kernel's number, which counts them from 0 on.
 	sent   [1 << 16]uint64
 	number uint32
+
+	// reading guards what the kernel's messages are read into.
+	reading    sync.Mutex
+	in, errors *messages
+	replies    []echoReply
+	left       []departure
 }
 
 // departure is when the kernel says that a request went.
@@ -60,7 +66,7 @@ func openEcho(six bool) (*echoSocket, error) {
 	if six {
 		domain, protocol = unix.AF_INET6, unix.IPPROTO_ICMPV6
 	}
-	s := &echoSocket{six: six, raw: true, id: uint16(rand.Uint32()), out: newMessages(echoLength, 0)}
+	s := &echoSocket{six: six, raw: true, id: uint16(rand.Uint32()), out: newMessages(echoLength, 0), in: newMessages(1500, 128), errors: newMessages(1, 256)}
 	fd, err := unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
 		s.raw = false
@@ -133,14 +139,17 @@ func (s *echoSocket) filter() *unix.SockFprog {
 	return &unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 }
 
-// queue makes a request that carries a nonce, and says whether there is room for no other.
-func (s *echoSocket) queue(to netip.Addr, nonce uint64) (full bool) {
+// queue makes a request that carries a nonce, or returns false when there is no room for it before what is queued has been sent.
+func (s *echoSocket) queue(to netip.Addr, nonce uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed.Load() {
-		return false // Halt ends the request
+		return true // Halt ends the request
 	}
 	i := s.queued
+	if i == burst {
+		return false
+	}
 	packet := s.out.packets[i][:echoLength]
 	clear(packet[:echoHeader])
 	packet[0] = echoRequest4
@@ -158,14 +167,14 @@ func (s *echoSocket) queue(to netip.Addr, nonce uint64) (full bool) {
 	s.out.to(i, to, echoLength)
 	s.nonces[i] = nonce
 	s.queued++
-	return s.queued == burst
+	return true
 }
 
 // patient is how long a full send buffer is waited for.
 const patient = 20 * time.Millisecond
 
-// send sends what is queued, and tells of what could not be sent.
-func (s *echoSocket) send(failed func(nonce uint64, err error)) {
+// send sends what is queued, and tells of what it is about to send and of what could not be sent.
+func (s *echoSocket) send(ask func(nonces []uint64), failed func(nonce uint64, err error)) {
 	type failure struct {
 		nonce uint64
 		err   error
@@ -178,6 +187,7 @@ func (s *echoSocket) send(failed func(nonce uint64, err error)) {
 		for i := next; i < s.queued; i++ {
 			s.sent[uint16(s.number)+uint16(i-next)] = s.nonces[i]
 		}
+		ask(s.nonces[next:s.queued])
 		n, err := s.out.send(s.fd, next, s.queued)
 		s.number += uint32(n)
 		next += n
@@ -220,34 +230,34 @@ func checksum(data []byte) uint16 {
 
 // read hands on when requests left and what came back, until the socket is closed.
 func (s *echoSocket) read(leave func([]departure), deliver func([]echoReply)) {
-	in, errorQueue := newMessages(1500, 128), newMessages(1, 256)
-	var replies []echoReply
-	var left []departure
-	_ = s.conn.Read(func(fd uintptr) bool {
-		for {
-			// The stamps are read after the answers and used before them: of every answer that is here, the request's stamp is here, too.
-			n, _ := in.receive(int(fd), 0)
-			replies = replies[:0]
-			for i := range n {
-				if r, ok := s.parse(in.packet(i)); ok {
-					r.at, _, _ = in.stamp(i)
-					replies = append(replies, r)
-				}
-			}
-			for m := burst; m == burst; {
-				m, _ = errorQueue.receive(int(fd), unix.MSG_ERRQUEUE)
-				left = s.departures(left[:0], errorQueue, m)
-				leave(left)
-			}
-			deliver(replies)
-			if s.closed.Load() {
-				return true
-			}
-			if n < burst {
-				return false // whatever comes from here on wakes the reader
+	_ = s.conn.Read(func(uintptr) bool {
+		s.drain(leave, deliver)
+		return s.closed.Load() // else whatever comes from here on wakes the reader
+	})
+}
+
+// drain hands on what has come so far.
+func (s *echoSocket) drain(leave func([]departure), deliver func([]echoReply)) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	for n := burst; n == burst && !s.closed.Load(); {
+		// The stamps are read after the answers and used before them: of every answer that is here, the request's stamp is here, too.
+		n, _ = s.in.receive(s.fd, 0)
+		replies := s.replies[:0]
+		for i := range n {
+			if r, ok := s.parse(s.in.packet(i)); ok {
+				r.at, _, _ = s.in.stamp(i)
+				replies = append(replies, r)
 			}
 		}
-	})
+		for m := burst; m == burst; {
+			m, _ = s.errors.receive(s.fd, unix.MSG_ERRQUEUE)
+			s.left = s.departures(s.left[:0], s.errors, m)
+			leave(s.left)
+		}
+		deliver(replies)
+		s.replies = replies
+	}
 }
 
 // departures finds out which requests the stamps in the error queue belong to.
@@ -267,6 +277,8 @@ func (s *echoSocket) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed.Store(true)
+	s.reading.Lock()
+	defer s.reading.Unlock()
 	s.queued = 0
 	_ = s.file.Close()
 }

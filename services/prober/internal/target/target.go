@@ -31,6 +31,9 @@ type Cell struct {
 	App, Region        string
 	Interval, Timeout  time.Duration
 	DownAfter, UpAfter int
+	// MaxLatency is what the quantile of the latency should stay within, 0 for anything.
+	MaxLatency time.Duration
+	Quantile   float64
 	// Primary and Database are the references to the app's primary database and to the region's own; without a primary nothing follows anything.
 	Primary, Database string
 	Targets           []Target
@@ -48,6 +51,7 @@ func Cells(t schemas.Topology) []Cell {
 		}
 		for _, region := range a.Regions() {
 			c := Cell{App: a.Name, Region: region, Interval: a.Probe.Interval.D(), Timeout: a.Probe.Timeout.D(), DownAfter: a.Probe.DownAfter, UpAfter: a.Probe.UpAfter,
+				MaxLatency: a.Objective.MaxLatency.D(), Quantile: a.Objective.Quantile,
 				Primary: a.PrimaryDatabase, Database: a.Database(region)}
 			for _, e := range a.Endpoints {
 				if e.Region == region {

@@ -2,12 +2,14 @@ package vantage
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/leeward-failover/leeward/pkg/clock"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/prober/internal/guard"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
 	"github.com/leeward-failover/leeward/services/prober/internal/schedule"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
@@ -106,14 +108,22 @@ func (c *cell) start(ctx context.Context, r *round, i int, due time.Time) {
 	c.vantage.work.Add(1)
 	c.vantage.Start(ctx, t, due, func(m probe.Measurement) {
 		defer c.vantage.work.Done()
-		if ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(m.Err, guard.ErrForbidden):
+			c.vantage.refused(t, m.Err)
+			r.ended(t, nil)
+		default:
 			c.emit(r.site, t, m, due)
-			r.ended(t, m)
+			r.ended(t, &m)
 		}
 	})
 }
 
 func (c *cell) emit(site site, t target.Target, m probe.Measurement, due time.Time) {
+	if c.vantage.Strain.Saturated() {
+		m.Sample.Flags |= schemas.Saturated
+	}
 	c.vantage.Emit(site.Origin, m.Sample)
 	c.vantage.heartbeats.note(t, m)
 	if t.Kind == schemas.KindDBRead && m.Err == nil {
@@ -128,12 +138,12 @@ func (c *cell) look(ctx context.Context, site site, at time.Time) []verdict.Read
 	if !clock.Until(ctx, at) {
 		return nil
 	}
-	readings := make(chan verdict.Reading, len(c.Targets))
+	readings := make(chan []verdict.Reading, len(c.Targets))
 	begun := 0
 	for i, t := range c.Targets {
 		if t.Decides {
 			begun++
-			c.start(ctx, &round{site: site, judged: func(all []verdict.Reading) { readings <- all[0] }, left: 1}, i, at)
+			c.start(ctx, &round{site: site, judged: func(one []verdict.Reading) { readings <- one }, left: 1}, i, at)
 		}
 	}
 	c.vantage.Flush()
@@ -141,7 +151,7 @@ func (c *cell) look(ctx context.Context, site site, at time.Time) []verdict.Read
 	for range begun {
 		select {
 		case r := <-readings:
-			all = append(all, r)
+			all = append(all, r...)
 		case <-ctx.Done():
 			return all
 		}

@@ -45,7 +45,7 @@ func (j *judge) now() verdict.State {
 
 // round judges a regular round. Before it newly calls a region down it makes sure that it still sees its anchors.
 func (j *judge) round(ctx context.Context, c *cell, site site, readings []verdict.Reading) {
-	policy := verdict.Policy{DownAfter: c.DownAfter, UpAfter: c.UpAfter}
+	policy := verdict.Policy{DownAfter: c.DownAfter, UpAfter: c.UpAfter, MaxLatency: c.MaxLatency, Quantile: c.Quantile}
 	l := verdict.See(time.Now(), j.vantage.sighted(), readings)
 	if l.Sighted && j.now().Accuses(l, policy) {
 		l.Sighted = j.vantage.sees(ctx, site)

@@ -2,11 +2,15 @@ package vantage
 
 import (
 	"context"
+	"errors"
+	"net"
 	"time"
 
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/anchor"
+	"github.com/leeward-failover/leeward/services/prober/internal/guard"
 	"github.com/leeward-failover/leeward/services/prober/internal/schedule"
+	"github.com/leeward-failover/leeward/services/prober/internal/target"
 )
 
 // sight is whether the anchors answered when they were last asked.
@@ -21,7 +25,7 @@ func (v *Vantage) sighted() bool {
 // sees asks the anchors now, and returns as soon as enough have answered.
 func (v *Vantage) sees(ctx context.Context, site site) bool {
 	enough := anchor.Enough(len(site.anchors))
-	return anchor.Reach(ctx, v.Dial, site.anchors, site.timeout, enough) >= enough
+	return anchor.Reach(ctx, v.dialAnchor, site.anchors, site.timeout, enough) >= enough
 }
 
 // presences starts the rounds in which the vantage asks its anchors and says that it is there. They end when others begin.
@@ -48,7 +52,7 @@ func (v *Vantage) presences(ctx context.Context, interval time.Duration) {
 
 func (v *Vantage) present(ctx context.Context, site site, round uint64) {
 	anchors := len(site.anchors)
-	reached := anchor.Reach(ctx, v.Dial, site.anchors, site.timeout, anchors)
+	reached := anchor.Reach(ctx, v.dialAnchor, site.anchors, site.timeout, anchors)
 	if ctx.Err() != nil {
 		return
 	}
@@ -59,4 +63,13 @@ func (v *Vantage) present(ctx context.Context, site site, round uint64) {
 		Vantage: v.Name, Region: site.VantageRegion, Boot: v.Boot, Sighted: seen, AnchorsReachable: reached, Anchors: anchors,
 		Round: round, At: time.Now(), Topology: site.Topology,
 	}, site.interval)
+}
+
+// dialAnchor reaches an anchor, and says when it is the guard that does not.
+func (v *Vantage) dialAnchor(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := v.Dial(ctx, network, address)
+	if errors.Is(err, guard.ErrForbidden) {
+		v.refused(target.Target{Kind: schemas.KindTCP, Address: address}, err)
+	}
+	return conn, err
 }

@@ -38,7 +38,9 @@ func (c *cell) begin(ctx context.Context) *round {
 			defer close(judged)
 			select {
 			case <-before:
-				c.judge.round(ctx, c, r.site, readings)
+				if len(readings) > 0 {
+					c.judge.round(ctx, c, r.site, readings)
+				}
 			case <-ctx.Done():
 			}
 		})
@@ -46,17 +48,19 @@ func (c *cell) begin(ctx context.Context) *round {
 	return r
 }
 
-// ended adds a measurement to the round.
-func (r *round) ended(t target.Target, m probe.Measurement) {
+// ended adds a measurement to the round; nil is one that was not made, which accuses nobody.
+func (r *round) ended(t target.Target, m *probe.Measurement) {
 	if !t.Judged() {
 		return
 	}
-	reading := verdict.Reading{Sample: m.Sample, Decides: t.Decides, Shown: t.Shown}
-	if m.Sample.Outcome != schemas.OK {
-		reading.Error = m.Err.Error()
-	}
 	r.mu.Lock()
-	r.readings = append(r.readings, reading)
+	if m != nil {
+		reading := verdict.Reading{Sample: m.Sample, Decides: t.Decides, Shown: t.Shown}
+		if m.Sample.Outcome != schemas.OK {
+			reading.Error = m.Err.Error()
+		}
+		r.readings = append(r.readings, reading)
+	}
 	r.left--
 	last := r.left == 0
 	r.mu.Unlock()

@@ -20,6 +20,7 @@ import (
 	"github.com/leeward-failover/leeward/services/prober/internal/outbox"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
 	"github.com/leeward-failover/leeward/services/prober/internal/schedule"
+	"github.com/leeward-failover/leeward/services/prober/internal/strain"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
 )
 
@@ -36,10 +37,10 @@ type Vantage struct {
 	Dial anchor.Dial
 	// Emit takes every sample.
 	Emit func(outbox.Origin, schemas.Sample)
-	// Woke is told how late the prober's own clockwork was.
-	Woke  func(late time.Duration)
-	Meter *meter.Meter
-	Log   zerolog.Logger
+	// Strain is told how late the wheel was, and says whether the prober is short of processor time.
+	Strain *strain.Strain
+	Meter  *meter.Meter
+	Log    zerolog.Logger
 
 	board board.Board
 	wheel *schedule.Wheel
@@ -48,6 +49,8 @@ type Vantage struct {
 	site       atomic.Pointer[site]
 	sight      atomic.Pointer[sight]
 	heartbeats heartbeats
+	// refusals are the addresses that the guard was told of already.
+	refusals sync.Map
 
 	// attending are the rounds of presences that run.
 	attending atomic.Pointer[schedule.Task]
@@ -73,7 +76,7 @@ func (v *Vantage) Run(ctx context.Context) error {
 		v.Log.Debug().Err(err).Str("key", key).Msg("write given up")
 	}
 	v.wheel = schedule.NewWheel()
-	v.wheel.Burst, v.wheel.Woke = v.Flush, v.Woke
+	v.wheel.Burst, v.wheel.Woke = v.Flush, v.Strain.Woke
 	topologies := bus.NewMirror(v.Bus, schemas.TopologyBucket)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return v.wheel.Run(ctx) })
@@ -160,4 +163,12 @@ func post[V schemas.Value](ctx context.Context, v *Vantage, bucket schemas.Bucke
 		_, err := bus.Put(ctx, v.Bus, bucket, value, bus.Condition{TTL: schemas.TimeToLive(interval)})
 		return err
 	}})
+}
+
+// refused counts what the guard did not let out, and says it once an address.
+func (v *Vantage) refused(t target.Target, err error) {
+	v.Meter.Refused.Inc()
+	if _, told := v.refusals.LoadOrStore(t.Address, true); !told {
+		v.Log.Warn().Err(err).Str("app", t.App).Str("region", t.Region).Str("kind", t.Kind.String()).Msg("target not measured")
+	}
 }

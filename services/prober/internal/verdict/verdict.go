@@ -8,8 +8,14 @@ import (
 	"github.com/leeward-failover/leeward/schemas"
 )
 
-// Policy says how many rounds in a row it takes to change the judgement.
-type Policy struct{ DownAfter, UpAfter int }
+// Policy says what it takes to change the judgement.
+type Policy struct {
+	// DownAfter and UpAfter count rounds in a row.
+	DownAfter, UpAfter int
+	// MaxLatency is what the quantile of the latency should stay within, 0 for anything.
+	MaxLatency time.Duration
+	Quantile   float64
+}
 
 // State is what a vantage knows of an app in a region. The zero value has seen nothing.
 type State struct {
@@ -19,6 +25,7 @@ type State struct {
 	Rounds       uint64
 	Failed, Good int
 	Reason       string
+	recent       recent
 }
 
 // Start is the state of a vantage that has seen nothing yet: it is blind, which accuses nobody.
@@ -30,13 +37,20 @@ func Start(at time.Time) State {
 // A vantage that lost sight of its anchors starts anew when it sees again.
 func (s State) Round(l Look, p Policy) State {
 	s.Rounds++
+	if l.Sighted {
+		s.recent = s.recent.add(l, p)
+	}
 	switch {
 	case !l.Sighted:
 		return s.blind(l)
 	case l.Good():
 		s = s.good()
 		if s.Health == schemas.Up || s.Health == schemas.Degraded || s.Good >= p.UpAfter {
-			return s.turn(l, l.health())
+			s = s.turn(l, s.health(l))
+			if s.recent.beyond && l.health() == schemas.Up {
+				s.Reason = s.recent.reason(p)
+			}
+			return s
 		}
 		s.Reason = fmt.Sprintf("%d of %d good rounds", s.Good, p.UpAfter)
 	default:
@@ -63,14 +77,22 @@ func (s State) Answer(l Look) State {
 	case !l.Sighted:
 		return s.blind(l)
 	case l.Good():
-		return s.good().turn(l, l.health())
+		return s.good().turn(l, s.health(l))
 	default:
 		return s.failed().turn(l, schemas.Down)
 	}
 }
 
+// health is the judgement of a good look after the rounds before it.
+func (s State) health(l Look) schemas.Health {
+	if s.recent.beyond {
+		return schemas.Degraded
+	}
+	return l.health()
+}
+
 func (s State) blind(l Look) State {
-	s.Failed, s.Good = 0, 0
+	s.Failed, s.Good, s.recent = 0, 0, recent{}
 	return s.turn(l, schemas.Blind)
 }
 

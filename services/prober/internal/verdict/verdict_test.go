@@ -1,10 +1,12 @@
 package verdict_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/verdict"
@@ -70,7 +72,7 @@ func TestSinceIsTheTimeOfTheChangeAndReasonSaysWhy(t *testing.T) {
 		s = s.Round(look(r, i), policy)
 	}
 	want := verdict.State{Health: schemas.Down, Since: noon.Add(4 * time.Second), Rounds: 6, Failed: 4, Reason: "4 failed in a row: single: http: no answer in 800ms"}
-	if diff := cmp.Diff(want, s); diff != "" {
+	if diff := cmp.Diff(want, s, cmpopts.IgnoreUnexported(verdict.State{})); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -176,5 +178,39 @@ func TestLookPutsReadingsTogether(t *testing.T) {
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestObjective judges rounds by their latency: g within the objective, s slower, f failed.
+func TestObjective(t *testing.T) {
+	p := verdict.Policy{DownAfter: 3, UpAfter: 2, MaxLatency: 250 * time.Millisecond, Quantile: 0.95}
+	good := strings.Repeat("g", 20)
+	for name, c := range map[string]struct{ rounds, want string }{
+		"within the objective":                      {good, "u"},
+		"one slow round is chance":                  {good + "s", "u"},
+		"two are":                                   {good + "ss", "u"},
+		"three of twenty are clear":                 {good + "sgsgs", "g"},
+		"failures count as slow":                    {good + "fgfgf" + "g", "g"},
+		"too few rounds say nothing":                {"ggsss", "u"},
+		"degraded until the objective is met":       {good + "sss" + good[:18], "g"},
+		"up again when it is":                       {good + "sss" + good[:19], "u"},
+		"back from down it is degraded for a while": {good + "fff" + "gg", "g"},
+		"blindness forgets":                         {good + "sssb" + "gg", "u"},
+	} {
+		s := verdict.Start(noon)
+		for i, r := range c.rounds {
+			l, latency := look(r, i), uint32(20_000)
+			if r == 's' {
+				l, latency = look('g', i), 251_000
+			}
+			l.LatencyUS = latency
+			s = s.Round(l, p)
+		}
+		if got := letters[s.Health]; got != c.want {
+			t.Errorf("%s: rounds %s end %s (%s), want %s", name, c.rounds, got, s.Reason, c.want)
+		}
+		if s.Health == schemas.Degraded && !strings.Contains(s.Reason, "of the last 20 rounds failed or took longer than 250ms; the objective allows 5 %") {
+			t.Errorf("%s: the reason is %q", name, s.Reason)
+		}
 	}
 }

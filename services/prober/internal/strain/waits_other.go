@@ -1,0 +1,5 @@
+//go:build !linux
+
+package strain
+
+func waits() (waited, bool) { return waited{}, false }
