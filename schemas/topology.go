@@ -153,8 +153,16 @@ type Endpoint struct {
 	ICMP string `json:"icmp,omitempty" yaml:"icmp,omitempty"`
 	// TCP is a host:port to connect to.
 	TCP string `json:"tcp,omitempty" yaml:"tcp,omitempty"`
-	// HTTP is a URL to get; a status from 200 to 399 is success.
+	// TLS is a host:port to make a TLS handshake with; the certificate must be for the host and trusted by the prober's machine.
+	TLS string `json:"tls,omitempty" yaml:"tls,omitempty"`
+	// HTTP is a URL to get; a status from 200 to 399 is success, unless probe.http says otherwise.
 	HTTP string `json:"http,omitempty" yaml:"http,omitempty"`
+	// DNS is a question to a name server, as RFC 4501 writes it: dns://10.0.0.53/shop.example?type=A. The answer must hold a record of the type.
+	DNS string `json:"dns,omitempty" yaml:"dns,omitempty"`
+	// GRPC is a service to ask about with the gRPC health protocol: grpc://host:port/service, or grpcs:// with TLS; without a service it is the whole server.
+	GRPC string `json:"grpc,omitempty" yaml:"grpc,omitempty"`
+	// Exec is a check of your own with its arguments, split at spaces: the name of a program in the folder LEEWARD_PROBE_CHECKS of the prober's machine.
+	Exec string `json:"exec,omitempty" yaml:"exec,omitempty"`
 	// Database is a reference (env: or file:) to the PostgreSQL URL of the region's own database, where its app reads; all endpoints of a region share it.
 	Database string `json:"database,omitempty" yaml:"database,omitempty"`
 }
@@ -169,6 +177,29 @@ type Probe struct {
 	DownAfter int `json:"down_after" yaml:"down_after"`
 	// UpAfter is how many rounds in a row must succeed until the vantage judges it up again.
 	UpAfter int `json:"up_after" yaml:"up_after"`
+	// Also are more ways to measure what the endpoints name anyway: http_kept (the request on a connection that is open already), tls and tls_resumed (the handshake
+	// with an https address, or with tls, from nothing and with the ticket of an earlier one), registry (the app's image in the region's registry).
+	Also []string `json:"also,omitempty" yaml:"also,omitempty"`
+	// HTTP is how the app is asked over HTTP, and what the answer must be like to be a success.
+	HTTP *HTTPCheck `json:"http,omitempty" yaml:"http,omitempty"`
+}
+
+// HTTPCheck is how an endpoint is asked over HTTP, and what the answer must be like to be a success. Host and certificate_days hold for tls and grpcs too.
+type HTTPCheck struct {
+	// Status are the statuses that are well, in place of 200 to 399.
+	Status []int `json:"status,omitempty" yaml:"status,omitempty"`
+	// Header are names of headers with regular expressions that a value of each must match.
+	Header map[string]string `json:"header,omitempty" yaml:"header,omitempty"`
+	// Body is a regular expression that the first MiB of the body must match.
+	Body string `json:"body,omitempty" yaml:"body,omitempty"`
+	// Host is the host that is asked for over HTTP, TLS and gRPC, and that a certificate must be for, in place of the address's own.
+	Host string `json:"host,omitempty" yaml:"host,omitempty"`
+	// Version is 1.1 or 2; without TLS, 2 is spoken from the first byte.
+	Version string `json:"version,omitempty" yaml:"version,omitempty"`
+	// Redirects is how many redirects are followed, at most 10; the phases of a sample are then the sums over all requests. Without it the redirect is the answer.
+	Redirects int `json:"redirects,omitempty" yaml:"redirects,omitempty"`
+	// CertificateDays fails what speaks TLS when its certificate ends within so many days.
+	CertificateDays int `json:"certificate_days,omitempty" yaml:"certificate_days,omitempty"`
 }
 
 // Objective is what the ranking minimises.

@@ -88,6 +88,7 @@ func entries() []golden {
 		entry(schemas.TopologyBucket, ".vantage", schemas.TopologyPart{Topology: hash, Vantage: &t.Vantages[0]}),
 		entry(schemas.TopologyBucket, ".app", schemas.TopologyPart{Topology: hash, App: &t.Apps[0]}),
 		entry(schemas.TopologyBucket, ".app_replicated", schemas.TopologyPart{Topology: hash, App: replicated(t.Apps[0])}),
+		entry(schemas.TopologyBucket, ".app.measured", schemas.TopologyPart{Topology: hash, App: measured(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".app_probed", schemas.TopologyPart{Topology: hash, App: objective(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".app.git", schemas.TopologyPart{Topology: hash, App: &git}),
 		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
@@ -205,6 +206,16 @@ func objective(a schemas.App) *schemas.App {
 
 func replicated(a schemas.App) *schemas.App {
 	a.PrimaryDatabase, a.Gates.RPO = "env:SHOP_PRIMARY_DATABASE_URL", schemas.Duration(2*time.Second)
+	return &a
+}
+
+// measured is an app that is measured in every way.
+func measured(a schemas.App) *schemas.App {
+	e := a.Endpoints[0]
+	e.TLS, e.DNS, e.GRPC, e.Exec = "10.88.1.1:8443", "dns://10.88.1.1/shop.example?type=A", "grpc://10.88.1.1:50051/shop.v1.Cart", "orders --deep"
+	a.Endpoints = []schemas.Endpoint{e}
+	a.Probe.Also = []string{"http_kept", "registry"}
+	a.Probe.HTTP = &schemas.HTTPCheck{Status: []int{200}, Header: map[string]string{"Content-Type": "^text/"}, Body: "ok", Host: "shop.example", Version: "1.1", Redirects: 1, CertificateDays: 14}
 	return &a
 }
 

@@ -126,6 +126,67 @@ func TestAppThatLeewardDoesNotBuildNeedsNothingOfABuild(t *testing.T) {
 	}
 }
 
+func TestEveryWayToMeasureIsChecked(t *testing.T) {
+	const endpoint, probe = `icmp: 10.88.1.1, tcp: "10.88.1.1:8081", http: "http://10.88.1.1:8081/healthz"`, "down_after: 3, up_after: 3}"
+	with := func(more string) string { return "down_after: 3, up_after: 3, " + more + "}" }
+	for name, c := range map[string]struct{ old, new, want string }{
+		"nothing that decides": {endpoint, `dns: "dns://10.0.0.53/shop.example"`, "apps[0].endpoints[0]: nothing here says whether the app answers (give it http, grpc, exec, tcp, tls or icmp)"},
+		"tls":                  {endpoint, `tls: shop.example`, `apps[0].endpoints[0].tls: "shop.example" is not host:port`},
+		"dns":                  {endpoint, endpoint + `, dns: "dns://10.0.0.53/shop.example?type=AAA"`, `apps[0].endpoints[0].dns: "AAA" is none of the types A, AAAA, CAA`},
+		"grpc":                 {endpoint, `grpc: "http://10.0.0.1:50051"`, "apps[0].endpoints[0].grpc: \"http://10.0.0.1:50051\" is not the address of a gRPC service (as grpc://"},
+		"exec":                 {endpoint, `exec: "../../bin/sh -c reboot"`, "apps[0].endpoints[0].exec: \"../../bin/sh -c reboot\" does not begin with the name of a program"},
+		"no such way":          {probe, with("also: [http_keep]"), `apps[0].probe.also[0]: "http_keep" is not known (one of http_kept, tls, tls_resumed, registry)`},
+		"the same way twice":   {probe, with("also: [http_kept, http_kept]"), "apps[0].probe.also[1]: http_kept stands twice"},
+		"no TLS":               {probe, with("also: [tls_resumed]"), "apps[0].probe.also[0]: no endpoint of shop has tls or an https address"},
+		"kept, but moved on":   {probe, with("also: [http_kept], http: {redirects: 1}"), "apps[0].probe.also[0]: a request that follows redirects is none on one open connection"},
+		"status":               {probe, with("http: {status: [200, 99]}"), "apps[0].probe.http.status[1]: 99 is not a status of HTTP"},
+		"header name":          {probe, with(`http: {header: {"a b": x}}`), `apps[0].probe.http.header: "a b" is not the name of a header`},
+		"header value":         {probe, with(`http: {header: {Server: "("}}`), "apps[0].probe.http.header.Server: missing closing ): `(`"},
+		"body":                 {probe, with(`http: {body: "[z-a]"}`), "apps[0].probe.http.body: invalid character class range: `z-a`"},
+		"host":                 {probe, with(`http: {host: "a\r\nb"}`), "apps[0].probe.http.host: "},
+		"version":              {probe, with("http: {version: 3}"), `apps[0].probe.http.version: "3" is not known (one of 1.1, 2)`},
+		"redirects":            {probe, with("http: {redirects: 11}"), "apps[0].probe.http.redirects: 11 is out of range"},
+		"certificate":          {probe, with("http: {certificate_days: 14}"), "apps[0].probe.http.certificate_days: no endpoint of shop has tls, or an https or grpcs address"},
+		"certificate gone by":  {probe, with("http: {certificate_days: -1}"), "apps[0].probe.http.certificate_days: is negative"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.Parse("leeward.yaml", []byte(strings.Replace(example(t), c.old, c.new, 1)))
+			var problems config.Problems
+			if !errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), c.want) || problems[0].Line < 40 {
+				t.Errorf("got:\n%v\nwant: %s", err, c.want)
+			}
+		})
+	}
+	text := strings.ReplaceAll(example(t), endpoint, endpoint+`, tls: "10.88.1.1:8443", dns: "dns://10.88.1.1/shop.example?type=A", grpc: "grpc://10.88.1.1:50051/cart", exec: "orders --deep"`)
+	text = strings.Replace(text, probe, with(`also: [http_kept, tls, tls_resumed, registry],
+      http: {status: [200, 204], header: {Content-Type: ^text/}, body: "ok", host: "shop.example:8081", version: 1.1, certificate_days: 14}`), 1)
+	if _, err := config.Parse("leeward.yaml", []byte(text)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestImagesOfOthersAreInNoRegistryThatIsKnown(t *testing.T) {
+	_, err := config.Parse("leeward.yaml", []byte(`
+version: 1
+regions:
+  - {name: a, location: {latitude: 50}, jurisdiction: DE}
+  - {name: b, location: {longitude: 9}, jurisdiction: FR}
+vantages: [{name: v}]
+apps:
+  - name: shop
+    start: {region: a, variant: x}
+    variants: [{name: x}]
+    endpoints: [{region: a, variant: x, icmp: host.a}]
+    probe: {also: [http_kept, registry]}
+    failover: {verify: {url: "http://entry"}}
+`))
+	want := "leeward.yaml:12:20: apps[0].probe.also[0]: no endpoint of shop has http (it is measured at the endpoints' http addresses)\n" +
+		"leeward.yaml:12:31: apps[0].probe.also[1]: shop is not built by Leeward, so no image of it is known (it asks for an image that Leeward built)"
+	if err == nil || err.Error() != want {
+		t.Errorf("got:\n%v\nwant:\n%s", err, want)
+	}
+}
+
 func TestSeveralProblemsComeTogetherInTheOrderOfTheFile(t *testing.T) {
 	text := example(t)
 	for old, repl := range map[string]string{"    team: storefront\n": "    taem: x\n", "interval: 1s": "interval: soon", "quorum: 0.5": "quorums: 0.5"} {

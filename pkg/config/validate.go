@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leeward-failover/leeward/pkg/address"
 	"github.com/leeward-failover/leeward/schemas"
 )
 
@@ -141,7 +141,7 @@ func (v validator) app(path string, a schemas.App, t schemas.Topology) {
 	if _, ok := a.Endpoint(a.Start); !ok {
 		v.failf(path+".start", "name a region and variant that has an endpoint", "%s has no endpoint", a.Start)
 	}
-	v.probe(path+".probe", a.Probe)
+	v.probe(path+".probe", a)
 	v.objective(path+".objective", a.Objective)
 	v.failover(path+".failover", a.Failover)
 	names = unique{v, map[string]bool{}}
@@ -225,15 +225,7 @@ func (v validator) endpoints(path string, a schemas.App, t schemas.Topology) {
 			v.failf(p, "", "%s stands twice", e.Candidate())
 		}
 		seen[e.Candidate()] = true
-		if e.ICMP == "" && e.TCP == "" && e.HTTP == "" {
-			v.failf(p, "give it icmp, tcp or http", "nothing could be measured here")
-		}
-		if e.TCP != "" {
-			v.hostPort(p+".tcp", e.TCP)
-		}
-		if e.HTTP != "" {
-			v.url(p+".http", e.HTTP)
-		}
+		v.addresses(p, e)
 		if e.Database != "" {
 			v.reference(p+".database", e.Database)
 		}
@@ -263,18 +255,6 @@ func (v validator) databases(path string, a schemas.App) {
 	}
 	if least := 2 * a.Probe.Interval; rpo < least {
 		v.failf(path+".gates.rpo", "the lag is measured by heartbeats, one each probe.interval", "%s is shorter than two probe intervals, %s", rpo, least)
-	}
-}
-
-func (v validator) probe(path string, p schemas.Probe) {
-	if p.Interval.D() < 100*time.Millisecond {
-		v.failf(path+".interval", "100ms is the shortest", "%s is too short", p.Interval)
-	}
-	if p.Timeout.D() < time.Millisecond || p.Timeout.D() > time.Minute {
-		v.failf(path+".timeout", "from 1ms to 1m", "%s is out of range", p.Timeout)
-	}
-	if p.DownAfter < 1 || p.UpAfter < 1 {
-		v.failf(path, "", "down_after and up_after count rounds, from 1")
 	}
 }
 
@@ -379,9 +359,8 @@ func (v validator) oneOf(path, value string, allowed ...string) {
 }
 
 func (v validator) hostPort(path, value string) {
-	host, port, err := net.SplitHostPort(value)
-	if n, bad := strconv.Atoi(port); err != nil || bad != nil || host == "" || n < 1 || n > 65535 {
-		v.failf(path, "as 10.0.0.1:5432", "%q is not host:port", value)
+	if err := address.HostPort(value); err != nil {
+		v.failf(path, "as 10.0.0.1:5432", "%v", err)
 	}
 }
 

@@ -50,7 +50,7 @@ func Holds(ctx context.Context, repo name.Repository, digest string) error {
 
 // Inspect reads what the image behind a digest weighs; of an index, the first image that is for a platform rather than about another one.
 func Inspect(ctx context.Context, repo name.Repository, digest string) (Image, error) {
-	image, err := platformImage(ctx, repo, digest)
+	image, err := platformImage(repo.Digest(digest), remoteOptions(ctx))
 	if err != nil {
 		return Image{}, fmt.Errorf("inspect %s@%s: %w", repo, digest, classify(err))
 	}
@@ -66,8 +66,8 @@ func Inspect(ctx context.Context, repo name.Repository, digest string) (Image, e
 	return result, nil
 }
 
-func platformImage(ctx context.Context, repo name.Repository, digest string) (v1.Image, error) {
-	found, err := remote.Get(repo.Digest(digest), remoteOptions(ctx)...)
+func platformImage(digest name.Digest, options []remote.Option) (v1.Image, error) {
+	found, err := remote.Get(digest, options...)
 	if err != nil {
 		return nil, err
 	}

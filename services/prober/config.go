@@ -15,10 +15,12 @@ import (
 type config struct {
 	bus, seed string
 	// hub is the JetStream domain of all but the samples, for a prober that is connected to its region's leaf.
-	hub        string
-	vantage    string
-	network    socks.Dialer
-	guard      guard.Guard
+	hub     string
+	vantage string
+	network socks.Dialer
+	guard   guard.Guard
+	// checks is the folder of the users' own checks, empty for none.
+	checks     string
 	healthAddr string
 	spoolDir   string
 	spoolBytes int64
@@ -32,6 +34,7 @@ func readConfig(r *env.Reader) (*config, error) {
 		vantage:    r.Required("LEEWARD_VANTAGE"),
 		network:    socks.Dialer{Proxy: r.String("LEEWARD_PROBE_PROXY", "")},
 		guard:      guard.Guard{Rate: float64(r.Int("LEEWARD_PROBE_RATE", 200))},
+		checks:     r.String("LEEWARD_PROBE_CHECKS", ""),
 		healthAddr: r.String("LEEWARD_HEALTH_ADDR", "127.0.0.1:9110"),
 	}
 	if c.vantage != "" && !schemas.ValidName(c.vantage) {
@@ -41,6 +44,9 @@ func readConfig(r *env.Reader) (*config, error) {
 		if err := socks.ValidProxy(c.network.Proxy); err != nil {
 			return c, errors.Join(r.Err(), fmt.Errorf("LEEWARD_PROBE_PROXY: %w", err))
 		}
+	}
+	if c.checks != "" && !filepath.IsAbs(c.checks) {
+		return c, errors.Join(r.Err(), fmt.Errorf("LEEWARD_PROBE_CHECKS: %q is not an absolute path", c.checks))
 	}
 	private, err := guard.Parse(r.String("LEEWARD_PROBE_ALLOW", ""))
 	if err != nil {

@@ -46,6 +46,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 		debug.SetGCPercent(400)
 	}
 	kit := probe.NewKit(c.vantage, c.network, func(ref string) (string, error) { return env.Resolve(ref, proc.Getenv) })
+	kit.Checks.Folder, kit.Checks.Path = c.checks, proc.Getenv("PATH")
 	defer kit.Close(ctx)
 	boot := uint64(time.Now().UnixMicro())
 	m := meter.New(proc.Metrics, c.vantage, store.State)

@@ -91,10 +91,12 @@ func TestProberMeasuresThroughItsProxy(t *testing.T) {
 	}
 }
 
-func TestProxyThatIsNoneIsRefused(t *testing.T) {
-	environment := map[string]string{"LEEWARD_NATS_URL": "x", "LEEWARD_NATS_SEED": "x", "LEEWARD_VANTAGE": "london", "LEEWARD_PROBE_PROXY": "http://proxy:1080"}
-	err := prober.Run(t.Context(), daemon.Process{Getenv: func(name string) string { return environment[name] }, Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()})
-	if err == nil || !strings.Contains(err.Error(), "LEEWARD_PROBE_PROXY") {
-		t.Errorf("error %v does not name the setting", err)
+func TestSettingsThatCanNotBeAreRefused(t *testing.T) {
+	for name, value := range map[string]string{"LEEWARD_PROBE_PROXY": "http://proxy:1080", "LEEWARD_PROBE_CHECKS": "checks"} {
+		environment := map[string]string{"LEEWARD_NATS_URL": "x", "LEEWARD_NATS_SEED": "x", "LEEWARD_VANTAGE": "london", name: value}
+		err := prober.Run(t.Context(), daemon.Process{Getenv: func(name string) string { return environment[name] }, Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()})
+		if err == nil || !strings.Contains(err.Error(), name+": ") || !strings.Contains(err.Error(), value) {
+			t.Errorf("error %v does not name the setting %s", err, name)
+		}
 	}
 }

@@ -67,7 +67,7 @@ func TestAnswersAsBlackboxExporterDoes(t *testing.T) {
 		want   []string
 	}{
 		"http": {url.Values{"target": {app.URL}, "module": {"http_2xx"}}, nil, 200,
-			[]string{"\nprobe_success 1\n", "\nprobe_http_status_code 200\n", `probe_http_duration_seconds{phase="connect"} 0.`, `probe_http_duration_seconds{phase="processing"} `, "\nprobe_duration_seconds 0.", "\nprobe_dns_lookup_time_seconds 0\n"}},
+			[]string{"\nprobe_success 1\n", "\nprobe_http_status_code 200\n", `probe_http_duration_seconds{phase="connect"} `, `probe_http_duration_seconds{phase="processing"} `, "\nprobe_duration_seconds 0.", "\nprobe_dns_lookup_time_seconds 0\n"}},
 		"http without a scheme and a module": {url.Values{"target": {host}}, nil, 200, []string{"\nprobe_success 1\n"}},
 		"a bad status":                       {url.Values{"target": {app.URL + "/broken"}}, nil, 200, []string{"\nprobe_success 0\n", "\nprobe_http_status_code 418\n"}},
 		"tcp":                                {url.Values{"target": {host}, "module": {"tcp_connect"}}, nil, 200, []string{"\nprobe_success 1\n"}},

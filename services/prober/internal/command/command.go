@@ -23,7 +23,9 @@ func All() []*cobra.Command {
 
 // kit measures from where the command runs. Nothing guards it: who runs it can reach what they like anyway.
 func kit() *probe.Kit {
-	return probe.NewKit("here", socks.Dialer{Proxy: os.Getenv("LEEWARD_PROBE_PROXY")}, func(ref string) (string, error) { return env.Resolve(ref, os.Getenv) })
+	k := probe.NewKit("here", socks.Dialer{Proxy: os.Getenv("LEEWARD_PROBE_PROXY")}, func(ref string) (string, error) { return env.Resolve(ref, os.Getenv) })
+	k.Checks.Folder, k.Checks.Path = os.Getenv("LEEWARD_PROBE_CHECKS"), os.Getenv("PATH")
+	return k
 }
 
 // output is the flag of the format.

@@ -23,7 +23,8 @@ func once() *cobra.Command {
 		Use:   "once KIND TARGET",
 		Short: "Measure a target once and explain it phase by phase",
 		Long: "Measure a target once, as a prober would, and explain it phase by phase.\n\n" +
-			"KIND is one of those of leeward.yaml (icmp, tcp, http, …), TARGET what leeward.yaml would have there: a host for icmp, host:port for tcp, a URL for http, a reference (env:NAME, file:/path) to a URL for databases.",
+			"KIND is one of those of leeward.yaml (icmp, tcp, http, …), TARGET what leeward.yaml would have there: a host for icmp, host:port for tcp and tls, a URL for http, http_kept, dns and grpc, a repository's URL for registry, " +
+			"a check of LEEWARD_PROBE_CHECKS for exec, a reference (env:NAME, file:/path) to a URL for databases.",
 		Example: "  leeward probe once http https://shop.example/healthz\n  leeward probe once icmp 192.0.2.7 -o json",
 		Args:    cobra.ExactArgs(2),
 	}

@@ -41,13 +41,18 @@ func Of(address string, m probe.Measurement) Measurement {
 	if m.Err != nil {
 		e.Error = m.Err.Error()
 	}
-	first := "from the request written to the first byte of the answer"
-	if s.Kind == schemas.KindICMP {
+	first, transfer := "from the request written to the first byte of the answer", "from the first to the last byte"
+	switch s.Kind {
+	case schemas.KindICMP:
 		first = "from the echo request to its answer"
+	case schemas.KindRegistry:
+		first, transfer = "from the question for the manifest to its answer", "from the question for the first layer to its first byte"
+	case schemas.KindExec:
+		first = "what the check tells, or how long it ran"
 	}
 	for _, p := range []Phase{
 		{"dns", s.DNSUS, "resolution of the name"}, {"connect", s.ConnectUS, "TCP handshake"}, {"tls", s.TLSUS, "TLS handshake"}, {"write", s.WriteUS, "writing the request"},
-		{"first byte", s.FirstByteUS, first}, {"transfer", s.TransferUS, "from the first to the last byte"},
+		{"first byte", s.FirstByteUS, first}, {"transfer", s.TransferUS, transfer},
 	} {
 		if p.US > 0 {
 			e.Phases = append(e.Phases, p)

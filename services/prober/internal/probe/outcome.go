@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/leeward-failover/leeward/schemas"
@@ -18,17 +19,26 @@ type tlsError struct{ error }
 
 func (e tlsError) Unwrap() error { return e.error }
 
-// statusError is an HTTP answer that says the app is not well.
-type statusError struct{ status string }
+// answerError is an answer that says the app is not well, or is not what it should be.
+type answerError string
 
-func (e statusError) Error() string { return "status " + e.status }
+func (e answerError) Error() string { return string(e) }
+
+// excerpt is a text of somebody else's, short enough for an error.
+func excerpt(text string) string {
+	const most = 200
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}
 
 // classify sorts an error into the outcomes of samples.
 func classify(err error) schemas.Outcome {
 	var network net.Error
 	var name *net.DNSError
 	var handshake tlsError
-	var status statusError
+	var answer answerError
 	switch {
 	case err == nil:
 		return schemas.OK
@@ -36,7 +46,7 @@ func classify(err error) schemas.Outcome {
 		return schemas.TimedOut
 	case errors.As(err, &name):
 		return schemas.NameError
-	case errors.As(err, &status):
+	case errors.As(err, &answer):
 		return schemas.BadStatus
 	case errors.As(err, &handshake):
 		return schemas.TLSError

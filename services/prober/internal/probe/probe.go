@@ -1,4 +1,4 @@
-// Package probe measures one target once: ICMP, TCP, HTTP on a fresh connection, PostgreSQL reads and writes. What it measures is judged elsewhere.
+// Package probe measures one target once, in each of the ways that schemas.Kind names. What it measures is judged elsewhere.
 package probe
 
 import (
@@ -29,17 +29,53 @@ type Result struct {
 	Heartbeat schemas.Heartbeat
 	// Sent is when the probe left, zero for when it was asked for; Ended when the answer was complete, zero for now.
 	Sent, Ended time.Time
+	// Aside is how much of the time between was no part of the measurement, such as opening a connection that is to be kept.
+	Aside time.Duration
 	// Err is nil when the target answered as it should.
 	Err error
 }
 
-// Func measures an address. The context's deadline is the target's timeout.
-type Func func(ctx context.Context, address string) Result
+// begin is a result whose phases are timed by lap.
+func begin() Result {
+	now := time.Now()
+	return Result{Sent: now, Ended: now}
+}
+
+// lap ends a phase. It began where the one before ended, so that the phases add up to the whole, over as many connections and requests as there may be.
+func (r *Result) lap(phase *time.Duration) { r.lapAt(time.Now(), phase) }
+
+func (r *Result) lapAt(now time.Time, phase *time.Duration) {
+	*phase += now.Sub(r.Ended)
+	r.Ended = now
+}
+
+// again is the result of who begins anew: what passed so far is no part of it.
+func (r *Result) again() Result {
+	now := time.Now()
+	return Result{Sent: r.Sent, Ended: now, Aside: now.Sub(r.Sent)}
+}
+
+// Func measures a target and minds its timeout.
+type Func func(ctx context.Context, t target.Target) Result
+
+// timed makes a Func of what needs the address only, and a context whose deadline is the target's timeout.
+func timed(probe func(ctx context.Context, address string) Result) Func {
+	return func(ctx context.Context, t target.Target) Result {
+		ctx, cancel := context.WithTimeout(ctx, t.Timeout)
+		defer cancel()
+		return probe(ctx, t.Address)
+	}
+}
 
 // Kit holds what the kinds of probe need between measurements.
 type Kit struct {
+	// Checks are the programs that users may have run.
+	Checks Checks
+
 	echo     Echo
 	postgres Postgres
+	client   *client
+	registry *registry
 	probes   map[schemas.Kind]Func
 	network  socks.Dialer
 	work     sync.WaitGroup
@@ -50,15 +86,26 @@ func NewKit(vantage string, network socks.Dialer, resolve func(ref string) (stri
 	// Reading the machine's certificates takes a while, which the first HTTPS sample would pay for.
 	_, _ = x509.SystemCertPool()
 	dial := Dial(network.DialContext)
-	k := &Kit{echo: Echo{Permit: network.Permit}, network: network, postgres: Postgres{Vantage: vantage, Dial: dial, Resolve: resolve}}
+	k := &Kit{network: network, echo: Echo{Permit: network.Permit}, postgres: Postgres{Vantage: vantage, Dial: dial, Resolve: resolve}, client: newClient(dial), registry: newRegistry(dial)}
+	k.Checks.Vantage = vantage
 	k.probes = map[schemas.Kind]Func{
-		schemas.KindICMP: k.echo.Probe, schemas.KindTCP: dial.TCP, schemas.KindHTTP: dial.HTTP,
-		schemas.KindDBRead: k.postgres.Read, schemas.KindDBWrite: k.postgres.Write,
+		schemas.KindICMP: timed(k.ping), schemas.KindTCP: timed(dial.TCP),
+		schemas.KindTLS: k.client.tls, schemas.KindTLSResumed: k.client.tlsResumed, schemas.KindHTTP: k.client.http, schemas.KindHTTPKept: k.client.httpKept,
+		schemas.KindDNS: timed(newResolver(network).ask), schemas.KindGRPC: dial.grpc, schemas.KindRegistry: k.registry.probe,
+		schemas.KindExec:   func(ctx context.Context, t target.Target) Result { return k.Checks.run(ctx, t) },
+		schemas.KindDBRead: timed(k.postgres.Read), schemas.KindDBWrite: timed(k.postgres.Write),
 	}
 	if network.Proxy != "" {
-		k.probes[schemas.KindICMP] = func(context.Context, string) Result { return Result{Err: errNoWay} }
+		k.probes[schemas.KindICMP] = func(context.Context, target.Target) Result { return Result{Err: errNoWay} }
 	}
 	return k
+}
+
+// ping sends an echo request. What came before it was sent, such as the resolution of a name, is part of the measurement.
+func (k *Kit) ping(ctx context.Context, host string) Result {
+	r := k.echo.Probe(ctx, host)
+	r.Sent = time.Time{}
+	return r
 }
 
 var errNoWay = errors.New("a proxy (LEEWARD_PROBE_PROXY) carries TCP only: leave icmp out of the endpoint, tcp stands for it")
@@ -70,6 +117,7 @@ func (k *Kit) Halt() { k.echo.Halt() }
 func (k *Kit) Close(ctx context.Context) {
 	k.echo.Close()
 	k.work.Wait()
+	k.client.close()
 	k.postgres.Close(ctx)
 }
 
@@ -109,9 +157,7 @@ func (k *Kit) Flush() { k.echo.Flush() }
 // Measure measures a target that is due.
 func (k *Kit) Measure(ctx context.Context, t target.Target, due time.Time) Measurement {
 	sent := time.Now()
-	timed, cancel := context.WithTimeout(ctx, t.Timeout)
-	defer cancel()
-	r := k.probes[t.Kind](timed, t.Address)
+	r := k.probes[t.Kind](ctx, t)
 	if r.Ended.IsZero() {
 		r.Ended = time.Now()
 	}
@@ -124,7 +170,7 @@ func (k *Kit) Measure(ctx context.Context, t target.Target, due time.Time) Measu
 // measurement makes a sample of a result.
 // The latency counts from the due time; the timeout from when the probe is sent, so that a late prober accuses nobody. The latency of a time-out is at least the timeout.
 func measurement(t target.Target, due time.Time, r Result) Measurement {
-	late, took := max(0, r.Sent.Sub(due)), max(0, r.Ended.Sub(r.Sent))
+	late, took := max(0, r.Sent.Sub(due)), max(0, r.Ended.Sub(r.Sent)-r.Aside)
 	outcome := classify(r.Err)
 	if outcome == schemas.TimedOut {
 		took = max(took, t.Timeout)

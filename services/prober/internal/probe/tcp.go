@@ -12,35 +12,45 @@ type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 // TCP connects to host:port and hangs up.
 func (d Dial) TCP(ctx context.Context, address string) Result {
-	conn, r := d.connect(ctx, address)
-	if r.Err == nil {
-		r.Ended = time.Now()
+	r := begin()
+	conn, err := d.connect(ctx, &r, address)
+	if r.Err = err; err == nil {
 		_ = conn.Close()
 	}
 	return r
 }
 
 // connect resolves and connects, and times both. Of several addresses it takes the first that answers.
-func (d Dial) connect(ctx context.Context, address string) (net.Conn, Result) {
-	var r Result
+// The connection is reset when it is closed: it was for a measurement, and leaves no port behind that waits for late packets.
+func (d Dial) connect(ctx context.Context, r *Result, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, Result{Err: err}
+		return nil, err
 	}
-	addresses, took, err := resolve(ctx, host)
-	if r.DNS = took; err != nil {
-		r.Err = err
-		return nil, r
+	places := []string{address}
+	if _, err := netip.ParseAddr(host); err != nil {
+		addresses, _, err := resolve(ctx, host)
+		if r.lap(&r.DNS); err != nil {
+			return nil, err
+		}
+		places = places[:0]
+		for _, a := range addresses {
+			places = append(places, net.JoinHostPort(a.String(), port))
+		}
 	}
-	started := time.Now()
 	var conn net.Conn
-	for _, a := range addresses {
-		if conn, err = d(ctx, "tcp", net.JoinHostPort(a.String(), port)); err == nil {
+	for _, place := range places {
+		if conn, err = d(ctx, "tcp", place); err == nil {
 			break
 		}
 	}
-	r.Connect, r.Err = time.Since(started), err
-	return conn, r
+	if r.lap(&r.Connect); err != nil {
+		return nil, err
+	}
+	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
+		_ = tcp.SetLinger(0)
+	}
+	return conn, nil
 }
 
 // resolve returns the addresses of a host; one that is an address already takes no time.

@@ -3,8 +3,11 @@ package target
 
 import (
 	"cmp"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/leeward-failover/leeward/pkg/address"
 	"github.com/leeward-failover/leeward/schemas"
 )
 
@@ -13,9 +16,12 @@ type Target struct {
 	// Variant is empty for the region's database, which its variants share.
 	App, Region, Variant string
 	Kind                 schemas.Kind
-	// Address is a host for ICMP, host:port for TCP, a URL for HTTP, a reference to a URL for a database.
+	// Address is a host for ICMP, host:port for TCP, a URL for HTTP, either for TLS, the URL of a repository for a registry, what leeward.yaml says for DNS, gRPC
+	// and a user's own check, a reference to a URL for a database.
 	Address string
 	Timeout time.Duration
+	// Check is how the app's addresses are asked over HTTP and TLS, nil for as usual.
+	Check *schemas.HTTPCheck
 	// Decides says that the cell's health depends on this target, Shown that its latency is the one a verdict shows.
 	Decides, Shown bool
 }
@@ -49,7 +55,7 @@ func Cells(t schemas.Topology) []Cell {
 				Primary: a.PrimaryDatabase, Database: a.Database(region)}
 			for _, e := range a.Endpoints {
 				if e.Region == region {
-					c.Targets = append(c.Targets, targets(a, e)...)
+					c.Targets = append(c.Targets, targets(t, a, e)...)
 				}
 			}
 			c.Targets = append(c.Targets, databases(a, region)...)
@@ -74,23 +80,17 @@ func databases(a schemas.App, region string) []Target {
 }
 
 // targets lists the ways an endpoint is measured. The fullest one decides: an app that answers its port but not its requests is not well.
-func targets(a schemas.App, e schemas.Endpoint) []Target {
-	addresses := []struct {
-		kind    schemas.Kind
-		address string
-	}{
-		{schemas.KindHTTP, e.HTTP}, {schemas.KindTCP, e.TCP}, {schemas.KindICMP, e.ICMP},
-	}
+func targets(t schemas.Topology, a schemas.App, e schemas.Endpoint) []Target {
 	objective, _ := schemas.ParseKind(a.Objective.Kind)
 	var all []Target
 	decided, shown := false, -1
-	for _, k := range addresses {
+	for _, k := range slices.Concat(decisive(a, e), further(t, a, e)) {
 		if k.address == "" {
 			continue
 		}
-		t := Target{App: a.Name, Region: e.Region, Variant: e.Variant, Kind: k.kind, Address: k.address, Timeout: a.Probe.Timeout.D()}
-		t.Decides = !decided
-		decided = true
+		t := Target{App: a.Name, Region: e.Region, Variant: e.Variant, Kind: k.kind, Address: k.address, Timeout: a.Probe.Timeout.D(), Check: a.Probe.HTTP}
+		t.Decides = !decided && k.decides
+		decided = decided || t.Decides
 		if t.Decides || k.kind == objective {
 			shown = len(all)
 		}
@@ -100,4 +100,48 @@ func targets(a schemas.App, e schemas.Endpoint) []Target {
 		all[shown].Shown = true
 	}
 	return all
+}
+
+// way is a way to measure an endpoint; without an address it is none.
+type way struct {
+	kind    schemas.Kind
+	address string
+	decides bool
+}
+
+// decisive are the ways that say whether the app answers, the fullest first.
+func decisive(a schemas.App, e schemas.Endpoint) []way {
+	handshake := e.TLS
+	if handshake == "" && also(a, schemas.KindTLS) {
+		handshake = overTLS(e)
+	}
+	return []way{
+		{schemas.KindHTTP, e.HTTP, true}, {schemas.KindGRPC, e.GRPC, true}, {schemas.KindExec, e.Exec, true}, {schemas.KindTCP, e.TCP, true},
+		{schemas.KindTLS, handshake, true}, {schemas.KindICMP, e.ICMP, true},
+	}
+}
+
+// further are the ways that accuse nobody.
+func further(t schemas.Topology, a schemas.App, e schemas.Endpoint) []way {
+	all := []way{{kind: schemas.KindDNS, address: e.DNS}}
+	if also(a, schemas.KindHTTPKept) {
+		all = append(all, way{kind: schemas.KindHTTPKept, address: e.HTTP})
+	}
+	if also(a, schemas.KindTLSResumed) {
+		all = append(all, way{kind: schemas.KindTLSResumed, address: cmp.Or(e.TLS, overTLS(e))})
+	}
+	if region, _ := t.Region(e.Region); also(a, schemas.KindRegistry) && region.Registry != "" && a.Images.Repository != "" {
+		all = append(all, way{kind: schemas.KindRegistry, address: strings.TrimSuffix(region.Registry, "/") + "/" + a.Images.Repository})
+	}
+	return all
+}
+
+func also(a schemas.App, k schemas.Kind) bool { return slices.Contains(a.Probe.Also, k.String()) }
+
+// overTLS is the endpoint's address for HTTP if that is asked over TLS.
+func overTLS(e schemas.Endpoint) string {
+	if address.OverTLS(e.HTTP) {
+		return e.HTTP
+	}
+	return ""
 }

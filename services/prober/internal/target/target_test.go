@@ -21,6 +21,10 @@ func TestFullestProbeDecidesAndTheObjectiveIsShown(t *testing.T) {
 		"another objective":        {schemas.Endpoint{ICMP: "i", TCP: "t", HTTP: "h"}, "icmp", "http:D tcp: icmp:S"},
 		"no HTTP":                  {schemas.Endpoint{ICMP: "i", TCP: "t"}, "http", "tcp:DS icmp:"},
 		"ICMP only":                {schemas.Endpoint{ICMP: "i"}, "http", "icmp:DS"},
+		"no HTTP, but gRPC":        {schemas.Endpoint{ICMP: "i", TCP: "t", TLS: "s", Exec: "e", GRPC: "g", DNS: "d"}, "http", "grpc:DS exec: tcp: tls: icmp: dns:"},
+		"a check of one's own":     {schemas.Endpoint{ICMP: "i", TCP: "t", TLS: "s", Exec: "e"}, "tcp", "exec:D tcp:S tls: icmp:"},
+		"TLS and ICMP":             {schemas.Endpoint{ICMP: "i", TLS: "s"}, "http", "tls:DS icmp:"},
+		"a name server never":      {schemas.Endpoint{DNS: "d"}, "http", "dns:"},
 		"a database decides never": {schemas.Endpoint{Database: "d"}, "http", "db_read: db_write:"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -41,6 +45,39 @@ func TestFullestProbeDecidesAndTheObjectiveIsShown(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+func TestEndpointsAreMeasuredInMoreWaysWhereTheyNameAnAddress(t *testing.T) {
+	check := &schemas.HTTPCheck{Body: "ok"}
+	topology := schemas.Topology{
+		Regions: []schemas.Region{{Name: "frankfurt", Registry: "https://registry.frankfurt/"}, {Name: "tokyo", Registry: "http://10.88.4.1:5000"}},
+		Apps: []schemas.App{{Name: "shop", Images: schemas.Images{Repository: "team/shop"},
+			Probe: schemas.Probe{Interval: schemas.Duration(time.Second), Timeout: schemas.Duration(time.Second), Also: []string{"http_kept", "tls", "tls_resumed", "registry"}, HTTP: check},
+			Endpoints: []schemas.Endpoint{
+				{Region: "frankfurt", Variant: "slim", HTTP: "https://shop.example/"},
+				{Region: "frankfurt", Variant: "single", HTTP: "https://shop.example/", TLS: "db.example:5432"},
+				{Region: "tokyo", Variant: "slim", HTTP: "http://shop.example/"},
+				{Region: "tokyo", Variant: "single", ICMP: "shop.example"},
+			}}},
+	}
+	var all []string
+	for _, c := range target.Cells(topology) {
+		for _, t := range c.Targets {
+			if all = append(all, fmt.Sprintf("%s/%s %s %s %t", t.Region, t.Variant, t.Kind, t.Address, t.Judged())); t.Check != check {
+				all = append(all, "unchecked")
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{
+		"frankfurt/slim http https://shop.example/ true", "frankfurt/slim tls https://shop.example/ false",
+		"frankfurt/slim http_kept https://shop.example/ false", "frankfurt/slim tls_resumed https://shop.example/ false", "frankfurt/slim registry https://registry.frankfurt/team/shop false",
+		"frankfurt/single http https://shop.example/ true", "frankfurt/single tls db.example:5432 false",
+		"frankfurt/single http_kept https://shop.example/ false", "frankfurt/single tls_resumed db.example:5432 false", "frankfurt/single registry https://registry.frankfurt/team/shop false",
+		"tokyo/slim http http://shop.example/ true", "tokyo/slim http_kept http://shop.example/ false", "tokyo/slim registry http://10.88.4.1:5000/team/shop false",
+		"tokyo/single icmp shop.example true", "tokyo/single registry http://10.88.4.1:5000/team/shop false",
+	}, all); diff != "" {
+		t.Error(diff)
 	}
 }
 
