@@ -40,12 +40,15 @@ func Start(tb testing.TB) *Server {
 	return s
 }
 
-// Follow runs a replica of the server, the only one, until the test ends.
+// Follow runs a replica of the server, its only one, that holds what the server holds now, until the test ends.
 func (s *Server) Follow() *Server {
 	s.tb.Helper()
 	r := newServer(s.tb, s.id+1)
 	r.start("--read-only")
 	r.Do(fmt.Sprintf("CHANGE MASTER TO master_host = '127.0.0.1', master_port = %d, master_user = 'admin', master_password = 'secret-word', master_use_gtid = slave_pos; START SLAVE", s.port))
+	if there := r.Do("SELECT MASTER_GTID_WAIT('" + s.Do("SELECT @@gtid_binlog_pos") + "', 30)"); there != "0" {
+		s.tb.Fatalf("the replica does not follow: %s\n%s", there, r.Do("SHOW SLAVE STATUS"))
+	}
 	return r
 }
 

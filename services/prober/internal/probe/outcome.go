@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -29,6 +30,7 @@ func classify(err error) schemas.Outcome {
 	var name *net.DNSError
 	var handshake tlsError
 	var status statusError
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case err == nil:
 		return schemas.OK
@@ -38,7 +40,7 @@ func classify(err error) schemas.Outcome {
 		return schemas.NameError
 	case errors.As(err, &status):
 		return schemas.BadStatus
-	case errors.As(err, &handshake):
+	case errors.As(err, &handshake), errors.As(err, &certificate):
 		return schemas.TLSError
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return schemas.Refused

@@ -1,4 +1,4 @@
-// Package probe measures one target once: ICMP, TCP, HTTP on a fresh connection, PostgreSQL reads and writes. What it measures is judged elsewhere.
+// Package probe measures one target once: ICMP, TCP, HTTP on a fresh connection, reads and writes of databases. What it measures is judged elsewhere.
 package probe
 
 import (
@@ -35,7 +35,7 @@ type Func func(ctx context.Context, address string) Result
 // Kit holds what the kinds of probe need between measurements.
 type Kit struct {
 	echo     Echo
-	postgres Postgres
+	database Database
 	probes   map[schemas.Kind]Func
 }
 
@@ -44,10 +44,10 @@ func NewKit(vantage string, network socks.Dialer, resolve func(ref string) (stri
 	// Reading the machine's certificates takes a while, which the first HTTPS sample would pay for.
 	_, _ = x509.SystemCertPool()
 	dial := Dial(network.DialContext)
-	k := &Kit{postgres: Postgres{Vantage: vantage, Dial: dial, Resolve: resolve}}
+	k := &Kit{database: Database{Vantage: vantage, Dial: dial, Resolve: resolve}}
 	k.probes = map[schemas.Kind]Func{
 		schemas.KindICMP: k.echo.Probe, schemas.KindTCP: dial.TCP, schemas.KindHTTP: dial.HTTP,
-		schemas.KindDBRead: k.postgres.Read, schemas.KindDBWrite: k.postgres.Write,
+		schemas.KindDBRead: k.database.Read, schemas.KindDBWrite: k.database.Write, schemas.KindDBFresh: k.database.Fresh,
 	}
 	if network.Proxy != "" {
 		k.probes[schemas.KindICMP] = func(context.Context, string) Result { return Result{Err: errNoWay} }
@@ -60,7 +60,7 @@ var errNoWay = errors.New("a proxy (LEEWARD_PROBE_PROXY) carries TCP only: leave
 // Close ends what is open between measurements, even when ctx is over.
 func (k *Kit) Close(ctx context.Context) {
 	k.echo.Close()
-	k.postgres.Close(ctx)
+	k.database.Close(ctx)
 }
 
 // Measurement is a sample with what does not travel with it.
