@@ -71,9 +71,9 @@ type App struct {
 	Images Images `json:"images" yaml:"images"`
 	// Variants are the ways to build the app, one or more.
 	Variants []Variant `json:"variants" yaml:"variants"`
-	// PrimaryDatabase is a reference (env: or file:) to the PostgreSQL URL that all regions of the app write to, read by the probers. Leave it out for an app
-	// whose regions write to the database they read. The probers' role needs a table there:
-	// leeward_heartbeat (vantage text PRIMARY KEY, at timestamptz NOT NULL, token bigint NOT NULL), with SELECT, INSERT and UPDATE.
+	// PrimaryDatabase is a reference (env: or file:) to the URL of the database that all regions of the app write to, read by the probers: postgres://,
+	// mysql:// or mariadb://, redis:// or rediss://. Leave it out for an app whose regions write to the database they read. The probers write heartbeats
+	// there, with a role that leeward db prepare makes.
 	PrimaryDatabase string `json:"primary_database,omitempty" yaml:"primary_database,omitempty"`
 	// Endpoints are where the app can be reached.
 	Endpoints []Endpoint `json:"endpoints" yaml:"endpoints"`
@@ -155,7 +155,7 @@ type Endpoint struct {
 	TCP string `json:"tcp,omitempty" yaml:"tcp,omitempty"`
 	// HTTP is a URL to get; a status from 200 to 399 is success.
 	HTTP string `json:"http,omitempty" yaml:"http,omitempty"`
-	// Database is a reference (env: or file:) to the PostgreSQL URL of the region's own database, where its app reads; all endpoints of a region share it.
+	// Database is a reference (env: or file:) to the URL of the region's own database, where its app reads; all endpoints of a region share it.
 	Database string `json:"database,omitempty" yaml:"database,omitempty"`
 }
 
@@ -169,6 +169,8 @@ type Probe struct {
 	DownAfter int `json:"down_after" yaml:"down_after"`
 	// UpAfter is how many rounds in a row must succeed until the vantage judges it up again.
 	UpAfter int `json:"up_after" yaml:"up_after"`
+	// Also are kinds of sample that are measured only when they are named here: db_fresh.
+	Also []string `json:"also,omitempty" yaml:"also,omitempty"`
 }
 
 // Objective is what the ranking minimises.

@@ -54,6 +54,7 @@ func TestEveryProblemIsReportedWithItsPlace(t *testing.T) {
 		"literal primary": {`primary_database: "env:SHOP_FRANKFURT_DATABASE_URL"`, `primary_database: "postgres://u:hunter2@db/shop"`, []string{"apps[0].primary_database: holds a literal secret, not a reference"}},
 		"RPO of nothing":  {`    primary_database: "env:SHOP_FRANKFURT_DATABASE_URL"` + "\n", "", []string{"apps[0].gates.rpo: there is no primary database to be behind (name the app's primary_database"}},
 		"RPO too short":   {"rpo: 2s", "rpo: 1999ms", []string{"apps[0].gates.rpo: 1.999s is shorter than two probe intervals, 2s"}},
+		"also no kind":    {"interval: 1s", "interval: 1s, also: [db_fresh, db_stale]", []string{`apps[0].probe.also[1]: "db_stale" is not known (one of db_fresh)`}},
 		"RPO below zero":  {"rpo: 2s", "rpo: -1s", []string{"apps[0].gates.rpo: -1s is shorter"}},
 		"two databases":   {`"env:SHOP_LONDON_DATABASE_URL"`, `"env:OTHER"`, []string{"is not the database that another endpoint of london names"}},
 		"half of a build": {"      context: examples/shop\n", "", []string{

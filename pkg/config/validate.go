@@ -276,6 +276,9 @@ func (v validator) probe(path string, p schemas.Probe) {
 	if p.DownAfter < 1 || p.UpAfter < 1 {
 		v.failf(path, "", "down_after and up_after count rounds, from 1")
 	}
+	for i, kind := range p.Also {
+		v.oneOf(at(path+".also", i), kind, schemas.KindDBFresh.String())
+	}
 }
 
 func (v validator) objective(path string, o schemas.Objective) {

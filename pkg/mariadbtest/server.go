@@ -56,7 +56,7 @@ func newServer(tb testing.TB, id int) *Server {
 	tb.Helper()
 	s := &Server{tb: tb, dir: tb.TempDir(), port: processtest.Port(tb), id: id}
 	program(tb, "mariadbd")
-	install := s.command("mariadb-install-db", "--skip-test-db", "--auth-root-authentication-method=normal")
+	install := s.command("mariadb-install-db", "--skip-test-db", "--auth-root-authentication-method=normal", "--innodb-flush-method=nosync")
 	if out, err := install.CombinedOutput(); err != nil {
 		tb.Fatalf("mariadb-install-db: %v\n%s", err, out)
 	}

@@ -40,104 +40,114 @@ func denied(t *testing.T, k *probe.Kit, kind schemas.Kind, url, because string) 
 	}
 }
 
+func TestADatabase(t *testing.T) {
+	each(t, func(t *testing.T, e engine) {
+		t.Run("takes one round trip", func(t *testing.T) { takesOneRoundTrip(t, e) })
+		t.Run("shows the handshakes of fresh reads", func(t *testing.T) { showsHandshakes(t, e) })
+		t.Run("orders the heartbeats of all vantages", func(t *testing.T) { ordersHeartbeats(t, e) })
+		t.Run("is measured on connections that are kept", func(t *testing.T) { keepsConnections(t, e) })
+	})
+}
+
+func TestAReplica(t *testing.T) {
+	each(t, func(t *testing.T, e engine) {
+		replica := e.follow()
+		t.Run("tells how far it follows", func(t *testing.T) { tellsHowFarItFollows(t, e, replica) })
+		t.Run("says that it is one, until it is promoted", func(t *testing.T) { saysWhoItIs(t, e, replica) })
+	})
+}
+
 var readAndWrite = []schemas.Kind{schemas.KindDBRead, schemas.KindDBWrite}
 
-func TestADatabaseIsMeasuredOnConnectionsThatAreKept(t *testing.T) {
-	each(t, func(t *testing.T, e engine) {
-		k := kit(t)
-		for _, kind := range readAndWrite {
-			if s := well(t, k, kind, e.URL()).Sample; s.ConnectUS == 0 {
-				t.Errorf("the first %s opened no connection: %+v", kind, s)
-			}
-			for range 3 {
-				if s := well(t, k, kind, e.URL()).Sample; s.ConnectUS != 0 || s.FirstByteUS == 0 {
-					t.Errorf("a later %s did not use the open connection: %+v", kind, s)
-				}
+func keepsConnections(t *testing.T, e engine) {
+	k := kit(t)
+	for _, kind := range readAndWrite {
+		if s := well(t, k, kind, e.URL()).Sample; s.ConnectUS == 0 {
+			t.Errorf("the first %s opened no connection: %+v", kind, s)
+		}
+		for range 3 {
+			if s := well(t, k, kind, e.URL()).Sample; s.ConnectUS != 0 || s.FirstByteUS == 0 {
+				t.Errorf("a later %s did not use the open connection: %+v", kind, s)
 			}
 		}
-		if n := e.sessions(); n != 2 {
-			t.Errorf("%d connections, want one for reads and one for writes", n)
+	}
+	if n := e.sessions(); n != 2 {
+		t.Errorf("%d connections, want one for reads and one for writes", n)
+	}
+	if n := e.rows("london"); n != 1 {
+		t.Errorf("%d fresh heartbeats, want 1", n)
+	}
+	e.cut()
+	for _, kind := range readAndWrite {
+		if s := well(t, k, kind, e.URL()).Sample; s.ConnectUS == 0 {
+			t.Errorf("a broken connection was not made anew for %s: %+v", kind, s)
 		}
-		if n := e.rows("london"); n != 1 {
-			t.Errorf("%d fresh heartbeats, want 1", n)
-		}
-		e.cut()
-		for _, kind := range readAndWrite {
-			if s := well(t, k, kind, e.URL()).Sample; s.ConnectUS == 0 {
-				t.Errorf("a broken connection was not made anew for %s: %+v", kind, s)
-			}
-		}
-		unlock := e.lock()
-		expect(t, k, schemas.KindDBWrite, e.URL(), schemas.TimedOut)
-		well(t, k, schemas.KindDBRead, e.URL())
-		unlock()
-		well(t, k, schemas.KindDBWrite, e.URL())
-		e.deny()
-		for _, kind := range readAndWrite {
-			denied(t, k, kind, e.URL(), "")
-		}
-		e.Stop()
-		m := ask(k, schemas.KindDBRead, e.URL())
+	}
+	unlock := e.lock()
+	expect(t, k, schemas.KindDBWrite, e.URL(), schemas.TimedOut)
+	well(t, k, schemas.KindDBRead, e.URL())
+	wait(t, "the server to end what its client left: only the lock's session and the read's stay", func() bool { return e.sessions() <= 2 })
+	unlock()
+	well(t, k, schemas.KindDBWrite, e.URL())
+	e.deny()
+	for _, kind := range readAndWrite {
+		denied(t, k, kind, e.URL(), "")
+	}
+	e.Stop()
+	for _, kind := range []schemas.Kind{schemas.KindDBRead, schemas.KindDBWrite, schemas.KindDBFresh} {
+		m := ask(k, kind, e.URL())
 		if m.Sample.Outcome != schemas.Refused || errors.Is(m.Err, probe.ErrDenied) || strings.Contains(m.Err.Error(), "secret-word") {
-			t.Errorf("a server that is gone: %s, %v", m.Sample.Outcome, m.Err)
+			t.Errorf("%s of a server that is gone: %s, %v", kind, m.Sample.Outcome, m.Err)
 		}
-	})
+	}
 }
 
-func TestASampleOfADatabaseIsOneRoundTrip(t *testing.T) {
-	each(t, func(t *testing.T, e engine) {
-		k, r := kit(t), &relay{}
-		url := r.through(t, e.URL())
-		for _, kind := range readAndWrite {
-			well(t, k, kind, url)
-			r.reset()
-			for range 5 {
-				well(t, k, kind, url)
-			}
-			if n := r.reset(); n != 5 {
-				t.Errorf("5 of %s were %d round trips", kind, n)
-			}
-		}
+func takesOneRoundTrip(t *testing.T, e engine) {
+	k, r := kit(t), &relay{}
+	url := r.through(t, e.URL())
+	for _, kind := range readAndWrite {
+		well(t, k, kind, url)
+		r.reset()
 		for range 5 {
-			well(t, k, schemas.KindDBFresh, url)
+			well(t, k, kind, url)
 		}
-		// None of these servers asks for more than one for the login, besides those of TCP.
-		if n := r.reset(); n != 10 {
-			t.Errorf("5 of db_fresh were %d round trips after connecting, want 10: login and read", n)
+		if n := r.reset(); n != 5 {
+			t.Errorf("5 of %s were %d round trips", kind, n)
 		}
-	})
+	}
+	for range 5 {
+		well(t, k, schemas.KindDBFresh, url)
+	}
+	// None of these servers asks for more than one for the login, besides those of TCP.
+	if n := r.reset(); n != 10 {
+		t.Errorf("5 of db_fresh were %d round trips after connecting, want 10: login and read", n)
+	}
 }
 
-func TestFreshReadsShowTheirHandshakes(t *testing.T) {
-	each(t, func(t *testing.T, e engine) {
-		k := kit(t)
-		wrong := strings.Replace(e.SecureURL(), "secret-word", "another-word", 1)
-		for range 2 {
-			s := well(t, k, schemas.KindDBFresh, e.SecureURL()).Sample
-			if s.ConnectUS == 0 || s.TLSUS == 0 || s.FirstByteUS == 0 || s.ConnectUS+s.TLSUS+s.FirstByteUS > s.LatencyUS || !strings.HasPrefix(s.Server, "primary-") {
-				t.Errorf("a fresh read took %+v", s)
-			}
-			if s := well(t, k, schemas.KindDBFresh, e.URL()).Sample; s.ConnectUS == 0 || s.TLSUS != 0 {
-				t.Errorf("a fresh read without TLS took %+v", s)
-			}
+func showsHandshakes(t *testing.T, e engine) {
+	k := kit(t)
+	wrong := strings.Replace(e.SecureURL(), "secret-word", "another-word", 1)
+	for range 2 {
+		s := well(t, k, schemas.KindDBFresh, e.SecureURL()).Sample
+		if s.ConnectUS == 0 || s.TLSUS == 0 || s.FirstByteUS == 0 || s.ConnectUS+s.TLSUS+s.FirstByteUS > s.LatencyUS || !strings.HasPrefix(s.Server, "primary-") {
+			t.Errorf("a fresh read took %+v", s)
 		}
-		wait(t, "the connections' end", func() bool { return e.sessions() == 0 })
-		// PostgreSQL's trusts everybody here.
-		if !strings.HasPrefix(e.URL(), "postgres:") {
-			denied(t, k, schemas.KindDBFresh, wrong, "")
+		if s := well(t, k, schemas.KindDBFresh, e.URL()).Sample; s.ConnectUS == 0 || s.TLSUS != 0 {
+			t.Errorf("a fresh read without TLS took %+v", s)
 		}
-		verified := strings.NewReplacer("sslmode=require", "sslmode=verify-full", "skip-verify", "true", "skip_verify=true", "skip_verify=false").Replace(e.SecureURL())
-		if m := ask(k, schemas.KindDBFresh, verified); m.Sample.Outcome != schemas.TLSError {
-			t.Errorf("a certificate that nobody signed: %s, %v", m.Sample.Outcome, m.Err)
-		}
-		if m := ask(k, schemas.KindDBRead, verified); m.Sample.Outcome != schemas.TLSError {
-			t.Errorf("a certificate that nobody signed: %s, %v", m.Sample.Outcome, m.Err)
-		}
-		e.Stop()
-		if m := ask(k, schemas.KindDBFresh, e.URL()); m.Sample.Outcome != schemas.Refused {
-			t.Errorf("a server that is gone: %s, %v", m.Sample.Outcome, m.Err)
-		}
-	})
+	}
+	wait(t, "the connections' end", func() bool { return e.sessions() == 0 })
+	// PostgreSQL's trusts everybody here.
+	if !strings.HasPrefix(e.URL(), "postgres:") {
+		denied(t, k, schemas.KindDBFresh, wrong, "")
+	}
+	verified := strings.NewReplacer("sslmode=require", "sslmode=verify-full", "skip-verify", "true", "skip_verify=true", "skip_verify=false").Replace(e.SecureURL())
+	if m := ask(k, schemas.KindDBFresh, verified); m.Sample.Outcome != schemas.TLSError {
+		t.Errorf("a certificate that nobody signed: %s, %v", m.Sample.Outcome, m.Err)
+	}
+	if m := ask(k, schemas.KindDBRead, verified); m.Sample.Outcome != schemas.TLSError {
+		t.Errorf("a certificate that nobody signed: %s, %v", m.Sample.Outcome, m.Err)
+	}
 }
 
 // wait waits for a condition that nothing tells of.
@@ -150,85 +160,76 @@ func wait(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// TestHeartbeatsTellHowFarAReplicaFollows writes to a primary and reads from a replica of it.
-func TestHeartbeatsTellHowFarAReplicaFollows(t *testing.T) {
-	each(t, func(t *testing.T, e engine) {
-		replica := e.follow()
-		k := kit(t)
-		held := func() schemas.Heartbeat { t.Helper(); return well(t, k, schemas.KindDBRead, replica.URL()).Heartbeat }
-		write := func() schemas.Heartbeat { t.Helper(); return well(t, k, schemas.KindDBWrite, e.URL()).Heartbeat }
-		if m := well(t, k, schemas.KindDBRead, replica.URL()); m.Heartbeat.Token != 0 || m.Heartbeat.SeenAt.IsZero() || !strings.HasPrefix(m.Sample.Server, "replica-") {
-			t.Errorf("a replica without any heartbeat holds %+v, and is %s", m.Heartbeat, m.Sample.Server)
-		}
-		e.gone()
-		first := write()
-		wait(t, "the first heartbeat", func() bool { return held().Token == first.Token })
-		if h := held(); !h.At.Equal(first.At) || time.Since(h.SeenAt) > 5*time.Second || time.Since(h.At).Abs() > time.Minute {
-			t.Errorf("the replica holds %+v, want %+v", h, first)
-		}
-		replica.pause()
-		second := write()
-		if second.Token <= first.Token || !second.At.After(first.At) {
-			t.Errorf("the second heartbeat %+v is not after the first %+v", second, first)
-		}
-		if lag, known := held().Behind(second); !known || lag != second.At.Sub(first.At) {
-			t.Errorf("paused: %s behind, known %t; want the time between two heartbeats, %s", lag, known, second.At.Sub(first.At))
-		}
-		replica.resume()
-		wait(t, "the second heartbeat", func() bool { return held().Token == second.Token })
-		if lag, known := held().Behind(second); !known || lag != 0 {
-			t.Errorf("resumed: %s behind, known %t", lag, known)
-		}
-		denied(t, k, schemas.KindDBWrite, replica.URL(), "takes no writes")
-		e.Kill()
-		if m := ask(k, schemas.KindDBWrite, e.URL()); m.Err == nil || errors.Is(m.Err, probe.ErrDenied) {
-			t.Errorf("a primary that was killed: %v, want an error that is no denial", m.Err)
-		}
-	})
+func tellsHowFarItFollows(t *testing.T, e engine, replica follower) {
+	k := kit(t)
+	held := func() schemas.Heartbeat { t.Helper(); return well(t, k, schemas.KindDBRead, replica.URL()).Heartbeat }
+	write := func() schemas.Heartbeat { t.Helper(); return well(t, k, schemas.KindDBWrite, e.URL()).Heartbeat }
+	if m := well(t, k, schemas.KindDBRead, replica.URL()); m.Heartbeat.Token != 0 || m.Heartbeat.SeenAt.IsZero() || !strings.HasPrefix(m.Sample.Server, "replica-") {
+		t.Errorf("a replica without any heartbeat holds %+v, and is %s", m.Heartbeat, m.Sample.Server)
+	}
+	e.gone()
+	first := write()
+	wait(t, "the first heartbeat", func() bool { return held().Token == first.Token })
+	if h := held(); !h.At.Equal(first.At) || time.Since(h.SeenAt) > 5*time.Second || time.Since(h.At).Abs() > time.Minute {
+		t.Errorf("the replica holds %+v, want %+v", h, first)
+	}
+	replica.pause()
+	second := write()
+	if second.Token <= first.Token || !second.At.After(first.At) {
+		t.Errorf("the second heartbeat %+v is not after the first %+v", second, first)
+	}
+	if lag, known := held().Behind(second); !known || lag != second.At.Sub(first.At) {
+		t.Errorf("paused: %s behind, known %t; want the time between two heartbeats, %s", lag, known, second.At.Sub(first.At))
+	}
+	replica.resume()
+	wait(t, "the second heartbeat", func() bool { return held().Token == second.Token })
+	if lag, known := held().Behind(second); !known || lag != 0 {
+		t.Errorf("resumed: %s behind, known %t", lag, known)
+	}
+	denied(t, k, schemas.KindDBWrite, replica.URL(), "takes no writes")
 }
 
-func TestHeartbeatsOfSeveralVantagesHaveOneOrder(t *testing.T) {
-	each(t, func(t *testing.T, e engine) {
-		madrid := probe.NewKit("madrid", socks.Dialer{}, func(ref string) (string, error) { return ref, nil })
-		defer madrid.Close(t.Context())
-		last := int64(0)
-		for range 5 {
-			for _, k := range []*probe.Kit{kit(t), madrid} {
-				h := well(t, k, schemas.KindDBWrite, e.URL()).Heartbeat
-				if h.Token <= last {
-					t.Errorf("a heartbeat has token %d, one that was acknowledged before it began has %d", h.Token, last)
-				}
-				last = h.Token
+func ordersHeartbeats(t *testing.T, e engine) {
+	madrid := probe.NewKit("madrid", socks.Dialer{}, func(ref string) (string, error) { return ref, nil })
+	defer madrid.Close(t.Context())
+	last := int64(0)
+	for range 5 {
+		for _, k := range []*probe.Kit{kit(t), madrid} {
+			h := well(t, k, schemas.KindDBWrite, e.URL()).Heartbeat
+			if h.Token <= last {
+				t.Errorf("a heartbeat has token %d, one that was acknowledged before it began has %d", h.Token, last)
 			}
+			last = h.Token
 		}
-	})
+	}
 }
 
-// TestASampleNamesWhoAnswered follows a replica through its promotion, on one connection.
-func TestASampleNamesWhoAnswered(t *testing.T) {
-	each(t, func(t *testing.T, e engine) {
-		replica := e.follow()
-		k := kit(t)
-		who := func(kind schemas.Kind, url string) string { t.Helper(); return well(t, k, kind, url).Sample.Server }
-		primary := who(schemas.KindDBRead, e.URL())
-		for _, kind := range []schemas.Kind{schemas.KindDBRead, schemas.KindDBWrite, schemas.KindDBFresh} {
-			if s := who(kind, e.URL()); s != primary || !strings.HasPrefix(s, "primary-") || !schemas.ValidName(s) {
-				t.Errorf("%s was answered by %q, a read by %q", kind, s, primary)
-			}
+// saysWhoItIs follows a replica through its promotion, on one connection.
+func saysWhoItIs(t *testing.T, e engine, replica follower) {
+	k := kit(t)
+	who := func(kind schemas.Kind, url string) string { t.Helper(); return well(t, k, kind, url).Sample.Server }
+	primary := who(schemas.KindDBRead, e.URL())
+	for _, kind := range []schemas.Kind{schemas.KindDBRead, schemas.KindDBWrite, schemas.KindDBFresh} {
+		if s := who(kind, e.URL()); s != primary || !strings.HasPrefix(s, "primary-") || !schemas.ValidName(s) {
+			t.Errorf("%s was answered by %q, a read by %q", kind, s, primary)
 		}
-		identity := strings.TrimPrefix(who(schemas.KindDBRead, replica.URL()), "replica-")
-		if identity == strings.TrimPrefix(primary, "primary-") {
-			t.Errorf("the replica and its primary are both %s", identity)
-		}
-		replica.promote()
-		wait(t, "the promotion", func() bool { return who(schemas.KindDBRead, replica.URL()) == "primary-"+identity })
-		well(t, k, schemas.KindDBWrite, replica.URL())
-		replica.readOnly()
-		// PostgreSQL says so to new connections.
-		again := kit(t)
-		wait(t, "a refusal", func() bool { return ask(again, schemas.KindDBWrite, replica.URL()).Err != nil })
-		denied(t, again, schemas.KindDBWrite, replica.URL(), "takes no writes")
-	})
+	}
+	identity := strings.TrimPrefix(who(schemas.KindDBRead, replica.URL()), "replica-")
+	if identity == strings.TrimPrefix(primary, "primary-") {
+		t.Errorf("the replica and its primary are both %s", identity)
+	}
+	e.Kill()
+	if m := ask(k, schemas.KindDBWrite, e.URL()); m.Err == nil || errors.Is(m.Err, probe.ErrDenied) {
+		t.Errorf("a primary that was killed: %v, want an error that is no denial", m.Err)
+	}
+	replica.promote()
+	wait(t, "the promotion", func() bool { return who(schemas.KindDBRead, replica.URL()) == "primary-"+identity })
+	well(t, k, schemas.KindDBWrite, replica.URL())
+	replica.readOnly()
+	// PostgreSQL says so to new connections.
+	again := kit(t)
+	wait(t, "a refusal", func() bool { return ask(again, schemas.KindDBWrite, replica.URL()).Err != nil })
+	denied(t, again, schemas.KindDBWrite, replica.URL(), "takes no writes")
 }
 
 func TestDatabaseWhoseURLIsUnreadableKeepsItsSecret(t *testing.T) {
