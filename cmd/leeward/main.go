@@ -12,6 +12,7 @@ import (
 
 	"github.com/leeward-failover/leeward/pkg/daemon"
 	"github.com/leeward-failover/leeward/services/gateway"
+	"github.com/leeward-failover/leeward/services/prober"
 )
 
 func main() {
@@ -31,6 +32,7 @@ func root() *cobra.Command {
 	}
 	cmd.AddCommand(upCommand(), downCommand(), serveCommand(), initCommand(), configCommand(), doctorCommand(), busCommand(), sqlCommand(), loopbackCommand(), versionCommand())
 	cmd.AddCommand(gateway.Commands()...)
+	cmd.AddCommand(prober.Commands()...)
 	return cmd
 }
 

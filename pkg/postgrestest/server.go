@@ -145,6 +145,23 @@ func (s *Server) Do(statement string) string {
 	return out
 }
 
+// Try is Do that may fail.
+func (s *Server) Try(statement string) (string, error) { return s.psql(statement) }
+
+// RequirePassword has the server ask a role for its password.
+func (s *Server) RequirePassword(role string) {
+	s.tb.Helper()
+	path := filepath.Join(s.dir, "pg_hba.conf")
+	rules, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, append([]byte("host all "+role+" 127.0.0.1/32 scram-sha-256\n"), rules...), 0o600)
+	}
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	s.Do("SELECT pg_reload_conf()")
+}
+
 func (s *Server) psql(statement string) (string, error) {
 	out, err := exec.Command(program(s.tb, "psql"), s.URL()+"&application_name=test", "--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", statement).CombinedOutput()
 	return strings.TrimSpace(string(out)), err

@@ -4,7 +4,9 @@ package redistest
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,7 +33,7 @@ func Start(tb testing.TB) *Server {
 // Follow runs a replica of the server until the test ends.
 func (s *Server) Follow() *Server {
 	s.tb.Helper()
-	r := start(s.tb, "--replicaof", "127.0.0.1", strconv.Itoa(s.port))
+	r := start(s.tb, fmt.Sprintf("replicaof 127.0.0.1 %d", s.port))
 	r.process.Await(func() error {
 		if out := r.Do("INFO", "replication"); !strings.Contains(out, "master_link_status:up") {
 			return errors.New(out)
@@ -41,15 +43,20 @@ func (s *Server) Follow() *Server {
 	return r
 }
 
-func start(tb testing.TB, args ...string) *Server {
+func start(tb testing.TB, more ...string) *Server {
 	tb.Helper()
 	s := &Server{tb: tb, port: processtest.Port(tb), secure: processtest.Port(tb)}
 	folder := tb.TempDir()
 	certificate, key := processtest.Certificate(tb, folder)
-	args = append([]string{"--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--tls-port", strconv.Itoa(s.secure), "--tls-cert-file", certificate, "--tls-key-file", key,
-		"--tls-auth-clients", "no", "--dir", folder, "--save", "", "--appendonly", "no", "--requirepass", password, "--masterauth", password,
-		"--repl-diskless-sync-delay", "0"}, args...)
-	s.process = processtest.Start(tb, exec.Command(processtest.Program(tb, "redis-server"), args...), syscall.SIGTERM)
+	lines := append([]string{
+		"bind 127.0.0.1", fmt.Sprintf("port %d", s.port), fmt.Sprintf("tls-port %d", s.secure), "tls-cert-file " + certificate, "tls-key-file " + key, "tls-auth-clients no",
+		"dir " + folder, `save ""`, "appendonly no", "repl-diskless-sync-delay 0", "requirepass " + password, "masterauth " + password,
+	}, more...)
+	config := filepath.Join(folder, "redis.conf")
+	if err := os.WriteFile(config, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	s.process = processtest.Start(tb, exec.Command(processtest.Program(tb, "redis-server"), config), syscall.SIGTERM)
 	s.process.Await(func() error {
 		out, err := s.client("PING")
 		if err == nil && out != "PONG" {

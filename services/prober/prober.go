@@ -15,6 +15,7 @@ import (
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/meter"
 	"github.com/leeward-failover/leeward/services/prober/internal/outbox"
+	"github.com/leeward-failover/leeward/services/prober/internal/prepare"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
 	"github.com/leeward-failover/leeward/services/prober/internal/spool"
 	"github.com/leeward-failover/leeward/services/prober/internal/vantage"
@@ -53,5 +54,5 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	return g.Wait()
 }
 
-// Commands are the prober's own commands; it has none yet.
-func Commands() []*cobra.Command { return nil }
+// Commands are the prober's own commands.
+func Commands() []*cobra.Command { return []*cobra.Command{prepare.Command()} }

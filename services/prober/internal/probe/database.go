@@ -65,16 +65,17 @@ var ErrDenied = errors.New("denied")
 var (
 	// errReadOnly says that a write met a server that takes none.
 	errReadOnly = fmt.Errorf("%w: the server is a replica or read-only, and takes no writes", ErrDenied)
-	// errUnreadable says nothing of what can not be read, because it may be a password.
-	errUnreadable = errors.New("the database's URL can not be read: write engine://user:password@host:port/name, and the password's special characters as %40")
-	errNoEngine   = errors.New("the database's URL begins with none of postgres://, mysql://, mariadb://, redis:// and rediss://")
+	// ErrUnreadable says nothing of the URL that can not be read, because it may be a password.
+	ErrUnreadable = errors.New("the database's URL can not be read: write engine://user:password@host:port/name, and the password's special characters as %40")
+	// ErrNoEngine says that a URL is none of a database that can be measured.
+	ErrNoEngine = errors.New("the database's URL begins with none of postgres://, mysql://, mariadb://, redis:// and rediss://")
 )
 
 func open(ctx context.Context, url string, w *stopwatch) (session, error) {
 	scheme, _, found := strings.Cut(url, "://")
 	engine := engines[scheme]
 	if !found || engine == nil {
-		return nil, errNoEngine
+		return nil, ErrNoEngine
 	}
 	return engine(ctx, url, w)
 }

@@ -44,7 +44,7 @@ const (
 )
 
 func openMariaDB(ctx context.Context, address string, w *stopwatch) (session, error) {
-	config, err := mariaDBConfig(address)
+	config, err := MariaDBConfig(address)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func openMariaDB(ctx context.Context, address string, w *stopwatch) (session, er
 	w.watch(config.TLS)
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
-		return nil, errUnreadable
+		return nil, ErrUnreadable
 	}
 	db := sql.OpenDB(connector)
 	conn, err := db.Conn(ctx)
@@ -62,11 +62,11 @@ func openMariaDB(ctx context.Context, address string, w *stopwatch) (session, er
 	return mariaDB{db, conn}, nil
 }
 
-// mariaDBConfig is what a URL says, mysql://user:password@host:3306/name?tls=true.
-func mariaDBConfig(address string) (*mysql.Config, error) {
+// MariaDBConfig is what a URL says, mysql://user:password@host:3306/name?tls=true.
+func MariaDBConfig(address string) (*mysql.Config, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Hostname() == "" {
-		return nil, errUnreadable
+		return nil, ErrUnreadable
 	}
 	c := mysql.NewConfig()
 	c.User = u.User.Username()

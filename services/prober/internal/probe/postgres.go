@@ -27,7 +27,7 @@ const (
 func openPostgres(ctx context.Context, url string, w *stopwatch) (session, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
-		return nil, errUnreadable
+		return nil, ErrUnreadable
 	}
 	config.LookupFunc, config.DialFunc = w.lookup, w.dial
 	w.watch(config.TLSConfig)

@@ -31,7 +31,7 @@ const heartbeatKey = "leeward:heartbeat"
 func openRedis(ctx context.Context, url string, w *stopwatch) (session, error) {
 	o, err := redis.ParseURL(url)
 	if err != nil {
-		return nil, errUnreadable
+		return nil, ErrUnreadable
 	}
 	conn, err := w.dial(ctx, o.Network, o.Addr)
 	if err == nil && o.TLSConfig != nil {
