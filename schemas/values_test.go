@@ -81,6 +81,8 @@ func buildOfCommit() schemas.BuildFinished {
 func entries() []golden {
 	t := topology()
 	hash := t.Hash()
+	also := t.Apps[0]
+	also.Probe.Also = []string{"db_fresh"}
 	git := t.Apps[0]
 	git.Source.Git = schemas.Git{Repository: "https://github.com/acme/shop.git", Branch: "main", Token: "env:SHOP_GIT_TOKEN"}
 	return []golden{
@@ -90,6 +92,7 @@ func entries() []golden {
 		entry(schemas.TopologyBucket, ".app_replicated", schemas.TopologyPart{Topology: hash, App: replicated(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".app.measured", schemas.TopologyPart{Topology: hash, App: measured(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".app_probed", schemas.TopologyPart{Topology: hash, App: objective(t.Apps[0])}),
+		entry(schemas.TopologyBucket, ".app.also", schemas.TopologyPart{Topology: hash, App: &also}),
 		entry(schemas.TopologyBucket, ".app.git", schemas.TopologyPart{Topology: hash, App: &git}),
 		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
 			Hash: hash, Version: 1, Regions: []string{"frankfurt", "london"}, Vantages: []string{"london"}, Apps: []string{"shop"}, Actor: "api", At: at(0)}}),

@@ -19,6 +19,7 @@ import (
 	"github.com/leeward-failover/leeward/services/prober/internal/command"
 	"github.com/leeward-failover/leeward/services/prober/internal/meter"
 	"github.com/leeward-failover/leeward/services/prober/internal/outbox"
+	"github.com/leeward-failover/leeward/services/prober/internal/prepare"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
 	"github.com/leeward-failover/leeward/services/prober/internal/spool"
 	"github.com/leeward-failover/leeward/services/prober/internal/strain"
@@ -68,4 +69,4 @@ func Run(ctx context.Context, proc daemon.Process) error {
 }
 
 // Commands are the prober's own commands.
-func Commands() []*cobra.Command { return command.All() }
+func Commands() []*cobra.Command { return append(command.All(), prepare.Command()) }

@@ -78,7 +78,7 @@ func (b *bench) run(ctx context.Context) error {
 		return err
 	}
 	if b.plan.URL == "" || !b.noStore {
-		if err := b.locate(); err != nil {
+		if err := b.locate(ctx); err != nil {
 			return err
 		}
 	}
@@ -101,7 +101,8 @@ func (b *bench) run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, file.remove())
 	}
-	stored, err := b.store(file, tally)
+	// What was measured before somebody stopped it is stored all the same.
+	stored, err := b.store(context.WithoutCancel(ctx), file, tally)
 	return errors.Join(b.print(tally, stored), err, ended(tally))
 }
 
@@ -131,9 +132,9 @@ func (b *bench) check() error {
 }
 
 // locate finds the endpoint in the topology. Only what the topology has is asked, unless a URL is named, and only that can be stored.
-func (b *bench) locate() error {
+func (b *bench) locate(ctx context.Context) error {
 	var answer struct{ Topology schemas.Topology }
-	if _, err := b.client.call(http.MethodGet, "/v1/topology", nil, nil, &answer); err != nil {
+	if _, err := b.client.call(ctx, http.MethodGet, "/v1/topology", nil, nil, &answer); err != nil {
 		return err
 	}
 	t := answer.Topology
@@ -166,11 +167,11 @@ func (b *bench) locate() error {
 }
 
 // store brings the results into ClickHouse as `leeward import` does, and forgets them once they are there.
-func (b *bench) store(file *results, tally *load.Tally) (importer.Report, error) {
+func (b *bench) store(ctx context.Context, file *results, tally *load.Tally) (importer.Report, error) {
 	if b.noStore || tally.Requests == 0 {
 		return importer.Report{}, file.remove()
 	}
-	report, err := b.send(file)
+	report, err := b.send(ctx, file)
 	if err == nil {
 		return report, file.remove()
 	}
@@ -181,7 +182,7 @@ func (b *bench) store(file *results, tally *load.Tally) (importer.Report, error)
 	return importer.Report{}, fmt.Errorf("the samples were not stored: %w\nthey are kept; to store them: %s", err, again)
 }
 
-func (b *bench) send(file *results) (importer.Report, error) {
+func (b *bench) send(ctx context.Context, file *results) (importer.Report, error) {
 	if err := file.flush(); err != nil {
 		return importer.Report{}, err
 	}
@@ -189,7 +190,7 @@ func (b *bench) send(file *results) (importer.Report, error) {
 	if err != nil {
 		return importer.Report{}, err
 	}
-	err = imported.Send(b.client.postSamples)
+	err = imported.Send(func(batch *schemas.SampleBatch) error { return b.client.postSamples(ctx, batch) })
 	return imported.Report, err
 }
 

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -39,6 +40,7 @@ func classify(err error) schemas.Outcome {
 	var name *net.DNSError
 	var handshake tlsError
 	var answer answerError
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case err == nil:
 		return schemas.OK
@@ -48,7 +50,7 @@ func classify(err error) schemas.Outcome {
 		return schemas.NameError
 	case errors.As(err, &answer):
 		return schemas.BadStatus
-	case errors.As(err, &handshake):
+	case errors.As(err, &handshake), errors.As(err, &certificate):
 		return schemas.TLSError
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return schemas.Refused

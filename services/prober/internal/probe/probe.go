@@ -73,7 +73,7 @@ type Kit struct {
 	Checks Checks
 
 	echo     Echo
-	postgres Postgres
+	database Database
 	client   *client
 	registry *registry
 	probes   map[schemas.Kind]Func
@@ -86,26 +86,19 @@ func NewKit(vantage string, network socks.Dialer, resolve func(ref string) (stri
 	// Reading the machine's certificates takes a while, which the first HTTPS sample would pay for.
 	_, _ = x509.SystemCertPool()
 	dial := Dial(network.DialContext)
-	k := &Kit{network: network, echo: Echo{Permit: network.Permit}, postgres: Postgres{Vantage: vantage, Dial: dial, Resolve: resolve}, client: newClient(dial), registry: newRegistry(dial)}
+	k := &Kit{network: network, echo: Echo{Permit: network.Permit}, database: Database{Vantage: vantage, Dial: dial, Resolve: resolve}, client: newClient(dial), registry: newRegistry(dial)}
 	k.Checks.Vantage = vantage
 	k.probes = map[schemas.Kind]Func{
-		schemas.KindICMP: timed(k.ping), schemas.KindTCP: timed(dial.TCP),
+		schemas.KindICMP: timed(k.echo.Probe), schemas.KindTCP: timed(dial.TCP),
 		schemas.KindTLS: k.client.tls, schemas.KindTLSResumed: k.client.tlsResumed, schemas.KindHTTP: k.client.http, schemas.KindHTTPKept: k.client.httpKept,
 		schemas.KindDNS: timed(newResolver(network).ask), schemas.KindGRPC: dial.grpc, schemas.KindRegistry: k.registry.probe,
 		schemas.KindExec:   func(ctx context.Context, t target.Target) Result { return k.Checks.run(ctx, t) },
-		schemas.KindDBRead: timed(k.postgres.Read), schemas.KindDBWrite: timed(k.postgres.Write),
+		schemas.KindDBRead: timed(k.database.Read), schemas.KindDBWrite: timed(k.database.Write), schemas.KindDBFresh: timed(k.database.Fresh),
 	}
 	if network.Proxy != "" {
 		k.probes[schemas.KindICMP] = func(context.Context, target.Target) Result { return Result{Err: errNoWay} }
 	}
 	return k
-}
-
-// ping sends an echo request. What came before it was sent, such as the resolution of a name, is part of the measurement.
-func (k *Kit) ping(ctx context.Context, host string) Result {
-	r := k.echo.Probe(ctx, host)
-	r.Sent = time.Time{}
-	return r
 }
 
 var errNoWay = errors.New("a proxy (LEEWARD_PROBE_PROXY) carries TCP only: leave icmp out of the endpoint, tcp stands for it")
@@ -118,7 +111,7 @@ func (k *Kit) Close(ctx context.Context) {
 	k.echo.Close()
 	k.work.Wait()
 	k.client.close()
-	k.postgres.Close(ctx)
+	k.database.Close(ctx)
 }
 
 // Measurement is a sample with what does not travel with it.
