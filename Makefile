@@ -14,7 +14,7 @@ UP        = LEEWARD_STATE=$(STATE)/leeward \
             $(foreach r,$(REGIONS),SHOP_$(shell echo $(r) | tr a-z A-Z)_DATABASE_URL=$(call PROBE_URL,$(r))) \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
-.PHONY: help install build up down demo demo-chaos demo-loopback picture map k6 bench-datapath test test-long test-exactly-once test-compose check lint generate tidy tools clean
+.PHONY: help install build up down demo demo-chaos demo-loopback picture map k6 bench-datapath bench-prober test test-long test-exactly-once test-compose check lint generate tidy tools clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -73,6 +73,13 @@ bench-datapath: ## measure the data path: throughput, freshness, sizes, losses, 
 	@$(BUILD) -o bin/blocks ./services/recorder/cmd/blocks
 	@$(BUILD) -o bin/benchdatapath ./test/cmd/benchdatapath
 	@bin/benchdatapath --bin bin
+
+bench-prober: ## measure what a probe costs and how exact it is, beside fping and blackbox_exporter; one line of JSON comes last
+	@tools/install.sh --bench >&2
+	@mkdir -p bin
+	@$(BUILD) -o bin/prober ./services/prober/cmd/prober
+	@$(BUILD) -o bin/benchprober ./test/cmd/benchprober
+	@bin/benchprober --bin bin
 
 test: install bin/k6 ## run every test (root needed for the demo world's)
 	go test -race -timeout 15m work
