@@ -84,6 +84,8 @@ func (c *client) once(ctx context.Context, r *Result, h *hop, body bool) (answer
 }
 
 // two speaks HTTP 2, without TLS too.
+//
+//nolint:staticcheck // what takes its place opens the connection itself, which is what is measured here
 var two = &http2.Transport{AllowHTTP: true, DisableCompression: true}
 
 // openHTTP opens a connection for requests.
@@ -101,7 +103,7 @@ func (c *client) openHTTP(ctx context.Context, r *Result, h *hop) (*line, error)
 		l.close()
 		return nil, tlsError{errors.New("the server does not speak HTTP 2")}
 	}
-	if l.two, err = two.NewClientConn(l.Conn); err != nil {
+	if l.two, err = two.NewClientConn(l.Conn); err != nil { //nolint:staticcheck // as above
 		l.close()
 		return nil, err
 	}

@@ -19,7 +19,7 @@ type line struct {
 	socket net.Conn
 	// reader holds what was read ahead of HTTP 1.1; two speaks HTTP 2.
 	reader *bufio.Reader
-	two    *http2.ClientConn
+	two    *http2.ClientConn //nolint:staticcheck // as the transport that makes it
 	// resumed says that an earlier session went on, ends when the certificates do, zero without TLS.
 	resumed bool
 	ends    time.Time

@@ -12,7 +12,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/postgrestest"
 	"github.com/leeward-failover/leeward/pkg/redistest"
 	"github.com/leeward-failover/leeward/pkg/socks"
-	"github.com/leeward-failover/leeward/services/prober/internal/prepare"
+	"github.com/leeward-failover/leeward/services/prober/internal/command/prepare"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
 )
 
