@@ -3,7 +3,6 @@ package probe_test
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -94,7 +93,7 @@ func TestHTTP2(t *testing.T) {
 	plain := serveTLS(t, says("ok"), func(s *httptest.Server) { s.TLS.NextProtos = []string{"http/1.1"} })
 	expectOf(t, k, checked(schemas.KindHTTP, plain.URL, schemas.HTTPCheck{Version: "2"}), schemas.TLSError, "no application protocol")
 	// A server that knows nothing of ALPN ignores what it is asked for.
-	expectOf(t, k, checked(schemas.KindHTTP, "https://"+secured(t, &tls.Config{}), schemas.HTTPCheck{Version: "2"}), schemas.TLSError, "the server does not speak HTTP 2")
+	expectOf(t, k, checked(schemas.KindHTTP, "https://"+secured(t, nil), schemas.HTTPCheck{Version: "2"}), schemas.TLSError, "the server does not speak HTTP 2")
 }
 
 // TestPhasesAddUpOverRedirects is for what blackbox_exporter had wrong: over redirects its phases were those of the last request, and no sum of them the whole.
