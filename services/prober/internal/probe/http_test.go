@@ -35,6 +35,10 @@ func TestAnswersAreChecked(t *testing.T) {
 			_, _ = w.Write([]byte(`{"status":"degraded"}`))
 		}
 	})
+	two := serve(t, s.Config.Handler.ServeHTTP, func(s *httptest.Server) {
+		s.Config.Protocols = new(http.Protocols)
+		s.Config.Protocols.SetUnencryptedHTTP2(true)
+	})
 	k := kit(t)
 	for name, c := range map[string]struct {
 		path  string
@@ -59,10 +63,9 @@ func TestAnswersAreChecked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, version := range []string{"", "1.1", "2"} {
 				c.check.Version = version
-				s.Config.Protocols = nil
 				url := s.URL
 				if version == "2" {
-					url = overTwo(t, s).URL
+					url = two.URL
 				}
 				sample := expectOf(t, k, checked(schemas.KindHTTP, url+c.path, c.check), c.want, c.says)
 				if c.want == schemas.OK {
@@ -71,14 +74,6 @@ func TestAnswersAreChecked(t *testing.T) {
 			}
 		})
 	}
-}
-
-// overTwo serves the same without TLS over HTTP 2.
-func overTwo(t *testing.T, s *site) *site {
-	return serve(t, s.Config.Handler.ServeHTTP, func(two *httptest.Server) {
-		two.Config.Protocols = new(http.Protocols)
-		two.Config.Protocols.SetUnencryptedHTTP2(true)
-	})
 }
 
 func TestHTTP2(t *testing.T) {
