@@ -378,7 +378,8 @@ INSERT INTO leeward.schema_migrations (name, checksum) VALUES
     ('0002_latency_by_region.sql', 'a01e6d422932464d06aaf5869f03a23115b9d4ce04deb958868c781a16b68fcd'),
     ('0003_late_data.sql', 'b6369abd38271588f184026c0cd0f0a580714c17e3c410bf7d92a61feb57d2a2'),
     ('0004_views.sql', 'ec84ec63a4d5e26cd78682e6f7ca434bf939f30db07aa31af7c6fc8e65bb4614'),
-    ('0005_probes.sql', '7d84e4184bbb2e4d706f0f844a2a46f33ae306cdd01475300be5a17448189511');
+    ('0005_probes.sql', '7d84e4184bbb2e4d706f0f844a2a46f33ae306cdd01475300be5a17448189511'),
+    ('0006_deciding_kinds.sql', '3f0e9c37e94f42082c09faef68316b0d0b81348b62b05bd383dd1175bc639d2f');
 
 CREATE OR REPLACE TABLE leeward_all.build_stages ON CLUSTER leeward AS leeward.build_stages ENGINE = Distributed(leeward, leeward, build_stages);
 
@@ -411,7 +412,7 @@ CREATE OR REPLACE VIEW leeward_all.availability ON CLUSTER leeward
     `up_minutes` UInt64 COMMENT 'Of these, minutes in which at least half of the vantages saw the region up',
     `down_minutes` UInt64 COMMENT 'The other ones',
     `up_percent` Float64 COMMENT 'up_minutes, percent of measured_minutes',
-    `samples` UInt64 COMMENT 'Samples that decide: HTTP where there is one, else TCP, else ICMP',
+    `samples` UInt64 COMMENT 'Samples that decide: of HTTP, gRPC, the user\'s own check, TCP, TLS and ICMP the first that there is',
     `failures` UInt64 COMMENT 'Of these, samples that did not end ok',
     `ok_percent` Float64 COMMENT 'Samples that ended ok, percent',
     `budget_minutes` Float64 COMMENT 'Minutes that may be down at an objective of 99.9 % of the minutes measured',
@@ -468,11 +469,11 @@ FROM
                     region,
                     vantage,
                     variant,
-                    indexOf(['icmp', 'tcp', 'http'], kind) AS fullness,
+                    indexOf(['icmp', 'tls', 'tcp', 'exec', 'grpc', 'http'], kind) AS fullness,
                     sum(m.samples) AS n,
                     sum(m.failures) AS failed
                 FROM leeward_all.samples_1m AS m
-                WHERE kind IN ('icmp', 'tcp', 'http')
+                WHERE kind IN ('icmp', 'tls', 'tcp', 'exec', 'grpc', 'http')
                 GROUP BY
                     minute,
                     app,

@@ -78,7 +78,7 @@ func (f Facts) regionOf(host string) string {
 	}
 	for _, a := range f.Topology.Apps {
 		for _, e := range a.Endpoints {
-			for _, address := range []string{e.ICMP, e.TCP, e.HTTP} {
+			for _, address := range []string{e.ICMP, e.TCP, e.TLS, e.HTTP, e.GRPC} {
 				if address != "" && hostOf(address) == host {
 					found[e.Region] = true
 				}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -77,8 +78,8 @@ func BenchmarkProbe(b *testing.B) {
 		{schemas.KindTLS, over, ""}, {schemas.KindTLSResumed, over, ""}, {schemas.KindHTTP, "https://" + over, ""}, {schemas.KindHTTPKept, "https://" + over, ""},
 		{schemas.KindHTTP, "https://" + over, "2"}, {schemas.KindHTTPKept, "https://" + over, "2"},
 	} {
-		scheme, _, _ := strings.Cut(c.address, "://")
-		b.Run(strings.Join([]string{c.kind.String(), scheme, c.version}, "/"), func(b *testing.B) {
+		scheme, _, _ := strings.Cut(c.address, ":")
+		b.Run(strings.Join([]string{c.kind.String(), scheme, c.version}, "-"), func(b *testing.B) {
 			of := checked(c.kind, c.address, schemas.HTTPCheck{Version: c.version})
 			b.ReportAllocs()
 			expectOf(b, k, of, schemas.OK, "")
@@ -87,6 +88,27 @@ func BenchmarkProbe(b *testing.B) {
 				if m := k.Measure(context.Background(), of, time.Now()); m.Err != nil {
 					b.Fatal(m.Err)
 				}
+			}
+			b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
+		})
+	}
+}
+
+// BenchmarkNetHTTP is what the same requests cost over net/http, for comparison.
+func BenchmarkNetHTTP(b *testing.B) {
+	plain, _ := startBenchServers(b)
+	for name, fresh := range map[string]bool{"http": true, "http_kept": false} {
+		b.Run(name, func(b *testing.B) {
+			client := http.Client{Transport: &http.Transport{DisableKeepAlives: fresh}, Timeout: 2 * time.Second}
+			b.ReportAllocs()
+			before := processorTime(b)
+			for b.Loop() {
+				response, err := client.Get("http://" + plain)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, response.Body)
+				_ = response.Body.Close()
 			}
 			b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
 		})

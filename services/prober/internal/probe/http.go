@@ -8,13 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/http2"
 
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
@@ -83,11 +82,6 @@ func (c *client) once(ctx context.Context, r *Result, h *hop, body bool) (answer
 	return a, err
 }
 
-// two speaks HTTP 2, without TLS too.
-//
-//nolint:staticcheck // what takes its place opens the connection itself, which is what is measured here
-var two = &http2.Transport{AllowHTTP: true, DisableCompression: true}
-
 // openHTTP opens a connection for requests.
 func (c *client) openHTTP(ctx context.Context, r *Result, h *hop) (*line, error) {
 	l, err := c.dial.open(ctx, r, h)
@@ -99,15 +93,24 @@ func (c *client) openHTTP(ctx context.Context, r *Result, h *hop) (*line, error)
 		l.reader.Reset(l.Conn)
 		return l, nil
 	}
-	if secured, ok := l.Conn.(*tls.Conn); ok && secured.ConnectionState().NegotiatedProtocol != "h2" {
-		l.close()
-		return nil, tlsError{errors.New("the server does not speak HTTP 2")}
-	}
-	if l.two, err = two.NewClientConn(l.Conn); err != nil { //nolint:staticcheck // as above
+	if err := l.speakTwo(ctx, h); err != nil {
 		l.close()
 		return nil, err
 	}
 	return l, nil
+}
+
+// speakTwo begins with HTTP 2 on an open connection, without TLS too.
+func (l *line) speakTwo(ctx context.Context, h *hop) (err error) {
+	if secured, ok := l.Conn.(*tls.Conn); ok && secured.ConnectionState().NegotiatedProtocol != "h2" {
+		return tlsError{errors.New("the server does not speak HTTP 2")}
+	}
+	given := func(context.Context, string, string) (net.Conn, error) { return l.Conn, nil }
+	over := &http.Transport{DialContext: given, DialTLSContext: given, Protocols: new(http.Protocols), DisableCompression: true}
+	over.Protocols.SetHTTP2(true)
+	over.Protocols.SetUnencryptedHTTP2(true)
+	l.two, err = over.NewClientConn(ctx, h.url.Scheme, h.server)
+	return err
 }
 
 // httpKept asks for a URL on a connection that is open already. Opening one is no part of the measurement, and neither is finding that the server
@@ -266,7 +269,7 @@ func (l *line) askTwo(ctx context.Context, r *Result, h *hop, body bool) (a answ
 	}
 	r.lap(&r.Transfer)
 	r.Status = uint32(a.StatusCode)
-	a.more = l.two.CanTakeNewRequest()
+	a.more = l.two.Available() > 0
 	return a, nil
 }
 

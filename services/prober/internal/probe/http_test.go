@@ -3,7 +3,6 @@ package probe_test
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -36,6 +35,10 @@ func TestAnswersAreChecked(t *testing.T) {
 			_, _ = w.Write([]byte(`{"status":"degraded"}`))
 		}
 	})
+	two := serve(t, s.Config.Handler.ServeHTTP, func(s *httptest.Server) {
+		s.Config.Protocols = new(http.Protocols)
+		s.Config.Protocols.SetUnencryptedHTTP2(true)
+	})
 	k := kit(t)
 	for name, c := range map[string]struct {
 		path  string
@@ -60,10 +63,9 @@ func TestAnswersAreChecked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, version := range []string{"", "1.1", "2"} {
 				c.check.Version = version
-				s.Config.Protocols = nil
 				url := s.URL
 				if version == "2" {
-					url = overTwo(t, s).URL
+					url = two.URL
 				}
 				sample := expectOf(t, k, checked(schemas.KindHTTP, url+c.path, c.check), c.want, c.says)
 				if c.want == schemas.OK {
@@ -72,14 +74,6 @@ func TestAnswersAreChecked(t *testing.T) {
 			}
 		})
 	}
-}
-
-// overTwo serves the same without TLS over HTTP 2.
-func overTwo(t *testing.T, s *site) *site {
-	return serve(t, s.Config.Handler.ServeHTTP, func(two *httptest.Server) {
-		two.Config.Protocols = new(http.Protocols)
-		two.Config.Protocols.SetUnencryptedHTTP2(true)
-	})
 }
 
 func TestHTTP2(t *testing.T) {
@@ -94,7 +88,7 @@ func TestHTTP2(t *testing.T) {
 	plain := serveTLS(t, says("ok"), func(s *httptest.Server) { s.TLS.NextProtos = []string{"http/1.1"} })
 	expectOf(t, k, checked(schemas.KindHTTP, plain.URL, schemas.HTTPCheck{Version: "2"}), schemas.TLSError, "no application protocol")
 	// A server that knows nothing of ALPN ignores what it is asked for.
-	expectOf(t, k, checked(schemas.KindHTTP, "https://"+secured(t, &tls.Config{}), schemas.HTTPCheck{Version: "2"}), schemas.TLSError, "the server does not speak HTTP 2")
+	expectOf(t, k, checked(schemas.KindHTTP, "https://"+secured(t, nil), schemas.HTTPCheck{Version: "2"}), schemas.TLSError, "the server does not speak HTTP 2")
 }
 
 // TestPhasesAddUpOverRedirects is for what blackbox_exporter had wrong: over redirects its phases were those of the last request, and no sum of them the whole.

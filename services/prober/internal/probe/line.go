@@ -6,10 +6,9 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/http"
 	"sync"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // line is an open connection to a server that speaks TLS or HTTP.
@@ -19,7 +18,7 @@ type line struct {
 	socket net.Conn
 	// reader holds what was read ahead of HTTP 1.1; two speaks HTTP 2.
 	reader *bufio.Reader
-	two    *http2.ClientConn //nolint:staticcheck // as the transport that makes it
+	two    *http.ClientConn
 	// resumed says that an earlier session went on, ends when the certificates do, zero without TLS.
 	resumed bool
 	ends    time.Time

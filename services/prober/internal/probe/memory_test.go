@@ -2,7 +2,6 @@ package probe_test
 
 import (
 	"context"
-	"crypto/tls"
 	"testing"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 // TestNothingIsKeptOfWhoIsMeasuredOnce has targets that belong to no app: whoever asks for them can name as many as they like.
 func TestNothingIsKeptOfWhoIsMeasuredOnce(t *testing.T) {
 	s := serve(t, says("ok"))
-	over := secured(t, &tls.Config{})
+	over := secured(t, nil)
 	k := kit(t)
 	for range 3 {
 		if m := k.Measure(context.Background(), target.Target{Kind: schemas.KindHTTPKept, Address: s.URL, Timeout: time.Second}, time.Now()); m.Err != nil {

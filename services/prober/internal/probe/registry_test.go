@@ -67,14 +67,14 @@ func (s *shelf) set(before http.HandlerFunc) {
 	s.before, s.asked = before, nil
 }
 
-// push puts an image under a tag of the app.
-func (s *shelf) push(t testing.TB, tag string) {
+// push puts an image into a repository.
+func (s *shelf) push(t testing.TB, repository, tag string) {
 	t.Helper()
 	image, err := random.Image(100_000, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ref, err := name.NewTag(s.host()+"/team/shop:"+tag, name.Insecure)
+	ref, err := name.NewTag(s.host()+"/"+repository+":"+tag, name.Insecure)
 	if err == nil {
 		err = remote.Write(ref, image, remote.WithTransport(s.Client().Transport))
 	}
@@ -90,10 +90,10 @@ func TestRegistry(t *testing.T) {
 			k := kit(t)
 			of := checked(schemas.KindRegistry, s.URL+"/team/shop", schemas.HTTPCheck{})
 			expectOf(t, k, of, schemas.BadStatus, `registry: the registry holds no image of variant "slim" yet`)
-			s.push(t, "single-0123456789ab")
-			s.push(t, "slim-latest")
+			s.push(t, "team/shop", "single-0123456789ab")
+			s.push(t, "team/shop", "slim-latest")
 			expectOf(t, k, of, schemas.BadStatus, `registry: the registry holds no image of variant "slim" yet`)
-			s.push(t, "slim-0123456789ab")
+			s.push(t, "team/shop", "slim-0123456789ab")
 			before := waiting(t, port(s.site))
 			for i := range 3 {
 				s.set(nil)
@@ -118,11 +118,11 @@ func TestImageMayBeBuiltAgain(t *testing.T) {
 	s := serveRegistry(t, serve)
 	k := kit(t)
 	of := checked(schemas.KindRegistry, s.URL+"/team/shop", schemas.HTTPCheck{})
-	s.push(t, "slim-0123456789ab")
+	s.push(t, "team/shop", "slim-0123456789ab")
 	expectOf(t, k, of, schemas.OK, "")
 	// The layer of the image that the tag was of before is not asked for.
 	const slow = 300 * time.Millisecond
-	s.push(t, "slim-0123456789ab")
+	s.push(t, "team/shop", "slim-0123456789ab")
 	s.set(func(_ http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/manifests/") {
 			time.Sleep(slow)
@@ -143,7 +143,7 @@ func TestImageMayBeBuiltAgain(t *testing.T) {
 			_, _ = fmt.Fprint(w, `{"name":"team/shop","tags":["slim-ba9876543210"]}`)
 		}
 	})
-	s.push(t, "slim-ba9876543210")
+	s.push(t, "team/shop", "slim-ba9876543210")
 	expectOf(t, k, of, schemas.BadStatus, "404 Not Found")
 	expectOf(t, k, of, schemas.OK, "")
 }
@@ -151,7 +151,7 @@ func TestImageMayBeBuiltAgain(t *testing.T) {
 func TestLayersMayBeElsewhere(t *testing.T) {
 	s := serveRegistry(t, serve)
 	store := serve(t, says("x"))
-	s.push(t, "slim-0123456789ab")
+	s.push(t, "team/shop", "slim-0123456789ab")
 	s.set(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "/blobs/") {
 			w.Header().Set("Location", store.URL+"/blob")
@@ -169,7 +169,7 @@ func TestRegistryFails(t *testing.T) {
 	s := serveRegistry(t, serve)
 	k := kit(t)
 	of := checked(schemas.KindRegistry, s.URL+"/team/shop", schemas.HTTPCheck{})
-	s.push(t, "slim-0123456789ab")
+	s.push(t, "team/shop", "slim-0123456789ab")
 	expectOf(t, k, of, schemas.OK, "")
 	fail := func(method, path string, status int) {
 		s.set(func(w http.ResponseWriter, r *http.Request) {

@@ -12,9 +12,12 @@ import (
 	"github.com/leeward-failover/leeward/schemas"
 )
 
-// secured is the address of a server that speaks TLS and nothing inside it.
+// secured is the address of a server that speaks TLS and nothing inside it, with a certificate unless the configuration has one.
 func secured(t testing.TB, config *tls.Config) string {
 	t.Helper()
+	if config == nil {
+		config = &tls.Config{}
+	}
 	if len(config.Certificates) == 0 {
 		config.Certificates = []tls.Certificate{authority.issue(t, 30*24*time.Hour)}
 	}
@@ -40,7 +43,7 @@ func secured(t testing.TB, config *tls.Config) string {
 
 func TestTLS(t *testing.T) {
 	k := kit(t)
-	for name, address := range map[string]string{"host:port": secured(t, &tls.Config{}), "https": serveTLS(t, says("ok")).URL} {
+	for name, address := range map[string]string{"host:port": secured(t, nil), "https": serveTLS(t, says("ok")).URL} {
 		s := expectOf(t, k, checked(schemas.KindTLS, address, schemas.HTTPCheck{}), schemas.OK, "")
 		if s.ConnectUS == 0 || s.TLSUS == 0 || s.WriteUS+s.FirstByteUS+s.TransferUS+s.Status != 0 {
 			t.Errorf("%s: phases of %+v", name, s)
