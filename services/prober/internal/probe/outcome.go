@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/prober/internal/database"
 )
 
 // errUnreachable says that a router or the target's host reported that there is no way.
@@ -50,7 +51,7 @@ func classify(err error) schemas.Outcome {
 		return schemas.NameError
 	case errors.As(err, &answer):
 		return schemas.BadStatus
-	case errors.As(err, &handshake), errors.As(err, &certificate):
+	case errors.As(err, &handshake), errors.As(err, &certificate), errors.Is(err, database.ErrTLS):
 		return schemas.TLSError
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return schemas.Refused

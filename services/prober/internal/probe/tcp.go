@@ -10,15 +10,6 @@ import (
 // Dial opens a connection to host:port, directly or through a proxy.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-// within is a Dial that gives up earlier.
-func (d Dial) within(limit time.Duration) Dial {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		return d(ctx, network, address)
-	}
-}
-
 // TCP connects to host:port and hangs up.
 func (d Dial) TCP(ctx context.Context, address string) Result {
 	r := begin()

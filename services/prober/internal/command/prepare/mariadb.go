@@ -10,13 +10,13 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
-	"github.com/leeward-failover/leeward/services/prober/internal/probe"
+	"github.com/leeward-failover/leeward/services/prober/internal/database"
 )
 
 type mariaDB struct{ config *mysql.Config }
 
 func newMariaDB(url string) (engine, error) {
-	config, err := probe.MariaDBConfig(url)
+	config, err := database.MariaDBConfig(url)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/leeward-failover/leeward/services/prober/internal/probe"
+	"github.com/leeward-failover/leeward/services/prober/internal/database"
 )
 
 type postgres struct{ config *pgx.ConnConfig }
@@ -22,7 +22,7 @@ type postgres struct{ config *pgx.ConnConfig }
 func newPostgres(url string) (engine, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
-		return nil, probe.ErrUnreadable
+		return nil, database.ErrUnreadable
 	}
 	return postgres{config}, nil
 }

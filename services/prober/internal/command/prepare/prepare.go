@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/leeward-failover/leeward/pkg/socks"
-	"github.com/leeward-failover/leeward/services/prober/internal/probe"
+	"github.com/leeward-failover/leeward/services/prober/internal/database"
 )
 
 // Order says what to prepare.
@@ -90,7 +90,7 @@ func (o Order) engine() (engine, error) {
 	}
 	u, err := url.Parse(o.URL)
 	if err != nil {
-		return nil, probe.ErrUnreadable
+		return nil, database.ErrUnreadable
 	}
 	if u.User.Username() == o.Role {
 		return nil, fmt.Errorf("%s is who the URL connects as: connect as an administrator, whose password stays as it is", o.Role)
@@ -103,7 +103,7 @@ func (o Order) engine() (engine, error) {
 	case "redis", "rediss":
 		return newRedis(o.URL)
 	}
-	return nil, probe.ErrNoEngine
+	return nil, database.ErrNoEngine
 }
 
 // check reads and writes as the role, as probers do.
@@ -111,7 +111,7 @@ func (o Order) check(ctx context.Context, e engine, w io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	as := o.as(url.UserPassword(o.Role, o.Password))
-	d := probe.Database{Vantage: checker, Dial: socks.Dialer{}.DialContext, Resolve: func(ref string) (string, error) { return ref, nil }}
+	d := database.Pool{Vantage: checker, Dial: socks.Dialer{}.DialContext, Resolve: func(ref string) (string, error) { return ref, nil }}
 	defer d.Close(ctx)
 	read := d.Fresh(ctx, as)
 	if read.Err != nil {

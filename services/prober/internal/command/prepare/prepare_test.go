@@ -13,7 +13,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/redistest"
 	"github.com/leeward-failover/leeward/pkg/socks"
 	"github.com/leeward-failover/leeward/services/prober/internal/command/prepare"
-	"github.com/leeward-failover/leeward/services/prober/internal/probe"
+	"github.com/leeward-failover/leeward/services/prober/internal/database"
 )
 
 // password has what has to be quoted.
@@ -48,9 +48,9 @@ func prepared(t *testing.T, url string) string {
 		}
 		probers = strings.Replace(found[1], "the-password", "it%27s%5C%22$1%25s%23", 1)
 	}
-	d := probe.Database{Vantage: "london", Dial: socks.Dialer{}.DialContext, Resolve: func(ref string) (string, error) { return ref, nil }}
+	d := database.Pool{Vantage: "london", Dial: socks.Dialer{}.DialContext, Resolve: func(ref string) (string, error) { return ref, nil }}
 	defer d.Close(t.Context())
-	for _, r := range []probe.Result{d.Write(t.Context(), probers), d.Read(t.Context(), probers), d.Fresh(t.Context(), probers)} {
+	for _, r := range []database.Result{d.Write(t.Context(), probers), d.Read(t.Context(), probers), d.Fresh(t.Context(), probers)} {
 		if r.Err != nil || r.Heartbeat.Token == 0 {
 			t.Errorf("the URL that was printed: %+v", r)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
-	"github.com/leeward-failover/leeward/services/prober/internal/probe"
+	"github.com/leeward-failover/leeward/services/prober/internal/database"
 )
 
 type redisServer struct{ options *redis.Options }
@@ -18,7 +18,7 @@ type redisServer struct{ options *redis.Options }
 func newRedis(url string) (engine, error) {
 	o, err := redis.ParseURL(url)
 	if err != nil {
-		return nil, probe.ErrUnreadable
+		return nil, database.ErrUnreadable
 	}
 	o.DisableIdentity, o.MaintNotificationsConfig = true, &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return redisServer{o}, nil

@@ -1,4 +1,4 @@
-package probe
+package database
 
 import (
 	"context"
@@ -29,7 +29,7 @@ func openPostgres(ctx context.Context, url string, w *stopwatch) (session, error
 	if err != nil {
 		return nil, ErrUnreadable
 	}
-	config.LookupFunc, config.DialFunc = w.lookup, w.dial
+	config.LookupFunc, config.DialFunc = w.lookup, w.open
 	w.watch(config.TLSConfig)
 	for _, f := range config.Fallbacks {
 		w.watch(f.TLSConfig)
@@ -53,20 +53,20 @@ func (p postgres) settle(ctx context.Context, write bool) error {
 	return postgresError(err)
 }
 
-func (p postgres) read(ctx context.Context) (answered, error) { return p.ask(ctx, readSQL) }
+func (p postgres) read(ctx context.Context) (answer, error) { return p.ask(ctx, readSQL) }
 
-func (p postgres) write(ctx context.Context, vantage string) (answered, error) {
+func (p postgres) write(ctx context.Context, vantage string) (answer, error) {
 	return p.ask(ctx, writeSQL, vantage)
 }
 
-func (p postgres) ask(ctx context.Context, sql string, args ...any) (answered, error) {
-	var a answered
+func (p postgres) ask(ctx context.Context, sql string, args ...any) (answer, error) {
+	var a answer
 	var at *time.Time
 	var replica bool
 	var identity string
 	// Scan returns once the statement's transaction has ended.
 	if err := p.QueryRow(ctx, sql, args...).Scan(&at, &a.heartbeat.Token, &replica, &identity); err != nil {
-		return answered{}, postgresError(err)
+		return answer{}, postgresError(err)
 	}
 	if at != nil {
 		a.heartbeat.At = *at

@@ -1,4 +1,4 @@
-package probe_test
+package database_test
 
 import (
 	"database/sql"

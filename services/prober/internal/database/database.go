@@ -1,9 +1,12 @@
-package probe
+// Package database measures PostgreSQL, MariaDB, MySQL and Redis: a read, a write and a read by a new client, each with the heartbeat that tells how far a replica
+// follows, and with who answered. When that is done, and what follows from it, is decided elsewhere.
+package database
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -11,8 +14,23 @@ import (
 	"github.com/leeward-failover/leeward/schemas"
 )
 
-// Database reads from and writes to databases on connections kept open, so that a sample is one round trip. A sample that finds none idle opens one, and its connect phase says so.
-type Database struct {
+// Result is how a measurement ended.
+type Result struct {
+	// Connect is of the connections that a measurement makes itself, or waits for.
+	DNS, Connect, TLS, FirstByte time.Duration
+	// Server is the role and the identity of who answered.
+	Server    string
+	Heartbeat schemas.Heartbeat
+	// Ended is when the answer was complete, zero when there was none.
+	Ended time.Time
+	Err   error
+}
+
+// Dial opens a connection to host:port, directly or through a proxy.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Pool reads from and writes to databases on connections kept open, so that a sample is one round trip. A sample that finds none idle opens one, and its connect phase says so.
+type Pool struct {
 	Vantage string
 	Dial    Dial
 	Resolve func(ref string) (string, error)
@@ -41,15 +59,15 @@ type session interface {
 	// settle does what is worth it on a connection that is kept, so that no sample pays for it later.
 	settle(ctx context.Context, write bool) error
 	// read asks for the newest heartbeat that the database holds, in one round trip. None is well, too.
-	read(ctx context.Context) (answered, error)
+	read(ctx context.Context) (answer, error)
 	// write commits the heartbeat of a vantage with the server's own time, in one round trip.
-	write(ctx context.Context, vantage string) (answered, error)
+	write(ctx context.Context, vantage string) (answer, error)
 	broken() bool
 	close(ctx context.Context)
 }
 
-// answered is what a database says to a read or a write: a heartbeat, and who answers.
-type answered struct {
+// answer is what a database says to a read or a write: a heartbeat, and who answers.
+type answer struct {
 	heartbeat schemas.Heartbeat
 	server    string
 }
@@ -58,6 +76,9 @@ type answered struct {
 var engines = map[string]func(ctx context.Context, url string, w *stopwatch) (session, error){
 	"postgres": openPostgres, "postgresql": openPostgres, "mysql": openMariaDB, "mariadb": openMariaDB, "redis": openRedis, "rediss": openRedis,
 }
+
+// ErrTLS says that a handshake failed, or that a server would make none.
+var ErrTLS = errors.New("TLS")
 
 // ErrDenied says that a database answered and would not do what it was asked. A server that starts, stops or has no room does not deny.
 var ErrDenied = errors.New("denied")
@@ -93,46 +114,46 @@ func server(replica bool, identity string) string {
 }
 
 // Read asks the database behind a reference for the newest heartbeat it holds.
-func (d *Database) Read(ctx context.Context, ref string) Result { return d.measure(ctx, ref, false) }
+func (p *Pool) Read(ctx context.Context, ref string) Result { return p.measure(ctx, ref, false) }
 
 // Write commits the vantage's heartbeat in the database behind a reference.
-func (d *Database) Write(ctx context.Context, ref string) Result { return d.measure(ctx, ref, true) }
+func (p *Pool) Write(ctx context.Context, ref string) Result { return p.measure(ctx, ref, true) }
 
 // Fresh does what a client does that has no connection yet: it connects, logs in and reads. The login is what of the latency no phase counts.
-func (d *Database) Fresh(ctx context.Context, ref string) Result {
-	url, err := d.Resolve(ref)
+func (p *Pool) Fresh(ctx context.Context, ref string) Result {
+	url, err := p.Resolve(ref)
 	if err != nil {
 		return Result{Err: err}
 	}
-	w := &stopwatch{dialer: d.Dial}
+	w := &stopwatch{dial: p.Dial}
 	s, err := open(ctx, url, w)
 	if err != nil {
 		return Result{DNS: w.dns, Connect: w.connect, TLS: w.tls, Err: err}
 	}
 	defer s.close(ctx)
-	r := d.ask(ctx, s, false)
+	r := p.ask(ctx, s, false)
 	r.DNS, r.Connect, r.TLS = w.dns, w.connect, w.tls
 	return r
 }
 
-func (d *Database) measure(ctx context.Context, ref string, write bool) Result {
+func (p *Pool) measure(ctx context.Context, ref string, write bool) Result {
 	// A reference is resolved every time, so that a secret that changed is seen.
-	url, err := d.Resolve(ref)
+	url, err := p.Resolve(ref)
 	if err != nil {
 		return Result{Err: err}
 	}
 	u := use{url, write}
 	arrived := time.Now()
 	for {
-		k, ok := d.take(u)
+		k, ok := p.take(u)
 		if !ok {
-			if err := d.open(ctx, u); err != nil {
+			if err := p.open(ctx, u); err != nil {
 				return Result{Connect: time.Since(arrived), Err: err}
 			}
 			continue
 		}
 		waited := time.Since(arrived)
-		r := d.ask(ctx, k, write)
+		r := p.ask(ctx, k, write)
 		if !k.fresh && k.broken() && ctx.Err() == nil {
 			// The connection broke while nobody used it, which says nothing of the database now.
 			k.close(ctx)
@@ -142,18 +163,18 @@ func (d *Database) measure(ctx context.Context, ref string, write bool) Result {
 		if k.fresh {
 			r.Connect = waited
 		}
-		d.give(ctx, u, kept{k.session, false})
+		p.give(ctx, u, kept{k.session, false})
 		return r
 	}
 }
 
 // ask times a statement.
-func (d *Database) ask(ctx context.Context, s session, write bool) Result {
-	var a answered
+func (p *Pool) ask(ctx context.Context, s session, write bool) Result {
+	var a answer
 	var err error
 	started := time.Now()
 	if write {
-		a, err = s.write(ctx, d.Vantage)
+		a, err = s.write(ctx, p.Vantage)
 	} else {
 		a, err = s.read(ctx)
 	}
@@ -178,19 +199,19 @@ type opening struct {
 }
 
 // open waits for a connection to be made and put among the idle ones; whoever comes first takes it. It starts making one when nobody is at it.
-func (d *Database) open(ctx context.Context, u use) error {
-	d.mu.Lock()
-	o := d.opening[u]
+func (p *Pool) open(ctx context.Context, u use) error {
+	p.mu.Lock()
+	o := p.opening[u]
 	if o == nil {
 		making, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectWithin)
 		o = &opening{done: make(chan struct{}), cancel: cancel}
-		if d.opening == nil {
-			d.opening = map[use]*opening{}
+		if p.opening == nil {
+			p.opening = map[use]*opening{}
 		}
-		d.opening[u] = o
-		d.group.Go(func() { d.connect(making, u, o) })
+		p.opening[u] = o
+		p.group.Go(func() { p.connect(making, u, o) })
 	}
-	d.mu.Unlock()
+	p.mu.Unlock()
 	select {
 	case <-o.done:
 		return o.err
@@ -199,63 +220,70 @@ func (d *Database) open(ctx context.Context, u use) error {
 	}
 }
 
-func (d *Database) connect(ctx context.Context, u use, o *opening) {
+func (p *Pool) connect(ctx context.Context, u use, o *opening) {
 	defer o.cancel()
-	s, err := open(ctx, u.url, &stopwatch{dialer: d.Dial.within(dialWithin)})
+	s, err := open(ctx, u.url, &stopwatch{dial: p.patient})
 	if err == nil {
 		if err = s.settle(ctx, u.write); err != nil {
 			s.close(ctx)
 		} else {
-			d.give(ctx, u, kept{s, true})
+			p.give(ctx, u, kept{s, true})
 		}
 	}
-	d.mu.Lock()
-	delete(d.opening, u)
-	d.mu.Unlock()
+	p.mu.Lock()
+	delete(p.opening, u)
+	p.mu.Unlock()
 	o.err = err
 	close(o.done)
 }
 
+// patient is Dial for connections that nobody's timeout ends.
+func (p *Pool) patient(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialWithin)
+	defer cancel()
+	return p.Dial(ctx, network, address)
+}
+
 // take returns an idle connection, if there is one.
-func (d *Database) take(u use) (kept, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	all := d.idle[u]
+func (p *Pool) take(u use) (kept, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.idle[u]
 	if len(all) == 0 {
 		return kept{}, false
 	}
 	last := len(all) - 1
 	k := all[last]
-	d.idle[u] = all[:last]
+	p.idle[u] = all[:last]
 	return k, true
 }
 
-func (d *Database) give(ctx context.Context, u use, k kept) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed || k.broken() {
+func (p *Pool) give(ctx context.Context, u use, k kept) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || k.broken() {
 		k.close(ctx)
 		return
 	}
-	if d.idle == nil {
-		d.idle = map[use][]kept{}
+	if p.idle == nil {
+		p.idle = map[use][]kept{}
 	}
-	d.idle[u] = append(d.idle[u], k)
+	p.idle[u] = append(p.idle[u], k)
 }
 
 // Close closes the idle connections and gives up those being made, even when ctx is over.
-func (d *Database) Close(ctx context.Context) {
-	d.mu.Lock()
-	d.closed = true
-	for _, all := range d.idle {
+func (p *Pool) Close(ctx context.Context) {
+	p.mu.Lock()
+	p.closed = true
+	for _, all := range p.idle {
 		for _, k := range all {
 			k.close(ctx)
 		}
 	}
-	d.idle = nil
-	for _, o := range d.opening {
+	p.idle = nil
+	for _, o := range p.opening {
 		o.cancel()
 	}
-	d.mu.Unlock()
-	d.group.Wait()
+	p.mu.Unlock()
+	p.group.Wait()
 }

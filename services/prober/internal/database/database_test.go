@@ -1,21 +1,44 @@
-package probe_test
+package database_test
 
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/leeward-failover/leeward/pkg/socks"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/prober/internal/database"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
 )
 
+// kit is a kit of a vantage, whose references are the URLs themselves.
+func kit(t *testing.T, vantage string) *probe.Kit {
+	t.Helper()
+	k := probe.NewKit(vantage, socks.Dialer{}, func(ref string) (string, error) { return ref, nil })
+	t.Cleanup(func() { k.Close(context.Background()) })
+	return k
+}
+
 // ask measures a database with time enough.
 func ask(k *probe.Kit, kind schemas.Kind, url string) probe.Measurement {
-	return k.Measure(context.Background(), target.Target{App: "shop", Region: "tokyo", Kind: kind, Address: url, Timeout: 10 * time.Second}, time.Now())
+	return within(10*time.Second, k, kind, url)
+}
+
+func within(timeout time.Duration, k *probe.Kit, kind schemas.Kind, url string) probe.Measurement {
+	return k.Measure(context.Background(), target.Target{App: "shop", Region: "tokyo", Kind: kind, Address: url, Timeout: timeout}, time.Now())
+}
+
+// late measures a database that does not answer in time.
+func late(t *testing.T, k *probe.Kit, kind schemas.Kind, url string) {
+	t.Helper()
+	const timeout = 300 * time.Millisecond
+	if m := within(timeout, k, kind, url); m.Sample.Outcome != schemas.TimedOut || time.Duration(m.Sample.LatencyUS)*time.Microsecond < timeout {
+		t.Fatalf("%s ended %s after %d µs (%v), want a time-out", kind, m.Sample.Outcome, m.Sample.LatencyUS, m.Err)
+	}
 }
 
 // well measures a database that answers as it should.
@@ -32,7 +55,7 @@ func well(t *testing.T, k *probe.Kit, kind schemas.Kind, url string) probe.Measu
 func denied(t *testing.T, k *probe.Kit, kind schemas.Kind, url, because string) {
 	t.Helper()
 	m := ask(k, kind, url)
-	if !errors.Is(m.Err, probe.ErrDenied) || !strings.Contains(m.Err.Error(), because) {
+	if !errors.Is(m.Err, database.ErrDenied) || !strings.Contains(m.Err.Error(), because) {
 		t.Errorf("%s: %v, want denied, because of %q", kind, m.Err, because)
 	}
 	if m.Err != nil && strings.Contains(m.Err.Error(), "secret-word") {
@@ -60,7 +83,7 @@ func TestAReplica(t *testing.T) {
 var readAndWrite = []schemas.Kind{schemas.KindDBRead, schemas.KindDBWrite}
 
 func keepsConnections(t *testing.T, e engine) {
-	k := kit(t)
+	k := kit(t, "london")
 	for _, kind := range readAndWrite {
 		if s := well(t, k, kind, e.URL()).Sample; s.ConnectUS == 0 {
 			t.Errorf("the first %s opened no connection: %+v", kind, s)
@@ -84,7 +107,7 @@ func keepsConnections(t *testing.T, e engine) {
 		}
 	}
 	unlock := e.lock()
-	expect(t, k, schemas.KindDBWrite, e.URL(), schemas.TimedOut)
+	late(t, k, schemas.KindDBWrite, e.URL())
 	well(t, k, schemas.KindDBRead, e.URL())
 	wait(t, "the server to end what its client left: only the lock's session and the read's stay", func() bool { return e.sessions() <= 2 })
 	unlock()
@@ -96,14 +119,14 @@ func keepsConnections(t *testing.T, e engine) {
 	e.Stop()
 	for _, kind := range []schemas.Kind{schemas.KindDBRead, schemas.KindDBWrite, schemas.KindDBFresh} {
 		m := ask(k, kind, e.URL())
-		if m.Sample.Outcome != schemas.Refused || errors.Is(m.Err, probe.ErrDenied) || strings.Contains(m.Err.Error(), "secret-word") {
+		if m.Sample.Outcome != schemas.Refused || errors.Is(m.Err, database.ErrDenied) || strings.Contains(m.Err.Error(), "secret-word") {
 			t.Errorf("%s of a server that is gone: %s, %v", kind, m.Sample.Outcome, m.Err)
 		}
 	}
 }
 
 func takesOneRoundTrip(t *testing.T, e engine) {
-	k, r := kit(t), &relay{}
+	k, r := kit(t, "london"), &relay{}
 	url := r.through(t, e.URL())
 	for _, kind := range readAndWrite {
 		well(t, k, kind, url)
@@ -125,7 +148,7 @@ func takesOneRoundTrip(t *testing.T, e engine) {
 }
 
 func showsHandshakes(t *testing.T, e engine) {
-	k := kit(t)
+	k := kit(t, "london")
 	wrong := strings.Replace(e.SecureURL(), "secret-word", "another-word", 1)
 	for range 2 {
 		s := well(t, k, schemas.KindDBFresh, e.SecureURL()).Sample
@@ -161,7 +184,7 @@ func wait(t *testing.T, what string, done func() bool) {
 }
 
 func tellsHowFarItFollows(t *testing.T, e engine, replica follower) {
-	k := kit(t)
+	k := kit(t, "london")
 	held := func() schemas.Heartbeat { t.Helper(); return well(t, k, schemas.KindDBRead, replica.URL()).Heartbeat }
 	write := func() schemas.Heartbeat { t.Helper(); return well(t, k, schemas.KindDBWrite, e.URL()).Heartbeat }
 	if m := well(t, k, schemas.KindDBRead, replica.URL()); m.Heartbeat.Token != 0 || m.Heartbeat.SeenAt.IsZero() || !strings.HasPrefix(m.Sample.Server, "replica-") {
@@ -190,11 +213,10 @@ func tellsHowFarItFollows(t *testing.T, e engine, replica follower) {
 }
 
 func ordersHeartbeats(t *testing.T, e engine) {
-	madrid := probe.NewKit("madrid", socks.Dialer{}, func(ref string) (string, error) { return ref, nil })
-	defer madrid.Close(t.Context())
+	london, madrid := kit(t, "london"), kit(t, "madrid")
 	last := int64(0)
 	for range 5 {
-		for _, k := range []*probe.Kit{kit(t), madrid} {
+		for _, k := range []*probe.Kit{london, madrid} {
 			h := well(t, k, schemas.KindDBWrite, e.URL()).Heartbeat
 			if h.Token <= last {
 				t.Errorf("a heartbeat has token %d, one that was acknowledged before it began has %d", h.Token, last)
@@ -206,7 +228,7 @@ func ordersHeartbeats(t *testing.T, e engine) {
 
 // saysWhoItIs follows a replica through its promotion, on one connection.
 func saysWhoItIs(t *testing.T, e engine, replica follower) {
-	k := kit(t)
+	k := kit(t, "london")
 	who := func(kind schemas.Kind, url string) string { t.Helper(); return well(t, k, kind, url).Sample.Server }
 	primary := who(schemas.KindDBRead, e.URL())
 	for _, kind := range []schemas.Kind{schemas.KindDBRead, schemas.KindDBWrite, schemas.KindDBFresh} {
@@ -219,7 +241,7 @@ func saysWhoItIs(t *testing.T, e engine, replica follower) {
 		t.Errorf("the replica and its primary are both %s", identity)
 	}
 	e.Kill()
-	if m := ask(k, schemas.KindDBWrite, e.URL()); m.Err == nil || errors.Is(m.Err, probe.ErrDenied) {
+	if m := ask(k, schemas.KindDBWrite, e.URL()); m.Err == nil || errors.Is(m.Err, database.ErrDenied) {
 		t.Errorf("a primary that was killed: %v, want an error that is no denial", m.Err)
 	}
 	replica.promote()
@@ -227,7 +249,7 @@ func saysWhoItIs(t *testing.T, e engine, replica follower) {
 	well(t, k, schemas.KindDBWrite, replica.URL())
 	replica.readOnly()
 	// PostgreSQL says so to new connections.
-	again := kit(t)
+	again := kit(t, "london")
 	wait(t, "a refusal", func() bool { return ask(again, schemas.KindDBWrite, replica.URL()).Err != nil })
 	denied(t, again, schemas.KindDBWrite, replica.URL(), "takes no writes")
 }
@@ -244,8 +266,8 @@ func TestDatabaseWhoseURLIsUnreadableKeepsItsSecret(t *testing.T) {
 	} {
 		k := probe.NewKit("london", socks.Dialer{}, func(string) (string, error) { return url, nil })
 		for _, kind := range []schemas.Kind{schemas.KindDBRead, schemas.KindDBFresh} {
-			if s, err := measure(k, kind, "env:URL"); s.Outcome != schemas.OtherError || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: ended %s with %v", url, s.Outcome, err)
+			if m := ask(k, kind, "env:URL"); m.Sample.Outcome != schemas.OtherError || strings.Contains(m.Err.Error(), "secret") || !strings.Contains(m.Err.Error(), want) {
+				t.Errorf("%s: ended %s with %v", url, m.Sample.Outcome, m.Err)
 			}
 		}
 		k.Close(t.Context())
@@ -255,11 +277,22 @@ func TestDatabaseWhoseURLIsUnreadableKeepsItsSecret(t *testing.T) {
 func TestClosingDoesNotWaitForADatabaseThatIsSilent(t *testing.T) {
 	for _, url := range []string{"postgres://u@%s/d?sslmode=disable", "mysql://u@%s/d", "redis://%s"} {
 		k := probe.NewKit("london", socks.Dialer{}, func(ref string) (string, error) { return ref, nil })
-		expect(t, k, schemas.KindDBRead, strings.Replace(url, "%s", deafListener(t), 1), schemas.TimedOut)
+		late(t, k, schemas.KindDBRead, strings.Replace(url, "%s", silent(t), 1))
 		started := time.Now()
 		k.Close(t.Context())
 		if took := time.Since(started); took > 3*time.Second {
 			t.Errorf("closing took %s while a connection to %s was being made", took, url)
 		}
 	}
+}
+
+// silent is the address of a listener that accepts and says nothing.
+func silent(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String()
 }

@@ -1,4 +1,4 @@
-package probe
+package database
 
 import (
 	"context"
@@ -48,7 +48,7 @@ func openMariaDB(ctx context.Context, address string, w *stopwatch) (session, er
 	if err != nil {
 		return nil, err
 	}
-	config.DialFunc = w.dial
+	config.DialFunc = w.open
 	w.watch(config.TLS)
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
@@ -98,13 +98,13 @@ var errTLSMode = errors.New("the database's URL has a parameter that is not know
 
 func (m mariaDB) settle(context.Context, bool) error { return nil }
 
-func (m mariaDB) read(ctx context.Context) (answered, error) {
+func (m mariaDB) read(ctx context.Context) (answer, error) {
 	limit := patience(ctx)
 	a, _, err := m.ask(ctx, mariaDBReadSQL, limit, limit)
 	return a, err
 }
 
-func (m mariaDB) write(ctx context.Context, vantage string) (answered, error) {
+func (m mariaDB) write(ctx context.Context, vantage string) (answer, error) {
 	limit := patience(ctx)
 	a, writable, err := m.ask(ctx, mariaDBWriteSQL, limit, limit, vantage)
 	if err == nil && !writable {
@@ -123,10 +123,10 @@ func patience(ctx context.Context) int {
 }
 
 // ask returns the row of the last statement.
-func (m mariaDB) ask(ctx context.Context, statements string, args ...any) (a answered, writable bool, err error) {
+func (m mariaDB) ask(ctx context.Context, statements string, args ...any) (a answer, writable bool, err error) {
 	rows, err := m.conn.QueryContext(ctx, statements, args...)
 	if err != nil {
-		return answered{}, false, mariaDBError(err)
+		return answer{}, false, mariaDBError(err)
 	}
 	defer func() { _ = rows.Close() }()
 	var at sql.NullTime
@@ -134,7 +134,7 @@ func (m mariaDB) ask(ctx context.Context, statements string, args ...any) (a ans
 	for {
 		for rows.Next() {
 			if err := rows.Scan(&at, &a.heartbeat.Token, &writable, &identity); err != nil {
-				return answered{}, false, err
+				return answer{}, false, err
 			}
 		}
 		if !rows.NextResultSet() {
@@ -142,7 +142,7 @@ func (m mariaDB) ask(ctx context.Context, statements string, args ...any) (a ans
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return answered{}, false, mariaDBError(err)
+		return answer{}, false, mariaDBError(err)
 	}
 	a.heartbeat.At = at.Time
 	a.server = server(!writable, identity)
@@ -176,7 +176,7 @@ func mariaDBError(err error) error {
 	var answer *mysql.MySQLError
 	switch {
 	case errors.Is(err, mysql.ErrNoTLS):
-		return tlsError{err}
+		return fmt.Errorf("%w: %w", ErrTLS, err)
 	case !errors.As(err, &answer), slices.Contains(troubles, answer.Number):
 		return err
 	case slices.Contains(readOnlies, answer.Number):

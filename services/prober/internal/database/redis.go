@@ -1,4 +1,4 @@
-package probe
+package database
 
 import (
 	"context"
@@ -33,7 +33,7 @@ func openRedis(ctx context.Context, url string, w *stopwatch) (session, error) {
 	if err != nil {
 		return nil, ErrUnreadable
 	}
-	conn, err := w.dial(ctx, o.Network, o.Addr)
+	conn, err := w.open(ctx, o.Network, o.Addr)
 	if err == nil && o.TLSConfig != nil {
 		conn, err = w.secure(ctx, conn, o.TLSConfig)
 	}
@@ -60,7 +60,7 @@ func (r *redisServer) settle(ctx context.Context, _ bool) error {
 	return err
 }
 
-func (r *redisServer) read(ctx context.Context) (a answered, err error) {
+func (r *redisServer) read(ctx context.Context) (a answer, err error) {
 	var newest *redis.XMessageSliceCmd
 	a.server, _, err = r.ask(ctx, func(p redis.Pipeliner) { newest = p.XRevRangeN(ctx, heartbeatKey, "+", "-", 1) })
 	if err != nil || len(newest.Val()) == 0 {
@@ -70,7 +70,7 @@ func (r *redisServer) read(ctx context.Context) (a answered, err error) {
 	return a, err
 }
 
-func (r *redisServer) write(ctx context.Context, vantage string) (a answered, err error) {
+func (r *redisServer) write(ctx context.Context, vantage string) (a answer, err error) {
 	var added *redis.StringCmd
 	var replica bool
 	a.server, replica, err = r.ask(ctx, func(p redis.Pipeliner) {
@@ -88,7 +88,7 @@ func (r *redisServer) write(ctx context.Context, vantage string) (a answered, er
 }
 
 // entry reads the time and the token out of an entry's number, 1795818711883-0. The token has room for a million heartbeats within a millisecond, and two days of them while a clock that was set back catches up.
-func (a *answered) entry(id string) error {
+func (a *answer) entry(id string) error {
 	milli, count, _ := strings.Cut(id, "-")
 	at, err1 := strconv.ParseInt(milli, 10, 64)
 	n, err2 := strconv.ParseInt(count, 10, 64)
@@ -101,6 +101,12 @@ func (a *answered) entry(id string) error {
 
 // ask sends a command, and with it the question who answers.
 func (r *redisServer) ask(ctx context.Context, command func(redis.Pipeliner)) (who string, replica bool, err error) {
+	// The client minds deadlines and nothing else.
+	defer context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			_ = r.conn.Close()
+		}
+	})()
 	var role *redis.Cmd
 	var info *redis.StringCmd
 	_, err = r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -128,7 +134,10 @@ func (r *redisServer) ask(ctx context.Context, command func(redis.Pipeliner)) (w
 
 func (r *redisServer) broken() bool { return r.gone }
 
-func (r *redisServer) close(context.Context) { _ = r.client.Close() }
+func (r *redisServer) close(context.Context) {
+	_ = r.client.Close()
+	_ = r.conn.Close()
+}
 
 // redisTroubles begin the errors of a server that would not do anything for anybody: it starts, stands alone, has no memory or disk left, or is busy.
 var redisTroubles = []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "OOM", "MISCONF", "BUSY", "TRYAGAIN"}

@@ -1,16 +1,18 @@
-package probe
+package database
 
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 )
 
-// stopwatch times the parts of making a connection to a database that its driver does not show.
+// stopwatch times the parts of making a connection that the drivers do not show.
 type stopwatch struct {
-	dialer            Dial
+	dial              Dial
 	dns, connect, tls time.Duration
 	// last is the connection that was made last: a driver may try several addresses.
 	last *watched
@@ -28,35 +30,42 @@ func (w *watched) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
-// lookup resolves a host, as drivers that do it themselves want it done.
+// lookup finds the addresses of a host, as drivers that ask for them want it done.
 func (w *stopwatch) lookup(ctx context.Context, host string) ([]string, error) {
-	found, took, err := resolve(ctx, host)
-	w.dns += took
-	addresses := make([]string, len(found))
-	for i, a := range found {
-		addresses[i] = a.String()
+	if _, err := netip.ParseAddr(host); err == nil {
+		return []string{host}, nil
 	}
-	return addresses, err
+	started := time.Now()
+	found, err := net.DefaultResolver.LookupHost(ctx, host)
+	w.dns += time.Since(started)
+	return found, err
 }
 
-// dial connects to host:port, or to the socket of a server on this machine.
-func (w *stopwatch) dial(ctx context.Context, network, address string) (net.Conn, error) {
+// open connects to host:port, of several addresses to the first that answers, or to the socket of a server on this machine.
+func (w *stopwatch) open(ctx context.Context, network, address string) (net.Conn, error) {
+	places := []string{address}
+	if network != "unix" {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		if places, err = w.lookup(ctx, host); err != nil {
+			return nil, err
+		}
+		for i, place := range places {
+			places[i] = net.JoinHostPort(place, port)
+		}
+	}
 	var conn net.Conn
 	var err error
-	r := Result{Ended: time.Now()}
-	if network == "unix" {
-		conn, err = w.dialer(ctx, network, address)
-	} else {
-		conn, err = w.dialer.connect(ctx, &r, address)
+	started := time.Now()
+	for _, place := range places {
+		if conn, err = w.dial(ctx, network, place); err == nil {
+			break
+		}
 	}
-	w.dns += r.DNS
-	w.connect += r.Connect
-	if err != nil {
+	if w.connect += time.Since(started); err != nil {
 		return nil, err
-	}
-	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
-		// A server is told goodbye, and should hear it.
-		_ = tcp.SetLinger(-1)
 	}
 	w.last = &watched{Conn: conn}
 	return w.last, nil
@@ -84,7 +93,7 @@ func (w *stopwatch) secure(ctx context.Context, conn net.Conn, c *tls.Config) (n
 	err := secured.HandshakeContext(ctx)
 	if w.tls = time.Since(started); err != nil {
 		_ = conn.Close()
-		return nil, tlsError{err}
+		return nil, fmt.Errorf("%w: %w", ErrTLS, err)
 	}
 	return secured, nil
 }
