@@ -37,11 +37,11 @@ func (b bench) kinds() []kind {
 	loopback := func(i int) string { return fmt.Sprintf("127.%d.%d.%d", 1+i/60_000, i/250%240, 1+i%250) }
 	return []kind{
 		{name: "icmp", kind: schemas.KindICMP, perSec: 10_000, endpoint: func(i int) schemas.Endpoint { return schemas.Endpoint{ICMP: loopback(i)} }, figures: &b.ICMP, peer: fping},
-		{name: "tcp", kind: schemas.KindTCP, perSec: 5_000, endpoint: func(int) schemas.Endpoint { return schemas.Endpoint{TCP: b.tcp} }, figures: &b.TCP, peer: blackbox},
-		{name: "http_fresh", kind: schemas.KindHTTP, perSec: 3_000, endpoint: func(int) schemas.Endpoint { return schemas.Endpoint{HTTP: "http://" + b.http} }, figures: &b.HTTPFresh, peer: blackbox},
-		{name: "http_kept", kind: schemas.KindHTTPKept, perSec: 3_000, endpoint: func(int) schemas.Endpoint { return schemas.Endpoint{HTTP: "http://" + b.http} }, also: []string{"http_kept"},
+		{name: "tcp", kind: schemas.KindTCP, perSec: 2_000, endpoint: func(int) schemas.Endpoint { return schemas.Endpoint{TCP: b.tcp} }, figures: &b.TCP, peer: blackbox},
+		{name: "http_fresh", kind: schemas.KindHTTP, perSec: 1_000, endpoint: func(int) schemas.Endpoint { return schemas.Endpoint{HTTP: "http://" + b.http} }, figures: &b.HTTPFresh, peer: blackbox},
+		{name: "http_kept", kind: schemas.KindHTTPKept, perSec: 1_000, endpoint: func(int) schemas.Endpoint { return schemas.Endpoint{HTTP: "http://" + b.http} }, also: []string{"http_kept"},
 			beside: &b.HTTPFresh, figures: &b.HTTPKept},
-		{name: "https_fresh", kind: schemas.KindHTTP, perSec: 1_000, endpoint: func(int) schemas.Endpoint { return schemas.Endpoint{HTTP: "https://" + b.https} }, figures: &b.HTTPSFresh, peer: blackbox},
+		{name: "https_fresh", kind: schemas.KindHTTP, perSec: 300, endpoint: func(int) schemas.Endpoint { return schemas.Endpoint{HTTP: "https://" + b.https} }, figures: &b.HTTPSFresh, peer: blackbox},
 	}
 }
 
