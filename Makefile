@@ -14,7 +14,7 @@ UP        = LEEWARD_STATE=$(STATE)/leeward \
             $(foreach r,$(REGIONS),SHOP_$(shell echo $(r) | tr a-z A-Z)_DATABASE_URL=$(call PROBE_URL,$(r))) \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
-.PHONY: help install build up down demo demo-chaos demo-loopback picture map k6 bench-datapath test test-long test-exactly-once test-compose check lint generate tidy tools clean
+.PHONY: help install build up down demo demo-chaos demo-loopback picture map k6 bench-datapath bench-prober test test-long test-exactly-once test-compose check lint generate tidy tools clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -74,6 +74,13 @@ bench-datapath: ## measure the data path: throughput, freshness, sizes, losses, 
 	@$(BUILD) -o bin/benchdatapath ./test/cmd/benchdatapath
 	@bin/benchdatapath --bin bin
 
+bench-prober: ## measure what a probe costs and how exact it is, beside fping and blackbox_exporter; one line of JSON comes last
+	@tools/install.sh --bench >&2
+	@mkdir -p bin
+	@$(BUILD) -o bin/prober ./services/prober/cmd/prober
+	@$(BUILD) -o bin/benchprober ./test/cmd/benchprober
+	@bin/benchprober --bin bin
+
 test: install bin/k6 ## run every test (root needed for the demo world's)
 	go test -race -timeout 15m work
 
@@ -89,11 +96,12 @@ test-compose: ## build the images and run docker-compose.yml under a dockerd of 
 test-long: test demo-chaos test-exactly-once ## every test and the demo with kills, a region cut off for a minute, then five minutes each of stress and of fuzzing
 	go test -timeout 10m -count=1 -v ./test/leaf -run Cut -cut 60s
 	go test -timeout 20m -count=1 ./services/prober/internal/probe -run 'Thousand|Share|Stalled|Dead|Hogs' -span 60s
+	go test -timeout 10m -count=1 -v ./services/gateway/internal/load -run Stalled -stretch 10
 	go test -timeout 20m ./pkg/clickhouse -run Stress -stress 5m
 	go test -timeout 20m ./pkg/config -run '^$$' -fuzz FuzzParse -fuzztime 5m
 	go test -timeout 20m ./schemas -run '^$$' -fuzz FuzzDecodeSampleBatch -fuzztime 5m
-	for f in Distribution DockerHub GitHubPackage GitHubRegistryPackage GitHubPush Alertmanager; do go test ./services/gateway/internal/hook -run '^$$' -fuzz "^Fuzz$$f$$" -fuzztime 1m || exit 1; done
-	for f in K6 JMeter Vegeta Hey Oha Wrk2 Atlas Pingdom NewRelic Dynatrace Datadog Prometheus RemoteWrite; do go test ./services/gateway/internal/importer -run '^$$' -fuzz "^Fuzz$$f$$" -fuzztime 20s || exit 1; done
+	for f in Distribution DockerHub GitHubPackage GitHubRegistryPackage GitHubPush Alertmanager Grafana Pingdom NewRelic Dynatrace Datadog; do go test ./services/gateway/internal/hook -run '^$$' -fuzz "^Fuzz$$f$$" -fuzztime 1m || exit 1; done
+	for f in Leeward K6 JMeter Vegeta Hey Oha Wrk2 Atlas Pingdom NewRelic Dynatrace Datadog Prometheus RemoteWrite; do go test ./services/gateway/internal/importer -run '^$$' -fuzz "^Fuzz$$f$$" -fuzztime 20s || exit 1; done
 	go test ./pkg/git -run '^$$' -fuzz FuzzAnswerOfAServer -fuzztime 1m
 
 check: tools lint ## generated files, module files, lint, dependency rules, macOS, vulnerabilities

@@ -6,13 +6,16 @@ import "time"
 type AlertReceived struct {
 	Source      string `json:"source"`
 	Fingerprint string `json:"fingerprint"`
+	// Firing is the sender's own id of one firing of the alert, if it has one. Then two events are the same by it, and not by StartsAt.
+	Firing string `json:"firing,omitempty"`
 	// Status is firing or resolved.
 	Status      string            `json:"status"`
 	Name        string            `json:"name"`
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
-	StartsAt    time.Time         `json:"starts_at"`
-	EndsAt      time.Time         `json:"ends_at,omitzero"`
+	// StartsAt is when the alert began. Of a sender that does not say, it is when what it tells of happened, or when it told.
+	StartsAt time.Time `json:"starts_at"`
+	EndsAt   time.Time `json:"ends_at,omitzero"`
 	// App and Region are empty when no label or rule maps the alert: it is shown, and nothing is guessed.
 	App      string    `json:"app,omitempty"`
 	Region   string    `json:"region,omitempty"`
@@ -47,6 +50,10 @@ func (e AlertReceived) Validate() error {
 func (e AlertReceived) Key() []string { return []string{e.App, e.Region} }
 
 // Identity is the alert's fingerprint, start and status: senders repeat a firing alert, and one incident is one event.
+// A firing with an id of its own may come to concern another region while it lasts, which is another event.
 func (e AlertReceived) Identity() string {
+	if e.Firing != "" {
+		return "alert:" + e.Source + ":" + e.Firing + ":" + e.App + ":" + e.Region + ":" + e.Status
+	}
 	return "alert:" + e.Source + ":" + e.Fingerprint + ":" + e.StartsAt.UTC().Format(time.RFC3339Nano) + ":" + e.Status
 }

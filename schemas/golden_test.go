@@ -79,6 +79,12 @@ func event[E schemas.Event](topic schemas.Topic[E], value E) golden {
 	}
 }
 
+// variant is another value of the same payload, with a file of its own.
+func (g golden) variant(suffix string) golden {
+	g.file = strings.TrimSuffix(g.file, ".json") + suffix + ".json"
+	return g
+}
+
 func entry[V schemas.Value](bucket schemas.Bucket[V], suffix string, value V) golden {
 	return golden{
 		file: bucket.Name() + suffix + ".json", value: value,

@@ -7,7 +7,8 @@ import "time"
 type Heartbeat struct {
 	// At is when the primary wrote it, by the primary's clock.
 	At time.Time `json:"at,omitzero"`
-	// Token is the number of the primary's transaction: it grows, also while the primary's clock is set back. 0 is no heartbeat.
+	// Token orders the heartbeats of all vantages: one that began after another was acknowledged has a higher token, also when the primary's clock was set
+	// back in between, or a replica that held the other was promoted. What it counts is the engine's: transactions, heartbeats, entries. 0 is no heartbeat.
 	Token int64 `json:"token,omitempty"`
 	// SeenAt is when a vantage saw it acknowledged, or found it in a replica, by the vantage's clock.
 	SeenAt time.Time `json:"seen_at,omitzero"`

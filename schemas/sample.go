@@ -92,6 +92,16 @@ func (o Outcome) String() string {
 	return "other"
 }
 
+// ParseOutcome returns the outcome of that name.
+func ParseOutcome(name string) (Outcome, bool) {
+	for o, n := range outcomeNames {
+		if n == name {
+			return o, true
+		}
+	}
+	return 0, false
+}
+
 func (o Outcome) known() bool { return o >= OK && o <= OtherError }
 
 // Flags are what else there is to know about how a sample was taken.

@@ -71,9 +71,9 @@ type App struct {
 	Images Images `json:"images" yaml:"images"`
 	// Variants are the ways to build the app, one or more.
 	Variants []Variant `json:"variants" yaml:"variants"`
-	// PrimaryDatabase is a reference (env: or file:) to the PostgreSQL URL that all regions of the app write to, read by the probers. Leave it out for an app
-	// whose regions write to the database they read. The probers' role needs a table there:
-	// leeward_heartbeat (vantage text PRIMARY KEY, at timestamptz NOT NULL, token bigint NOT NULL), with SELECT, INSERT and UPDATE.
+	// PrimaryDatabase is a reference (env: or file:) to the URL of the database that all regions of the app write to, read by the probers: postgres://,
+	// mysql:// or mariadb://, redis:// or rediss://. Leave it out for an app whose regions write to the database they read. The probers write heartbeats
+	// there, with a role that leeward db prepare makes.
 	PrimaryDatabase string `json:"primary_database,omitempty" yaml:"primary_database,omitempty"`
 	// Endpoints are where the app can be reached.
 	Endpoints []Endpoint `json:"endpoints" yaml:"endpoints"`
@@ -163,7 +163,7 @@ type Endpoint struct {
 	GRPC string `json:"grpc,omitempty" yaml:"grpc,omitempty"`
 	// Exec is a check of your own with its arguments, split at spaces: the name of a program in the folder LEEWARD_PROBE_CHECKS of the prober's machine.
 	Exec string `json:"exec,omitempty" yaml:"exec,omitempty"`
-	// Database is a reference (env: or file:) to the PostgreSQL URL of the region's own database, where its app reads; all endpoints of a region share it.
+	// Database is a reference (env: or file:) to the URL of the region's own database, where its app reads; all endpoints of a region share it.
 	Database string `json:"database,omitempty" yaml:"database,omitempty"`
 }
 
@@ -178,7 +178,7 @@ type Probe struct {
 	// UpAfter is how many rounds in a row must succeed until the vantage judges it up again.
 	UpAfter int `json:"up_after" yaml:"up_after"`
 	// Also are more ways to measure what the endpoints name anyway: http_kept (the request on a connection that is open already), tls and tls_resumed (the handshake
-	// with an https address, or with tls, from nothing and with the ticket of an earlier one), registry (the app's image in the region's registry).
+	// with an https address, or with tls, from nothing and with the ticket of an earlier one), registry (the app's image in the region's registry), db_fresh (a read from the region's database by a client that has no connection yet).
 	Also []string `json:"also,omitempty" yaml:"also,omitempty"`
 	// HTTP is how the app is asked over HTTP, and what the answer must be like to be a success.
 	HTTP *HTTPCheck `json:"http,omitempty" yaml:"http,omitempty"`

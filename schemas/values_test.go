@@ -40,6 +40,9 @@ func events() []golden {
 		event(schemas.AlertReceivedTopic, schemas.AlertReceived{
 			Source: "alertmanager", Fingerprint: "89d0919c20edb05c", Status: "resolved", Name: "RegionDown", Labels: map[string]string{"region": "frankfurt", "app": "shop"},
 			Annotations: map[string]string{"summary": "no answer for <30s> & counting"}, StartsAt: at(0), EndsAt: at(5), App: "shop", Region: "frankfurt", Verified: "bearer", At: at(6)}),
+		event(schemas.AlertReceivedTopic, schemas.AlertReceived{
+			Source: "datadog", Fingerprint: "7716548234011234567", Firing: "7716548234011234567:Warn", Status: "firing", Name: "Checkout is slow", Labels: map[string]string{"region": "frankfurt"},
+			StartsAt: at(0), App: "shop", Region: "frankfurt", Verified: "bearer", At: at(6)}).variant(".firing"),
 		event(schemas.TopologyChangedTopic, schemas.TopologyChanged{Hash: "0011223344556677", Previous: "8899aabbccddeeff", Actor: "api", At: at(0)}),
 		event(schemas.FailoverRequestedTopic, schemas.FailoverRequested{Request: "back-1", App: "shop", To: frankfurt, Actor: "ada", Reason: "the region is back", Force: true, DryRun: true, Lost: "tokyo", At: at(0)}),
 		event(schemas.BuildFinishedTopic, build()),
@@ -78,6 +81,8 @@ func buildOfCommit() schemas.BuildFinished {
 func entries() []golden {
 	t := topology()
 	hash := t.Hash()
+	also := t.Apps[0]
+	also.Probe.Also = []string{"db_fresh"}
 	git := t.Apps[0]
 	git.Source.Git = schemas.Git{Repository: "https://github.com/acme/shop.git", Branch: "main", Token: "env:SHOP_GIT_TOKEN"}
 	return []golden{
@@ -87,6 +92,7 @@ func entries() []golden {
 		entry(schemas.TopologyBucket, ".app_replicated", schemas.TopologyPart{Topology: hash, App: replicated(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".app.measured", schemas.TopologyPart{Topology: hash, App: measured(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".app_probed", schemas.TopologyPart{Topology: hash, App: objective(t.Apps[0])}),
+		entry(schemas.TopologyBucket, ".app.also", schemas.TopologyPart{Topology: hash, App: &also}),
 		entry(schemas.TopologyBucket, ".app.git", schemas.TopologyPart{Topology: hash, App: &git}),
 		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
 			Hash: hash, Version: 1, Regions: []string{"frankfurt", "london"}, Vantages: []string{"london"}, Apps: []string{"shop"}, Actor: "api", At: at(0)}}),

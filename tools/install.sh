@@ -6,10 +6,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 buildkit_version=v0.33.1
-packages=(bind9 ca-certificates chromium curl docker-registry git haproxy iproute2 jmeter jmeter-http mariadb-client-core mariadb-server-core postgresql prometheus prometheus-alertmanager runc)
+packages=(bind9 ca-certificates chromium curl docker-registry git haproxy iproute2 jmeter jmeter-http mariadb-client-core mariadb-server-core postgresql prometheus prometheus-alertmanager redis-server runc)
 # With --compose also what make test-compose runs on.
 [[ ${1:-} != --compose ]] || packages+=(busybox-static docker-compose docker.io)
-services=(bind9 docker-registry haproxy postgresql prometheus prometheus-alertmanager)
+# With --bench also what make bench-prober has beside the prober.
+[[ ${1:-} != --bench ]] || packages+=(fping prometheus-blackbox-exporter)
+services=(bind9 docker-registry haproxy postgresql prometheus prometheus-alertmanager redis-server prometheus-blackbox-exporter)
 
 say() { printf 'install: %s\n' "$*"; }
 die() { printf 'install: %s\n' "$*" >&2; exit 1; }

@@ -1,11 +1,15 @@
 package main_test
 
 import (
+	"bytes"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // binary builds the binary that people install, and returns its path.
@@ -78,6 +82,56 @@ func TestCommandsTeachWhatIsWrong(t *testing.T) {
 			}
 			if strings.Contains(out, "hunter2") {
 				t.Error("it shows a secret")
+			}
+		})
+	}
+}
+
+func TestCommandsEndWhenTheyAreTold(t *testing.T) {
+	path := binary(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	for name, c := range map[string]struct {
+		args []string
+		// waits returns once the command waits for what does not come.
+		waits func(stdin io.Writer) error
+	}{
+		"an API that says nothing": {[]string{"rank", "shop"}, func(io.Writer) error {
+			_, err := silent.Accept()
+			return err
+		}},
+		"results without an end": {[]string{"import", "shop", "-"}, func(stdin io.Writer) error {
+			// More than a pipe holds, so that some of it was read.
+			_, err := stdin.Write(make([]byte, 1<<20))
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.CommandContext(t.Context(), path, c.args...)
+			cmd.Env = append(os.Environ(), "LEEWARD_API=http://"+silent.Addr().String(), "LEEWARD_STATE="+t.TempDir())
+			var told bytes.Buffer
+			cmd.Stderr = &told
+			stdin, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = stdin.Close() }()
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			late := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+			defer late.Stop()
+			if err := c.waits(stdin); err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 1 || !strings.HasSuffix(told.String(), "stopped\n") {
+				t.Errorf("%v: %q, want to be told that it was stopped", err, told.String())
 			}
 		})
 	}

@@ -65,6 +65,12 @@ func sqlCommand() *cobra.Command {
 			return script(cmd.Context(), asker, in, cmd.ErrOrStderr())
 		},
 	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		if strings.HasPrefix(err.Error(), "unknown flag: -- ") {
+			return errors.New("a query that begins with a comment is taken for a flag: put -- before it, as in leeward sql -- QUERY, or give it by --file or standard input")
+		}
+		return err
+	})
 	reference := os.Getenv("LEEWARD_CLICKHOUSE_DSN")
 	if reference == "" {
 		reference = "file:" + filepath.Join(defaultState(), "clickhouse-dsn")

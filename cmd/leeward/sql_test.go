@@ -36,7 +36,7 @@ func database(t *testing.T) (env []string) {
 			t.Fatal(err)
 		}
 	}
-	return append(os.Environ(), "TEST_DSN="+dsn, "LEEWARD_CLICKHOUSE_DSN=env:TEST_DSN", "LEEWARD_STATE="+t.TempDir(), "XDG_CACHE_HOME="+t.TempDir(), "TERM=xterm")
+	return append(os.Environ(), "TEST_DSN="+dsn, "NOBODY=http://127.0.0.1:1/default", "LEEWARD_CLICKHOUSE_DSN=env:TEST_DSN", "LEEWARD_STATE="+t.TempDir(), "XDG_CACHE_HOME="+t.TempDir(), "TERM=xterm")
 }
 
 func TestSQLAsksAQueryAFileOrAPipe(t *testing.T) {
@@ -74,6 +74,10 @@ func TestSQLAsksAQueryAFileOrAPipe(t *testing.T) {
 		"no change of a table":       {args: []string{"DROP TABLE ships"}, errors: "readonly mode"},
 		"no change of settings":      {args: []string{"SET readonly = 0"}, errors: "readonly mode"},
 		"nor beside a query":         {args: []string{"SELECT 1 SETTINGS readonly = 0"}, errors: "readonly mode"},
+		"no end of others' queries":  {args: []string{"KILL QUERY WHERE 1"}, errors: "KILL ends what others run"},
+		"nor after a comment":        {args: []string{"--", "-- x\nkill query where 1"}, errors: "KILL ends what others run"},
+		"a comment for a flag":       {args: []string{"-- x\nSELECT 1"}, errors: "leeward sql -- QUERY"},
+		"nobody there":               {args: []string{"--dsn", "env:NOBODY", "SELECT 1"}, errors: "is `leeward up` running, or does --dsn name another one? dial tcp 127.0.0.1:1: connect: connection refused\n"},
 		"a command in an error":      {args: []string{"SELECT throwIf(1, 'a\x1b[2Jb')"}, errors: "a\uFFFD[2Jb"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -194,6 +198,9 @@ func TestSQLShellOnATerminal(t *testing.T) {
 	shell.shows("there is no table shops")
 	shell.types("\\x\r")
 	shell.shows(`there is no \x`)
+	shell.shows("leeward> ")
+	shell.types("help\r")
+	shell.shows("A statement ends with ;")
 	shell.shows("leeward> ")
 
 	shell.types("SELECT name,\r")

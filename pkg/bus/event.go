@@ -99,12 +99,15 @@ func ConsumeTogether[E schemas.Event](ctx context.Context, b *Bus, topic schemas
 func read[E schemas.Event](ctx context.Context, b *Bus, topic schemas.Topic[E], instance string, each func(jetstream.Msg)) error {
 	contract := topic.Contract()
 	durable := contract.Durable(b.service, instance)
+	var troubles seldom
 	for {
 		err := b.consume(ctx, contract.Stream, durable, each)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		b.log.Warn().Err(err).Str("consumer", durable).Msg("reader interrupted")
+		if troubles.tell() {
+			b.log.Warn().Err(err).Str("consumer", durable).Msg("reader interrupted")
+		}
 		if !pause(ctx, time.Second) {
 			return ctx.Err()
 		}

@@ -30,6 +30,7 @@ func NewMirror[V schemas.Value](b *Bus, bucket schemas.Bucket[V]) *Mirror[V] {
 
 // Run keeps the mirror until ctx ends. It reads the whole bucket anew after every reconnection, since what changed meanwhile may include keys that are gone.
 func (m *Mirror[V]) Run(ctx context.Context) error {
+	var troubles seldom
 	for {
 		reconnected := m.bus.connection()
 		err := m.watch(ctx, reconnected)
@@ -37,7 +38,9 @@ func (m *Mirror[V]) Run(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if err != nil && !errors.Is(err, errReconnected) {
-			m.bus.log.Warn().Err(err).Str("bucket", m.bucket.Name()).Msg("mirror interrupted")
+			if troubles.tell() {
+				m.bus.log.Warn().Err(err).Str("bucket", m.bucket.Name()).Msg("mirror interrupted")
+			}
 			select {
 			case <-reconnected:
 			case <-time.After(500 * time.Millisecond):

@@ -112,7 +112,7 @@ func (b *Bus) Tail(ctx context.Context, stream string, from uint64, subjects []s
 // Tail is Bus.Tail of a stream of the domain.
 func (d Domain) Tail(ctx context.Context, stream string, from uint64, subjects []string, each func(Message) error) error {
 	next := max(from, 1)
-	var told time.Time
+	var troubles seldom
 	for {
 		err := d.tail(ctx, stream, next, subjects, func(m Message) error {
 			if m.Sequence < next {
@@ -121,7 +121,7 @@ func (d Domain) Tail(ctx context.Context, stream string, from uint64, subjects [
 			if err := each(m); err != nil {
 				return stopTail{err}
 			}
-			next, told = m.Sequence+1, time.Time{}
+			next, troubles = m.Sequence+1, seldom{}
 			return nil
 		})
 		var stop stopTail
@@ -131,15 +131,25 @@ func (d Domain) Tail(ctx context.Context, stream string, from uint64, subjects [
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		// A region can be cut off for hours: of many tries in vain one a minute is told, and the first.
-		if time.Since(told) > time.Minute {
-			told = time.Now()
+		if troubles.tell() {
 			d.bus.log.Warn().Err(err).Str("domain", d.name).Str("stream", stream).Msg("stream reading interrupted")
 		}
 		if !pause(ctx, 500*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
+}
+
+// seldom says of which tries in vain to tell: a region can be cut off for hours, or the bus be away.
+type seldom struct{ told time.Time }
+
+// tell is true for the first, and then for one a minute.
+func (s *seldom) tell() bool {
+	if time.Since(s.told) <= time.Minute {
+		return false
+	}
+	s.told = time.Now()
+	return true
 }
 
 const (

@@ -12,6 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/leeward-failover/leeward/pkg/filelock"
 )
 
 // Options says how to run the engine.
@@ -45,7 +47,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	unlock, err := tryLock(filepath.Join(dir, "leeward.lock"))
+	unlock, err := filelock.Try(filepath.Join(dir, "leeward.lock"))
 	if err != nil {
 		return fmt.Errorf("embedded ClickHouse: %s: %w", dir, err)
 	}

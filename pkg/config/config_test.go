@@ -54,6 +54,7 @@ func TestEveryProblemIsReportedWithItsPlace(t *testing.T) {
 		"literal primary": {`primary_database: "env:SHOP_FRANKFURT_DATABASE_URL"`, `primary_database: "postgres://u:hunter2@db/shop"`, []string{"apps[0].primary_database: holds a literal secret, not a reference"}},
 		"RPO of nothing":  {`    primary_database: "env:SHOP_FRANKFURT_DATABASE_URL"` + "\n", "", []string{"apps[0].gates.rpo: there is no primary database to be behind (name the app's primary_database"}},
 		"RPO too short":   {"rpo: 2s", "rpo: 1999ms", []string{"apps[0].gates.rpo: 1.999s is shorter than two probe intervals, 2s"}},
+		"also no kind":    {"interval: 1s", "interval: 1s, also: [db_fresh, db_stale]", []string{`apps[0].probe.also[1]: "db_stale" is not known (one of http_kept, tls, tls_resumed, registry, db_fresh)`}},
 		"RPO below zero":  {"rpo: 2s", "rpo: -1s", []string{"apps[0].gates.rpo: -1s is shorter"}},
 		"two databases":   {`"env:SHOP_LONDON_DATABASE_URL"`, `"env:OTHER"`, []string{"is not the database that another endpoint of london names"}},
 		"half of a build": {"      context: examples/shop\n", "", []string{
@@ -135,7 +136,7 @@ func TestEveryWayToMeasureIsChecked(t *testing.T) {
 		"dns":                  {endpoint, endpoint + `, dns: "dns://10.0.0.53/shop.example?type=AAA"`, `apps[0].endpoints[0].dns: "AAA" is none of the types A, AAAA, CAA`},
 		"grpc":                 {endpoint, `grpc: "http://10.0.0.1:50051"`, "apps[0].endpoints[0].grpc: \"http://10.0.0.1:50051\" is not the address of a gRPC service (as grpc://"},
 		"exec":                 {endpoint, `exec: "../../bin/sh -c reboot"`, "apps[0].endpoints[0].exec: \"../../bin/sh -c reboot\" does not begin with the name of a program"},
-		"no such way":          {probe, with("also: [http_keep]"), `apps[0].probe.also[0]: "http_keep" is not known (one of http_kept, tls, tls_resumed, registry)`},
+		"no such way":          {probe, with("also: [http_keep]"), `apps[0].probe.also[0]: "http_keep" is not known (one of http_kept, tls, tls_resumed, registry, db_fresh)`},
 		"the same way twice":   {probe, with("also: [http_kept, http_kept]"), "apps[0].probe.also[1]: http_kept stands twice"},
 		"no TLS":               {probe, with("also: [tls_resumed]"), "apps[0].probe.also[0]: no endpoint of shop has tls or an https address"},
 		"kept, but moved on":   {probe, with("also: [http_kept], http: {redirects: 1}"), "apps[0].probe.also[0]: a request that follows redirects is none on one open connection"},

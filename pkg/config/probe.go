@@ -84,8 +84,12 @@ func (v validator) also(path, kind string, a schemas.App) {
 		if !a.Built() {
 			v.failf(path, "it asks for an image that Leeward built", "%s is not built by Leeward, so no image of it is known", a.Name)
 		}
+	case schemas.KindDBFresh.String():
+		if !some(func(e schemas.Endpoint) bool { return e.Database != "" }) {
+			v.failf(path, "it is measured at the endpoints' databases", "no endpoint of %s has a database", a.Name)
+		}
 	default:
-		v.oneOf(path, kind, "http_kept", "tls", "tls_resumed", "registry")
+		v.oneOf(path, kind, "http_kept", "tls", "tls_resumed", "registry", "db_fresh")
 	}
 }
 

@@ -1,6 +1,7 @@
 package natsd_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -13,8 +14,10 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/filelock"
 	"github.com/leeward-failover/leeward/pkg/natsd"
 	"github.com/leeward-failover/leeward/schemas"
 )
@@ -48,6 +51,24 @@ func fromFile(t *testing.T, o natsd.Options) *server.Server {
 
 func options(t *testing.T) natsd.Options {
 	return natsd.Options{Addr: "127.0.0.1:4222", Store: t.TempDir(), Keys: t.TempDir(), Vantages: []string{"madrid"}, Log: zerolog.Nop()}
+}
+
+func TestSecondServerOnAStoreIsToldWhy(t *testing.T) {
+	o := options(t)
+	o.Addr = "127.0.0.1:0"
+	if _, err := o.Config(); err != nil { // the seeds, which two would make at once
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	g, ctx := errgroup.WithContext(ctx)
+	for range 2 {
+		g.Go(func() error { return natsd.Run(ctx, o) })
+	}
+	// The one that is refused ends the other.
+	if err := g.Wait(); !errors.Is(err, filelock.ErrHeld) || !strings.Contains(err.Error(), o.Store) {
+		t.Errorf("two servers on one store: %v", err)
+	}
 }
 
 func TestServerFromTheFileHoldsThePermissionTable(t *testing.T) {

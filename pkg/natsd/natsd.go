@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/rs/zerolog"
 
+	"github.com/leeward-failover/leeward/pkg/filelock"
 	"github.com/leeward-failover/leeward/schemas"
 )
 
@@ -77,8 +78,16 @@ func Start(o Options) (*server.Server, error) {
 	return s, nil
 }
 
-// Run runs a server until ctx ends.
+// Run runs a server until ctx ends. It refuses a store that another process has open: two servers on one would write over each other.
 func Run(ctx context.Context, o Options) error {
+	if err := os.MkdirAll(o.Store, 0o750); err != nil {
+		return fmt.Errorf("bus: %w", err)
+	}
+	unlock, err := filelock.Try(filepath.Join(o.Store, "leeward.lock"))
+	if err != nil {
+		return fmt.Errorf("bus: %s: %w", o.Store, err)
+	}
+	defer unlock()
 	s, err := Start(o)
 	if err != nil {
 		return err

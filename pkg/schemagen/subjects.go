@@ -72,8 +72,10 @@ func batchRow(s schemas.StreamContract) string {
 	switch s.Name {
 	case schemas.Samples:
 		return row(subject, "SampleBatch (protobuf, columns)", string(schemas.Prober), string(schemas.Recorder))
+	case schemas.Imports:
+		return row(subject, "SampleBatch (protobuf, columns)", string(schemas.Gateway), string(schemas.Recorder))
 	case schemas.Evaluations:
-		return row(subject, "Ranking (protobuf)", string(schemas.Ranker), string(schemas.Recorder))
+		return row(subject, "Ranking, ImageBenchmarks (protobuf)", names([]schemas.Service{schemas.Ranker, schemas.Builder}), string(schemas.Recorder))
 	default:
 		return row(subject, "the message as it came", "every reader", "people")
 	}

@@ -27,7 +27,9 @@ func readConfig(r *env.Reader) (config, error) {
 		apiToken: r.Secret("LEEWARD_API_TOKEN"),
 		secrets: hook.Secrets{
 			Distribution: r.Secret("LEEWARD_HOOK_DISTRIBUTION_SECRET"), DockerHub: r.Secret("LEEWARD_HOOK_DOCKERHUB_SECRET"),
-			GitHub: r.Secret("LEEWARD_HOOK_GITHUB_SECRET"), Alertmanager: r.Secret("LEEWARD_HOOK_ALERTMANAGER_SECRET"),
+			GitHub: r.Secret("LEEWARD_HOOK_GITHUB_SECRET"), Alertmanager: r.Secret("LEEWARD_HOOK_ALERTMANAGER_SECRET"), Grafana: r.Secret("LEEWARD_HOOK_GRAFANA_SECRET"),
+			Pingdom: r.Secret("LEEWARD_HOOK_PINGDOM_SECRET"), NewRelic: r.Secret("LEEWARD_HOOK_NEWRELIC_SECRET"),
+			Dynatrace: r.Secret("LEEWARD_HOOK_DYNATRACE_SECRET"), Datadog: r.Secret("LEEWARD_HOOK_DATADOG_SECRET"),
 		},
 		reconcileEvery: r.Duration("LEEWARD_RECONCILE_INTERVAL", 5*time.Minute),
 	}

@@ -43,6 +43,8 @@ func settings(s *bustest.Server, over map[string]string) map[string]string {
 		"LEEWARD_NATS_URL": s.URL(), "LEEWARD_NATS_SEED": s.Seed(schemas.Gateway, ""), "LEEWARD_HEALTH_ADDR": "127.0.0.1:0", "LEEWARD_RECONCILE_INTERVAL": "1h",
 		"LEEWARD_API_TOKEN": "env:API_TOKEN", "API_TOKEN": "t0ken", "LEEWARD_HOOK_DISTRIBUTION_SECRET": "env:HOOK", "LEEWARD_HOOK_ALERTMANAGER_SECRET": "env:HOOK",
 		"LEEWARD_HOOK_DOCKERHUB_SECRET": "env:HOOK", "LEEWARD_HOOK_GITHUB_SECRET": "env:HOOK", "HOOK": "s3cret",
+		"LEEWARD_HOOK_GRAFANA_SECRET": "env:HOOK", "LEEWARD_HOOK_PINGDOM_SECRET": "env:HOOK", "LEEWARD_HOOK_NEWRELIC_SECRET": "env:HOOK",
+		"LEEWARD_HOOK_DYNATRACE_SECRET": "env:HOOK", "LEEWARD_HOOK_DATADOG_SECRET": "env:HOOK",
 	}
 	maps.Copy(env, over)
 	return env
@@ -203,7 +205,7 @@ apps:
       - {region: r0, variant: slim, tcp: "127.0.0.1:4"}
       - {region: r1, variant: slim, tcp: "127.0.0.1:5"}
     failover: {verify: {url: "http://127.0.0.1:6"}}
-    alerts: [{match: {alertname: RegionDown}, region_label: region}]
+    alerts: [{match: {alertname: RegionDown}, region_label: region}, {match: {shop-r0: "true"}, region: r0}]
 `, registry, strings.Join(tags, `", "`), registry)
 }
 

@@ -20,8 +20,11 @@ import (
 func TestWebhookRefusesWhomItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	s := bustest.Start(t)
-	g, deaf := start(t, s, nil), start(t, s, map[string]string{"LEEWARD_HOOK_DISTRIBUTION_SECRET": "", "LEEWARD_HOOK_ALERTMANAGER_SECRET": ""})
-	for _, path := range []string{distributionHook, alertmanagerHook} {
+	g, deaf := start(t, s, nil), start(t, s, map[string]string{
+		"LEEWARD_HOOK_DISTRIBUTION_SECRET": "", "LEEWARD_HOOK_ALERTMANAGER_SECRET": "", "LEEWARD_HOOK_GRAFANA_SECRET": "",
+		"LEEWARD_HOOK_NEWRELIC_SECRET": "", "LEEWARD_HOOK_DYNATRACE_SECRET": "", "LEEWARD_HOOK_DATADOG_SECRET": "",
+	})
+	for _, path := range []string{distributionHook, alertmanagerHook, grafanaHook, newRelicHook, dynatraceHook, datadogHook} {
 		var bodies []string
 		for _, authorization := range []string{"", "Bearer ", "Bearer wrong", "Bearer s3cret2", "s3cret", "Basic czNjcmV0"} {
 			r := g.call(http.MethodPost, path, map[string]string{"Authorization": authorization}, recorded(t, "alertmanager.json"))

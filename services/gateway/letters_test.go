@@ -49,7 +49,7 @@ func TestLettersAreListedShownReplayedAndDropped(t *testing.T) {
 		"all":            {[]string{"list"}, []string{finished, "prober-tokyo", "a newer form", "no such\uFFFD[2J outcome"}, []string{"\x1b"}},
 		"of a stream":    {[]string{"list", "--stream", "samples"}, []string{"a newer form", "broken"}, []string{finished}},
 		"of a user":      {[]string{"list", "--user", "prober-tokyo"}, []string{finished}, []string{"recorder"}},
-		"of nobody":      {[]string{"list", "--user", "nobody"}, []string{"there is no such letter"}, nil},
+		"of nobody":      {[]string{"list", "--user", "nobody"}, []string{"there is no such letter"}, []string{"every message"}},
 		"the newest":     {[]string{"list", "--limit", "1"}, []string{"$KV.routes.shop"}, []string{finished}},
 		"a whole batch":  {[]string{"show", "1"}, []string{"1 samples, which can be read now", "vantage          tokyo", "column 14        1 values", "SAMPLES 1", "ce-source      leeward/builder"}, []string{"decode error"}},
 		"a broken batch": {[]string{"show", "2"}, []string{"decode error   " + samples, "vantage          tokyo", "00000000  0a 05 74 6f 6b 79 6f"}, nil},

@@ -156,7 +156,7 @@ func TestResultsArePostedAsTheirToolWroteThem(t *testing.T) {
 		want       string
 	}{
 		"no app":         {"auto", k6Lines, http.StatusUnprocessableEntity, "app"},
-		"no format":      {"gatling" + where, k6Lines, http.StatusUnprocessableEntity, "the formats are k6"},
+		"no format":      {"gatling" + where, k6Lines, http.StatusUnprocessableEntity, "the formats are leeward, k6"},
 		"unknown region": {"k6?app=shop&region=mars&variant=slim", k6Lines, http.StatusUnprocessableEntity, "no endpoint of variant slim in region mars"},
 		"no time":        {"hey" + where, hey, http.StatusUnprocessableEntity, "--time"},
 		"too much":       {"k6" + where, strings.Repeat("x", 65<<20), http.StatusRequestEntityTooLarge, ""},

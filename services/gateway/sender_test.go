@@ -88,22 +88,24 @@ func TestSecretInTheAddressIsNeededAndNeverShown(t *testing.T) {
 	t.Parallel()
 	s := bustest.Start(t)
 	var log strings.Builder
-	g, deaf := startLogging(t, s, &log, nil), start(t, s, map[string]string{"LEEWARD_HOOK_DOCKERHUB_SECRET": ""})
-	body := recorded(t, "dockerhub.json")
-	for path, want := range map[string]int{
-		"/hooks/registry/dockerhub": http.StatusNotFound, "/hooks/registry/dockerhub/": http.StatusNotFound, "/hooks/registry/dockerhub/s3cre": http.StatusUnauthorized,
-		"/hooks/registry/dockerhub/s3cret2": http.StatusUnauthorized, hubHook + "/x": http.StatusNotFound, hubHook: http.StatusAccepted,
-	} {
-		if r := g.call(http.MethodPost, path, nil, body); r.status != want || strings.Contains(r.body, "s3cre") {
-			t.Errorf("%s = %d %s, want %d", path, r.status, r.body, want)
+	g, deaf := startLogging(t, s, &log, nil), start(t, s, map[string]string{"LEEWARD_HOOK_DOCKERHUB_SECRET": "", "LEEWARD_HOOK_PINGDOM_SECRET": ""})
+	for hook, name := range map[string]string{hubHook: "dockerhub.json", pingdomHook: "pingdom-down.json"} {
+		body, bare := recorded(t, name), strings.TrimSuffix(hook, "/s3cret")
+		for path, want := range map[string]int{
+			bare: http.StatusNotFound, bare + "/": http.StatusNotFound, bare + "/s3cre": http.StatusUnauthorized, bare + "/s3cret2": http.StatusUnauthorized,
+			hook + "/x": http.StatusNotFound, hook: http.StatusAccepted,
+		} {
+			if r := g.call(http.MethodPost, path, nil, body); r.status != want || strings.Contains(r.body, "s3cre") {
+				t.Errorf("%s = %d %s, want %d", path, r.status, r.body, want)
+			}
 		}
-	}
-	// What is refused with the right secret is logged without it too.
-	if r := g.call(http.MethodPost, hubHook, nil, []byte("{")); r.status != http.StatusBadRequest {
-		t.Errorf("half a body = %d", r.status)
-	}
-	if r := deaf.call(http.MethodPost, hubHook, nil, body); r.status != http.StatusForbidden {
-		t.Errorf("without a secret configured = %d", r.status)
+		// What is refused with the right secret is logged without it too.
+		if r := g.call(http.MethodPost, hook, nil, []byte("{")); r.status != http.StatusBadRequest {
+			t.Errorf("half a body = %d", r.status)
+		}
+		if r := deaf.call(http.MethodPost, hook, nil, body); r.status != http.StatusForbidden {
+			t.Errorf("without a secret configured = %d", r.status)
+		}
 	}
 	_ = g.stop()
 	if text := log.String(); !strings.Contains(text, "webhook refused") || strings.Contains(text, "s3cre") {

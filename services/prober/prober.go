@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/blackbox"
 	"github.com/leeward-failover/leeward/services/prober/internal/command"
+	"github.com/leeward-failover/leeward/services/prober/internal/command/prepare"
 	"github.com/leeward-failover/leeward/services/prober/internal/meter"
 	"github.com/leeward-failover/leeward/services/prober/internal/outbox"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
@@ -54,8 +57,10 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	busy := &strain.Strain{Changed: m.Strained}
 	v := &vantage.Vantage{Name: c.vantage, Boot: boot, Bus: b, Start: kit.Start, Flush: kit.Flush, Strain: busy, Dial: c.network.DialContext, Emit: out.Add, Meter: m, Log: log}
 	meter.Lags(proc.Metrics, c.vantage, v.Lags)
+	cloudprober := prometheus.NewRegistry()
+	cloudprober.MustRegister(m.Cloudprober())
 	health := daemon.Health{Addr: c.healthAddr, Proc: proc, Ready: func() error { return errors.Join(b.Ready(), v.Ready()) },
-		Also: map[string]http.Handler{"GET /probe": blackbox.Handler{Measure: kit.Measure}}}
+		Also: map[string]http.Handler{"GET /probe": blackbox.Handler{Measure: kit.Measure}, "GET /metrics/cloudprober": promhttp.HandlerFor(cloudprober, promhttp.HandlerOpts{})}}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { <-ctx.Done(); kit.Halt(); return nil })
 	g.Go(func() error { return health.Run(ctx) })
@@ -68,4 +73,4 @@ func Run(ctx context.Context, proc daemon.Process) error {
 }
 
 // Commands are the prober's own commands.
-func Commands() []*cobra.Command { return command.All() }
+func Commands() []*cobra.Command { return append(command.All(), prepare.Command()) }

@@ -151,7 +151,7 @@ func (w world) outages() [][]any {
 	all := []any{"frankfurt", "madrid", "tokyo"}
 	at := func(minutes int) time.Time { return w.start.Add(time.Duration(minutes) * time.Minute) }
 	return [][]any{
-		{"london", at(70), 11, 3, all},
+		{"london", at(69), 12, 3, all},
 		{"dallas", at(150), 5, 1, []any{"tokyo"}}, {"frankfurt", at(150), 5, 1, []any{"tokyo"}}, {"london", at(150), 5, 1, []any{"tokyo"}},
 		{"dallas", at(180), 20, 3, all},
 	}

@@ -378,7 +378,7 @@ INSERT INTO leeward.schema_migrations (name, checksum) VALUES
     ('0002_latency_by_region.sql', 'a01e6d422932464d06aaf5869f03a23115b9d4ce04deb958868c781a16b68fcd'),
     ('0003_late_data.sql', 'b6369abd38271588f184026c0cd0f0a580714c17e3c410bf7d92a61feb57d2a2'),
     ('0004_views.sql', 'ec84ec63a4d5e26cd78682e6f7ca434bf939f30db07aa31af7c6fc8e65bb4614'),
-    ('0005_probes.sql', '059323f155e59eebdb24407c5d211c6f42630e9a6feca468170462a8ed311abd'),
+    ('0005_probes.sql', '7d84e4184bbb2e4d706f0f844a2a46f33ae306cdd01475300be5a17448189511'),
     ('0006_deciding_kinds.sql', '3f0e9c37e94f42082c09faef68316b0d0b81348b62b05bd383dd1175bc639d2f');
 
 CREATE OR REPLACE TABLE leeward_all.build_stages ON CLUSTER leeward AS leeward.build_stages ENGINE = Distributed(leeward, leeward, build_stages);
@@ -870,7 +870,7 @@ CREATE OR REPLACE VIEW leeward_all.latency_by_region ON CLUSTER leeward
     `hour` DateTime('UTC') COMMENT 'Start of the hour the samples were due in',
     `app` LowCardinality(String) COMMENT 'App measured',
     `region` LowCardinality(String) COMMENT 'Region measured',
-    `kind` LowCardinality(String) COMMENT 'icmp, tcp, http, db_read, db_write or db_lag; bench was imported from load generators',
+    `kind` LowCardinality(String) COMMENT 'Kind of sample, as in samples',
     `samples` UInt64 COMMENT 'Samples in the hour',
     `failures` UInt64 COMMENT 'Samples that did not end ok',
     `last_due` DateTime64(3, 'UTC') COMMENT 'Due time of the newest sample',
@@ -917,7 +917,7 @@ CREATE OR REPLACE VIEW leeward_all.latency_by_variant ON CLUSTER leeward
     `variant` LowCardinality(String) COMMENT 'Variant measured; empty for what is measured of a region as a whole, as its database',
     `region` LowCardinality(String) COMMENT 'Region measured',
     `vantage` LowCardinality(String) COMMENT 'Who measured',
-    `kind` LowCardinality(String) COMMENT 'icmp, tcp, http, db_read, db_write or db_lag; bench was imported from load generators',
+    `kind` LowCardinality(String) COMMENT 'Kind of sample, as in samples',
     `samples` UInt64 COMMENT 'Samples in the hour',
     `failures` UInt64 COMMENT 'Samples that did not end ok',
     `last_due` DateTime64(3, 'UTC') COMMENT 'Due time of the newest sample',

@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"io"
-	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -46,11 +45,10 @@ func listen(dir string) (*targets, error) {
 		}
 	}()
 	hello := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
-	quiet := log.New(io.Discard, "", 0)
-	go func() { _ = (&http.Server{Handler: hello, ErrorLog: quiet}).Serve(listeners[1]) }()
+	go func() { _ = (&http.Server{Handler: hello, ReadHeaderTimeout: time.Minute}).Serve(listeners[1]) }()
 	go func() {
 		secured := tls.NewListener(listeners[2], &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"}})
-		_ = (&http.Server{Handler: hello, ErrorLog: quiet}).Serve(secured)
+		_ = (&http.Server{Handler: hello, ReadHeaderTimeout: time.Minute}).Serve(secured)
 	}()
 	return t, nil
 }

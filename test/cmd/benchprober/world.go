@@ -97,14 +97,13 @@ const regions, perApp = 50, 5_000
 // apply has n targets measured once in an interval.
 func (w *world) apply(ctx context.Context, n int, interval time.Duration, endpoint func(i int) schemas.Endpoint, also ...string) error {
 	t := schemas.Topology{Version: 1, Vantages: []schemas.Vantage{{Name: vantage}}}
-	_ = also
 	for r := range regions {
 		t.Regions = append(t.Regions, schemas.Region{Name: fmt.Sprintf("r%d", r)})
 	}
 	for i := range n {
 		if i%perApp == 0 {
 			t.Apps = append(t.Apps, schemas.App{Name: fmt.Sprintf("app%d", i/perApp), Objective: schemas.Objective{Kind: "tcp"},
-				Probe: schemas.Probe{Interval: schemas.Duration(interval), Timeout: schemas.Duration(time.Second), DownAfter: 3, UpAfter: 2}})
+				Probe: schemas.Probe{Interval: schemas.Duration(interval), Timeout: schemas.Duration(time.Second), DownAfter: 3, UpAfter: 2, Also: also}})
 		}
 		e := endpoint(i)
 		e.Region, e.Variant = fmt.Sprintf("r%d", i%regions), fmt.Sprintf("v%d", i%perApp/regions)

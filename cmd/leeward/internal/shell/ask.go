@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 
 	"github.com/leeward-failover/leeward/pkg/chsql"
@@ -36,6 +37,9 @@ func (a Asker) Ask(ctx context.Context, statement string, args ...any) (Rows, er
 		return 0, errors.New("INTO OUTFILE and FROM INFILE are not for here: send standard output to a file, as in leeward sql --format Parquet QUERY > FILE")
 	case q.Verb == "USE":
 		return 0, errors.New("USE changes nothing here, for every statement is asked by itself: write database.table")
+	case q.Verb == "KILL":
+		// ClickHouse takes it for reading, and the embedded engine has one user: it would end the recorder's INSERTs.
+		return 0, errors.New("KILL ends what others run, so it is not for here; Ctrl-C ends a statement of your own")
 	}
 	out := a.Out
 	if a.Terminal {
@@ -73,9 +77,17 @@ func plain(ctx context.Context, err error) error {
 	case message != "":
 		return fmt.Errorf("code %d: %s", clickhouse.Code(err), shortened(message))
 	case clickhouse.Retryable(err):
-		return fmt.Errorf("ClickHouse does not answer: %w", errors.Unwrap(err))
+		return fmt.Errorf("ClickHouse does not answer; is `leeward up` running, or does --dsn name another one? %w", outage(err))
 	}
 	return err
+}
+
+// outage is what the network says, where it says something, without the driver's words before it.
+func outage(err error) error {
+	if network := (*net.OpError)(nil); errors.As(err, &network) {
+		return network
+	}
+	return errors.Unwrap(err)
 }
 
 // shortened leaves out most of what the parser would have liked instead.

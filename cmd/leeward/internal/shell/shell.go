@@ -56,7 +56,7 @@ func (s Shell) Run(ctx context.Context) error {
 			if leaves(word) {
 				return nil
 			}
-			if strings.HasPrefix(word, `\`) {
+			if strings.HasPrefix(word, `\`) || strings.EqualFold(word, "help") {
 				s.tell(s.command(ctx, word))
 				continue
 			}
@@ -123,7 +123,7 @@ func (s Shell) command(ctx context.Context, line string) error {
 		return err
 	case name == `\d`:
 		return s.describe(ctx, argument)
-	case name == `\?`, name == `\h`, name == `\help`:
+	case name == `\?`, name == `\h`, name == `\help`, strings.EqualFold(name, "help"):
 		_, err := io.WriteString(s.Out, help)
 		return err
 	}

@@ -35,14 +35,14 @@ func (c *client) apply(cmd *cobra.Command, file string) error {
 		Changed bool   `json:"changed"`
 	}
 	header := http.Header{"Content-Type": {"application/yaml"}, "X-Leeward-File": {filepath.Base(file)}}
-	before, err := c.call(http.MethodGet, "/v1/topology", nil, nil, &current)
+	before, err := c.call(cmd.Context(), http.MethodGet, "/v1/topology", nil, nil, &current)
 	switch {
 	case err == nil:
 		header.Set("If-Match", before.Get("ETag"))
 	case !isStatus(err, http.StatusNotFound):
 		return err
 	}
-	if _, err := c.call(http.MethodPut, "/v1/topology", header, data, &applied); err != nil {
+	if _, err := c.call(cmd.Context(), http.MethodPut, "/v1/topology", header, data, &applied); err != nil {
 		return err
 	}
 	if c.output == "json" {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,7 +23,7 @@ func buildsCommand() *cobra.Command {
 		Use: "builds [APP]", Short: "Show the newest build of each variant, and where its image is", Args: cobra.MaximumNArgs(1),
 		Long: "Shows the newest build of each variant, newest first: how it ended, how long it and its stages took, how large the image is, and which regions hold it.\n" +
 			"Earlier builds are in ClickHouse: leeward sql \"SELECT * FROM builds\".",
-		RunE: func(cmd *cobra.Command, args []string) error { return c.builds(cmd.OutOrStdout(), args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return c.builds(cmd.Context(), cmd.OutOrStdout(), args) },
 	}
 	c.flags(cmd)
 	return cmd
@@ -37,12 +38,12 @@ type variantBuild struct {
 	Regions []schemas.ImageState  `json:"regions"`
 }
 
-func (c *client) builds(w io.Writer, apps []string) error {
+func (c *client) builds(ctx context.Context, w io.Writer, apps []string) error {
 	if len(apps) == 0 {
 		var all []struct {
 			Name string `json:"name"`
 		}
-		if _, err := c.call(http.MethodGet, "/v1/apps", nil, nil, &all); err != nil {
+		if _, err := c.call(ctx, http.MethodGet, "/v1/apps", nil, nil, &all); err != nil {
 			return err
 		}
 		for _, a := range all {
@@ -52,7 +53,7 @@ func (c *client) builds(w io.Writer, apps []string) error {
 	builds := []variantBuild{}
 	for _, app := range apps {
 		var some []variantBuild
-		if _, err := c.call(http.MethodGet, "/v1/apps/"+url.PathEscape(app)+"/builds", nil, nil, &some); err != nil {
+		if _, err := c.call(ctx, http.MethodGet, "/v1/apps/"+url.PathEscape(app)+"/builds", nil, nil, &some); err != nil {
 			return err
 		}
 		builds = append(builds, some...)

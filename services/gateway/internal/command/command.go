@@ -3,6 +3,7 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ import (
 
 // All returns the commands.
 func All() []*cobra.Command {
-	return []*cobra.Command{applyCommand(), rankCommand(), buildsCommand(), failoverCommand(), importCommand(), dlqCommand()}
+	return []*cobra.Command{applyCommand(), rankCommand(), buildsCommand(), failoverCommand(), importCommand(), benchCommand(), dlqCommand()}
 }
 
 // client calls the API; its flags are on every command.
@@ -50,16 +51,26 @@ func orEnv(name, fallback string) string {
 	return fallback
 }
 
-// call sends a request and decodes the answer into out. A write carries the token.
-func (c *client) call(method, path string, header http.Header, body []byte, out any) (http.Header, error) {
+// errStopped says that whoever asked did not wait for the answer.
+var errStopped = errors.New("stopped")
+
+func (c *client) checkOutput() error {
 	if c.output != "table" && c.output != "json" {
-		return nil, fmt.Errorf("-o %s: the formats are table and json", c.output)
+		return fmt.Errorf("-o %s: the formats are table and json", c.output)
+	}
+	return nil
+}
+
+// call sends a request and decodes the answer into out. A write carries the token.
+func (c *client) call(ctx context.Context, method, path string, header http.Header, body []byte, out any) (http.Header, error) {
+	if err := c.checkOutput(); err != nil {
+		return nil, err
 	}
 	address, err := url.JoinPath(c.address, "/")
 	if err != nil {
 		return nil, fmt.Errorf("the API's address: %w", err)
 	}
-	req, err := http.NewRequest(method, strings.TrimSuffix(address, "/")+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(address, "/")+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +85,9 @@ func (c *client) call(method, path string, header http.Header, body []byte, out 
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	resp, err := (&http.Client{Timeout: 30 * time.Second}).Do(req)
+	if ctx.Err() != nil {
+		return nil, errStopped
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the API at %s does not answer: is `leeward up` running? %w", c.address, err)
 	}

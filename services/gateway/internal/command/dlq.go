@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -41,7 +42,7 @@ func lettersCommand() *cobra.Command {
 					query.Set(name, value)
 				}
 			}
-			return c.letters(cmd.OutOrStdout(), query)
+			return c.letters(cmd.Context(), cmd.OutOrStdout(), query)
 		},
 	}
 	c.flags(cmd)
@@ -51,16 +52,20 @@ func lettersCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *client) letters(w io.Writer, query url.Values) error {
+func (c *client) letters(ctx context.Context, w io.Writer, query url.Values) error {
 	var letters []api.LetterSummary
-	if _, err := c.call(http.MethodGet, "/v1/dlq?"+query.Encode(), nil, nil, &letters); err != nil {
+	if _, err := c.call(ctx, http.MethodGet, "/v1/dlq?"+query.Encode(), nil, nil, &letters); err != nil {
 		return err
 	}
 	if c.output == "json" {
 		return printJSON(w, letters)
 	}
 	if len(letters) == 0 {
-		fmt.Fprintln(w, "there is no such letter: every message could be read")
+		told := "there is no letter: every message could be read"
+		if query.Has("stream") || query.Has("user") {
+			told = "there is no such letter"
+		}
+		fmt.Fprintln(w, told)
 		return nil
 	}
 	t := newTable(w, table.Row{"letter", "rejected", "by", "stream", "subject", "bytes", "replayed from", "reason"})
@@ -80,16 +85,16 @@ func letterCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.letter(cmd.OutOrStdout(), sequence)
+			return c.letter(cmd.Context(), cmd.OutOrStdout(), sequence)
 		},
 	}
 	c.flags(cmd)
 	return cmd
 }
 
-func (c *client) letter(w io.Writer, sequence uint64) error {
+func (c *client) letter(ctx context.Context, w io.Writer, sequence uint64) error {
 	var l api.Letter
-	if _, err := c.call(http.MethodGet, letterPath(sequence), nil, nil, &l); err != nil {
+	if _, err := c.call(ctx, http.MethodGet, letterPath(sequence), nil, nil, &l); err != nil {
 		return err
 	}
 	if c.output == "json" {
@@ -162,7 +167,7 @@ func replayCommand() *cobra.Command {
 			}
 			return c.eachLetter(cmd.OutOrStdout(), args, func(sequence uint64) (any, string, error) {
 				var l api.LetterReplayed
-				_, err := c.call(http.MethodPost, letterPath(sequence)+"/replay", http.Header{"Content-Type": {"application/json"}}, body, &l)
+				_, err := c.call(cmd.Context(), http.MethodPost, letterPath(sequence)+"/replay", http.Header{"Content-Type": {"application/json"}}, body, &l)
 				told := fmt.Sprintf("letter %d is back in %s on %s", sequence, l.Stream, printable(l.Subject))
 				if l.Note != "" {
 					told += "; " + l.Note
@@ -185,7 +190,7 @@ func dropCommand() *cobra.Command {
 			query := url.Values{"actor": {actor()}, "reason": {reason}}
 			return c.eachLetter(cmd.OutOrStdout(), args, func(sequence uint64) (any, string, error) {
 				var l api.LetterSummary
-				_, err := c.call(http.MethodDelete, letterPath(sequence)+"?"+query.Encode(), nil, nil, &l)
+				_, err := c.call(cmd.Context(), http.MethodDelete, letterPath(sequence)+"?"+query.Encode(), nil, nil, &l)
 				return l, fmt.Sprintf("letter %d is dropped", sequence), err
 			})
 		},

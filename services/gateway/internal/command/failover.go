@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,7 +28,9 @@ func statusCommand() *cobra.Command {
 	app, limit := "", 0
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show what was decided and done, newest first", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.status(cmd.OutOrStdout(), app, limit) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.status(cmd.Context(), cmd.OutOrStdout(), app, limit)
+		},
 	}
 	c.flags(cmd)
 	cmd.Flags().StringVar(&app, "app", "", "only this app's")
@@ -35,9 +38,9 @@ func statusCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *client) status(w io.Writer, app string, limit int) error {
+func (c *client) status(ctx context.Context, w io.Writer, app string, limit int) error {
 	var plans []schemas.Plan
-	if _, err := c.call(http.MethodGet, fmt.Sprintf("/v1/failovers?limit=%d&app=%s", limit, url.QueryEscape(app)), nil, nil, &plans); err != nil {
+	if _, err := c.call(ctx, http.MethodGet, fmt.Sprintf("/v1/failovers?limit=%d&app=%s", limit, url.QueryEscape(app)), nil, nil, &plans); err != nil {
 		return err
 	}
 	if c.output == "json" {
@@ -77,7 +80,7 @@ func requestCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.request(cmd.OutOrStdout(), args[0], k, force, reason, key)
+			return c.request(cmd.Context(), cmd.OutOrStdout(), args[0], k, force, reason, key)
 		},
 	}
 	c.flags(cmd)
@@ -89,7 +92,7 @@ func requestCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *client) request(w io.Writer, app string, to schemas.Candidate, force bool, reason, key string) error {
+func (c *client) request(ctx context.Context, w io.Writer, app string, to schemas.Candidate, force bool, reason, key string) error {
 	body, err := json.Marshal(map[string]any{"force": force, "app": app, "region": to.Region, "variant": to.Variant, "reason": reason, "actor": actor()})
 	if err != nil {
 		return err
@@ -101,7 +104,7 @@ func (c *client) request(w io.Writer, app string, to schemas.Candidate, force bo
 	if key != "" {
 		header.Set("Idempotency-Key", key)
 	}
-	if _, err := c.call(http.MethodPost, "/v1/failovers", header, body, &accepted); err != nil {
+	if _, err := c.call(ctx, http.MethodPost, "/v1/failovers", header, body, &accepted); err != nil {
 		return err
 	}
 	if c.output == "json" {

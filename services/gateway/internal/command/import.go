@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +38,7 @@ func importCommand() *cobra.Command {
 					return fmt.Errorf("--time: %q is not a time like 2026-11-21T04:00:00Z", at)
 				}
 			}
-			file, err := openResults(args[1], cmd.InOrStdin())
+			file, err := openResults(cmd.Context(), args[1], cmd.InOrStdin())
 			if err != nil {
 				return err
 			}
@@ -49,7 +50,7 @@ func importCommand() *cobra.Command {
 			}
 			sent, of := 0, results.Samples
 			err = results.Send(func(batch *schemas.SampleBatch) error {
-				if err := c.postSamples(batch); err != nil {
+				if err := c.postSamples(cmd.Context(), batch); err != nil {
 					return err
 				}
 				sent += batch.Len()
@@ -83,7 +84,7 @@ func importCommand() *cobra.Command {
 }
 
 // openResults opens a file that can be read twice, which standard input is not: it is put on the disk.
-func openResults(name string, stdin io.Reader) (*os.File, error) {
+func openResults(ctx context.Context, name string, stdin io.Reader) (*os.File, error) {
 	if name != "-" {
 		return os.Open(name)
 	}
@@ -91,7 +92,7 @@ func openResults(name string, stdin io.Reader) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = io.Copy(file, stdin)
+	err = keep(ctx, file, stdin)
 	// Without a name it is gone once it is closed.
 	if err := errors.Join(err, os.Remove(file.Name())); err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -99,12 +100,27 @@ func openResults(name string, stdin io.Reader) (*os.File, error) {
 	return file, nil
 }
 
-func (c *client) postSamples(batch *schemas.SampleBatch) error {
+// keep copies standard input until its end or ctx's. A read can not be ended: it is left behind, and the process ends with it.
+func keep(ctx context.Context, file io.Writer, stdin io.Reader) error {
+	copied := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(file, stdin)
+		copied <- err
+	}()
+	select {
+	case err := <-copied:
+		return err
+	case <-ctx.Done():
+		return errStopped
+	}
+}
+
+func (c *client) postSamples(ctx context.Context, batch *schemas.SampleBatch) error {
 	data, err := batch.Encode()
 	if err != nil {
 		return err
 	}
 	var answer struct{}
-	_, err = c.call(http.MethodPost, "/v1/samples", http.Header{"Content-Type": {"application/x-protobuf"}}, data, &answer)
+	_, err = c.call(ctx, http.MethodPost, "/v1/samples", http.Header{"Content-Type": {"application/x-protobuf"}}, data, &answer)
 	return err
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ func planCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.plan(cmd.OutOrStdout(), args[0], k, lost, force)
+			return c.plan(cmd.Context(), cmd.OutOrStdout(), args[0], k, lost, force)
 		},
 	}
 	c.flags(cmd)
@@ -58,13 +59,13 @@ func candidate(to, variant string) (schemas.Candidate, error) {
 	return schemas.Candidate{Region: region, Variant: variant}, nil
 }
 
-func (c *client) plan(w io.Writer, app string, to schemas.Candidate, lost string, force bool) error {
+func (c *client) plan(ctx context.Context, w io.Writer, app string, to schemas.Candidate, lost string, force bool) error {
 	body, err := json.Marshal(map[string]any{"app": app, "region": to.Region, "variant": to.Variant, "lost": lost, "force": force, "actor": actor()})
 	if err != nil {
 		return err
 	}
 	var p schemas.Plan
-	if _, err := c.call(http.MethodPost, "/v1/failovers/preview", http.Header{"Content-Type": {"application/json"}}, body, &p); err != nil {
+	if _, err := c.call(ctx, http.MethodPost, "/v1/failovers/preview", http.Header{"Content-Type": {"application/json"}}, body, &p); err != nil {
 		return err
 	}
 	if c.output == "json" {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,23 +21,25 @@ func rankCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "rank APP", Short: "Show where an app would go, best first", Args: cobra.ExactArgs(1),
 		Long: "Shows the candidates for the active region, best first: cost with its 95 % interval, ties, and every gate that does not pass.\nCandidates whose intervals overlap share a rank.",
-		RunE: func(cmd *cobra.Command, args []string) error { return c.rank(cmd.OutOrStdout(), args[0], active) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.rank(cmd.Context(), cmd.OutOrStdout(), args[0], active)
+		},
 	}
 	c.flags(cmd)
 	cmd.Flags().StringVar(&active, "active", "", "rank as if traffic were in this region (default: where it is)")
 	return cmd
 }
 
-func (c *client) rank(w io.Writer, app, active string) error {
+func (c *client) rank(ctx context.Context, w io.Writer, app, active string) error {
 	if active == "" {
 		var route schemas.Route
-		if _, err := c.call(http.MethodGet, "/v1/apps/"+url.PathEscape(app)+"/route", nil, nil, &route); err != nil {
+		if _, err := c.call(ctx, http.MethodGet, "/v1/apps/"+url.PathEscape(app)+"/route", nil, nil, &route); err != nil {
 			return err
 		}
 		active = route.Active.Region
 	}
 	var r schemas.Ranking
-	if _, err := c.call(http.MethodGet, "/v1/apps/"+url.PathEscape(app)+"/ranking?active="+url.QueryEscape(active), nil, nil, &r); err != nil {
+	if _, err := c.call(ctx, http.MethodGet, "/v1/apps/"+url.PathEscape(app)+"/ranking?active="+url.QueryEscape(active), nil, nil, &r); err != nil {
 		return err
 	}
 	if c.output == "json" {

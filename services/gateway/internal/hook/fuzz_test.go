@@ -42,7 +42,7 @@ func receiver(tb testing.TB) (mux *http.ServeMux, stored *int) {
 		Resolve:  func(context.Context, string, string, string) (string, string, error) { return digest, "", nil },
 		Pushed:   func(_ context.Context, e schemas.ImagePushed) error { return store(e) }, SourcePushed: func(_ context.Context, e schemas.SourcePushed) error { return store(e) },
 		Alerted: func(_ context.Context, e schemas.AlertReceived) error { return store(e) },
-		Seen:    &hook.Seen{}, Secrets: hook.Secrets{Distribution: "s", DockerHub: "s", GitHub: "s", Alertmanager: "s"}, Count: hook.Metrics(prometheus.NewRegistry()), Log: zerolog.Nop(),
+		Seen:    &hook.Seen{}, Secrets: hook.Secrets{Distribution: "s", DockerHub: "s", GitHub: "s", Alertmanager: "s", Grafana: "s", Pingdom: "s", NewRelic: "s", Dynatrace: "s", Datadog: "s"}, Count: hook.Metrics(prometheus.NewRegistry()), Log: zerolog.Nop(),
 	}.Register(mux)
 	return mux, &n
 }
@@ -60,7 +60,9 @@ func fuzz(f *testing.F, path, event string, golden ...string) {
 		f.Add(body[:len(body)/2])
 		seeds[string(body)] = true
 	}
-	for _, body := range []string{"", "{}", "null", "[]", "7", `{"events":[{}]}`, `{"alerts":[{}]}`, `{"package":{}}`, `{"registry_package":null}`, `{"repository":{"repo_name":"demo/base"}}`, `{"ref":"refs/heads/"}`} {
+	for _, body := range []string{"", "{}", "null", "[]", "7", `{"events":[{}]}`, `{"alerts":[{}]}`, `{"package":{}}`, `{"registry_package":null}`, `{"repository":{"repo_name":"demo/base"}}`, `{"ref":"refs/heads/"}`,
+		`{"check_id":1,"current_state":"UP","state_changed_timestamp":1795219844,"tags":[["a:b"],{"c":"d"}]}`, `{"id":[],"state":{}}`, `{"PID":"1","State":"MERGED","Tags":",:,a:,a:b,a:c"}`,
+		`{"alert_cycle_key":1e9,"alert_transition":"Re-Re-Warn","date":-1}`} {
 		f.Add([]byte(body))
 	}
 	mux, stored := receiver(f)
@@ -77,7 +79,7 @@ func fuzz(f *testing.F, path, event string, golden ...string) {
 		if w.Code != http.StatusAccepted && w.Code != http.StatusBadRequest {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
-		if w.Code != http.StatusAccepted && *stored > before && path != "/hooks/alerts/alertmanager" {
+		if w.Code != http.StatusAccepted && *stored > before && path != "/hooks/alerts/alertmanager" && path != "/hooks/alerts/grafana" {
 			t.Error("refused and stored")
 		}
 		if seeds[string(body)] && *stored != before+1 {
@@ -104,4 +106,24 @@ func FuzzGitHubPush(f *testing.F) { fuzz(f, "/hooks/git/github", "push", "github
 
 func FuzzAlertmanager(f *testing.F) {
 	fuzz(f, "/hooks/alerts/alertmanager", "", "alertmanager.json")
+}
+
+func FuzzGrafana(f *testing.F) {
+	fuzz(f, "/hooks/alerts/grafana", "", "grafana-firing.json", "grafana-resolved.json")
+}
+
+func FuzzPingdom(f *testing.F) {
+	fuzz(f, "/hooks/alerts/pingdom/s", "", "pingdom-down.json", "pingdom-up.json")
+}
+
+func FuzzNewRelic(f *testing.F) {
+	fuzz(f, "/hooks/alerts/newrelic", "", "newrelic-activated.json", "newrelic-closed.json")
+}
+
+func FuzzDynatrace(f *testing.F) {
+	fuzz(f, "/hooks/alerts/dynatrace", "", "dynatrace-open.json", "dynatrace-resolved.json")
+}
+
+func FuzzDatadog(f *testing.F) {
+	fuzz(f, "/hooks/alerts/datadog", "", "datadog-triggered.json", "datadog-recovered.json")
 }

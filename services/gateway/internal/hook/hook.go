@@ -43,13 +43,17 @@ type Hooks struct {
 }
 
 // Secrets are what the sources share with us. An empty one refuses the source.
-type Secrets struct{ Distribution, DockerHub, GitHub, Alertmanager string }
+type Secrets struct {
+	Distribution, DockerHub, GitHub                              string
+	Alertmanager, Grafana, Pingdom, NewRelic, Dynatrace, Datadog string
+}
 
 // Sources names the sources that have a secret.
 func (s Secrets) Sources() []string {
 	var names []string
 	for _, source := range []struct{ name, secret string }{
-		{"distribution", s.Distribution}, {"dockerhub", s.DockerHub}, {"github", s.GitHub}, {"alertmanager", s.Alertmanager},
+		{"distribution", s.Distribution}, {"dockerhub", s.DockerHub}, {"github", s.GitHub}, {"alertmanager", s.Alertmanager}, {"grafana", s.Grafana},
+		{"pingdom", s.Pingdom}, {"newrelic", s.NewRelic}, {"dynatrace", s.Dynatrace}, {"datadog", s.Datadog},
 	} {
 		if source.secret != "" {
 			names = append(names, source.name)
@@ -83,7 +87,12 @@ func (h Hooks) Register(mux *http.ServeMux) {
 	mux.Handle("POST /hooks/registry/dockerhub/{secret}", h.receive("dockerhub", byPath, h.Secrets.DockerHub, h.dockerhub))
 	mux.Handle("POST /hooks/registry/github", h.receive("github", byHMAC, h.Secrets.GitHub, h.githubRegistry))
 	mux.Handle("POST /hooks/git/github", h.receive("github", byHMAC, h.Secrets.GitHub, h.githubSource))
-	mux.Handle("POST /hooks/alerts/alertmanager", h.receive("alertmanager", byBearer, h.Secrets.Alertmanager, h.alertmanager))
+	mux.Handle("POST /hooks/alerts/alertmanager", h.receive("alertmanager", byBearer, h.Secrets.Alertmanager, h.alertGroup))
+	mux.Handle("POST /hooks/alerts/grafana", h.receive("grafana", byBearer, h.Secrets.Grafana, h.alertGroup))
+	mux.Handle("POST /hooks/alerts/pingdom/{secret}", h.receive("pingdom", byPath, h.Secrets.Pingdom, h.reported(pingdom)))
+	mux.Handle("POST /hooks/alerts/newrelic", h.receive("newrelic", byBearer, h.Secrets.NewRelic, h.reported(newRelic)))
+	mux.Handle("POST /hooks/alerts/dynatrace", h.receive("dynatrace", byBearer, h.Secrets.Dynatrace, h.reported(dynatrace)))
+	mux.Handle("POST /hooks/alerts/datadog", h.receive("datadog", byBearer, h.Secrets.Datadog, h.reported(datadog)))
 }
 
 // call is one webhook call whose sender is known.

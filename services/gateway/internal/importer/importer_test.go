@@ -45,7 +45,7 @@ func told(file io.ReadSeeker, format string, t importer.Target) (string, error) 
 			for _, phase := range []struct {
 				name string
 				us   uint32
-			}{{"latency", s.LatencyUS}, {"dns", s.DNSUS}, {"connect", s.ConnectUS}, {"tls", s.TLSUS}, {"write", s.WriteUS}, {"first_byte", s.FirstByteUS}, {"transfer", s.TransferUS}} {
+			}{{"latency", s.LatencyUS}, {"late", s.LateUS}, {"dns", s.DNSUS}, {"connect", s.ConnectUS}, {"tls", s.TLSUS}, {"write", s.WriteUS}, {"first_byte", s.FirstByteUS}, {"transfer", s.TransferUS}} {
 				if phase.us != 0 {
 					fmt.Fprintf(&b, " %s=%s", phase.name, time.Duration(phase.us)*time.Microsecond)
 				}
@@ -129,6 +129,7 @@ func fuzz(f *testing.F, format string) {
 	})
 }
 
+func FuzzLeeward(f *testing.F)     { fuzz(f, "leeward") }
 func FuzzK6(f *testing.F)          { fuzz(f, "k6") }
 func FuzzJMeter(f *testing.F)      { fuzz(f, "jmeter") }
 func FuzzVegeta(f *testing.F)      { fuzz(f, "vegeta") }
@@ -152,7 +153,7 @@ func TestWhatCanNotBeImportedIsRefusedWithItsPlaceAndTheWayOut(t *testing.T) {
 	}{
 		"nothing":                  {"k6", "", shop, "it is empty"},
 		"no format":                {"auto", "hello\n", shop, `not recognised: it begins with "hello"`},
-		"an unknown format":        {"gatling", "hello\n", shop, `no format "gatling"; the formats are k6, jmeter`},
+		"an unknown format":        {"gatling", "hello\n", shop, `no format "gatling"; the formats are leeward, k6, jmeter`},
 		"another format":           {"jmeter", `{"metric":"x","type":"Point","data":{}}`, shop, "import it as k6"},
 		"not that format":          {"k6", "hello\n", shop, "`k6 run --out json=FILE`"},
 		"no requests":              {"k6", `{"metric":"vus","type":"Point","data":{}}`, shop, "there is no result in it"},
@@ -177,8 +178,14 @@ func TestWhatCanNotBeImportedIsRefusedWithItsPlaceAndTheWayOut(t *testing.T) {
 
 func TestBadRowsAreLeftOutWithTheirLinesAndTheOthersKept(t *testing.T) {
 	const k6, jmeter = `{"metric":"http_req_duration","type":"Point","data":{"time":"2026-11-21T04:00:00Z","value":1}}` + "\n", "timeStamp,elapsed,responseCode,success\n1795233600000,1,200,true\n"
+	const ours = `{"due":"2026-11-21T04:00:00Z","outcome":"ok","latency_us":1}` + "\n"
 	const vegeta = `{"attack":"","seq":0,"latency":1,"code":200,"timestamp":"2026-11-21T04:00:00Z"}` + "\n"
 	for name, test := range map[string]struct{ format, text, want string }{
+		"ours, no JSON":             {"leeward", ours + "hello\n", "line 2: this is no line of Leeward's JSON"},
+		"ours, no time":             {"leeward", ours + strings.Replace(ours, `"due":"2026-11-21T04:00:00Z",`, "", 1), "line 2: its time is before 1970"},
+		"ours, no outcome":          {"leeward", ours + strings.Replace(ours, "ok", "well", 1), `line 2: outcome: "well" is none of ok, timeout`},
+		"ours, negative":            {"leeward", ours + strings.Replace(ours, ":1}", ":-1}", 1), "line 2: this is no line of Leeward's JSON: json: cannot unmarshal number -1"},
+		"ours, later than it took":  {"leeward", ours + strings.Replace(ours, ":1}", `:1,"late_us":2}`, 1), "line 2: late_us: 2 is more than the latency_us"},
 		"k6, no JSON":               {"k6", k6 + "hello\n", "line 2: this is no line of k6's JSON output"},
 		"k6, no time":               {"k6", k6 + strings.Replace(k6, "2026-11-21T04:00:00Z", "0001-01-01T00:00:00Z", 1), "line 2: its time is before 1970"},
 		"k6, longer than a sample":  {"k6", k6 + strings.Replace(strings.Replace(k6, ":1}", ":1e10}", 1), "00Z", "01Z", 1), "line 2: a duration is negative, or longer than 1h11m"},

@@ -19,11 +19,12 @@ const nobody = "unknown"
 
 // result is one request as its tool tells it; what it does not tell is 0.
 type result struct {
-	began                                                      time.Time
-	total, dns, connect, tls, sending, firstByte, transferring time.Duration
-	status                                                     uint32
-	outcome                                                    schemas.Outcome
-	region, variant                                            string
+	began time.Time
+	// late is how much of the total passed before the request was sent.
+	total, late, dns, connect, tls, sending, firstByte, transferring time.Duration
+	status                                                           uint32
+	outcome                                                          schemas.Outcome
+	region, variant                                                  string
 }
 
 // The times that a batch can carry.
@@ -43,7 +44,7 @@ func (r result) sample(t Target) (schemas.Sample, error) {
 	for _, phase := range []struct {
 		column *uint32
 		took   time.Duration
-	}{{&s.LatencyUS, r.total}, {&s.DNSUS, r.dns}, {&s.ConnectUS, r.connect}, {&s.TLSUS, r.tls}, {&s.WriteUS, r.sending}, {&s.FirstByteUS, r.firstByte}, {&s.TransferUS, r.transferring}} {
+	}{{&s.LatencyUS, r.total}, {&s.LateUS, r.late}, {&s.DNSUS, r.dns}, {&s.ConnectUS, r.connect}, {&s.TLSUS, r.tls}, {&s.WriteUS, r.sending}, {&s.FirstByteUS, r.firstByte}, {&s.TransferUS, r.transferring}} {
 		if phase.took < 0 || phase.took > longest {
 			return s, fmt.Errorf("a duration is negative, or longer than %s", longest.Truncate(time.Minute))
 		}

@@ -36,6 +36,8 @@ type series struct {
 	last    prometheus.Gauge
 	latency prometheus.Observer
 	phases  [6]prometheus.Counter
+	// total, success and latencyUS are the same for Cloudprober.
+	total, success, latencyUS uint64
 }
 
 // phaseNames are the phases in the order of a series.
@@ -104,11 +106,14 @@ func (c *cells) sample(s schemas.Sample) {
 		t.last = c.last.WithLabelValues(of.values()...)
 	}
 	t.last.Set(float64(s.DueUS) / 1e6)
+	t.total++
 	if s.Outcome != schemas.OK {
 		c.samples.WithLabelValues(append(of.values(), s.Outcome.String())...).Inc()
 		return
 	}
 	t.ok.Inc()
+	t.success++
+	t.latencyUS += uint64(s.LatencyUS)
 	if t.latency == nil {
 		t.latency = c.latency.WithLabelValues(of.values()...)
 	}

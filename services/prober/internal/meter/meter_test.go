@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/prober/internal/meter"
@@ -75,5 +76,28 @@ func TestMeterShowsWhatTheTopologyNamesAndNothingElse(t *testing.T) {
 	m.Judged("shop", "tokyo", schemas.Down)
 	if got := shown(t, r, names...); len(got) != 0 {
 		t.Errorf("series of a region that is gone: %q", got)
+	}
+}
+
+func TestMeterSpeaksCloudprober(t *testing.T) {
+	m := meter.New(prometheus.NewRegistry(), "london", func() (int, int64, int) { return 0, 0, 0 })
+	slim := target.Target{App: "shop", Region: "tokyo", Variant: "slim", Kind: schemas.KindHTTP}
+	m.Follow([]target.Cell{{App: "shop", Region: "tokyo", Targets: []target.Target{slim}}})
+	for _, outcome := range []schemas.Outcome{schemas.OK, schemas.TimedOut, schemas.OK} {
+		m.Sample(schemas.Sample{App: "shop", Region: "tokyo", Variant: "slim", Kind: schemas.KindHTTP, Outcome: outcome, DueUS: 5_000_000, LatencyUS: 30_000})
+	}
+	want := `
+		# HELP latency Sum of the latencies of those that ended ok, in microseconds.
+		# TYPE latency counter
+		latency{dst="tokyo/slim",probe="shop",ptype="http"} 60000
+		# HELP success Measurements that ended ok.
+		# TYPE success counter
+		success{dst="tokyo/slim",probe="shop",ptype="http"} 2
+		# HELP total Measurements made.
+		# TYPE total counter
+		total{dst="tokyo/slim",probe="shop",ptype="http"} 3
+	`
+	if err := testutil.CollectAndCompare(m.Cloudprober(), strings.NewReader(want)); err != nil {
+		t.Error(err)
 	}
 }

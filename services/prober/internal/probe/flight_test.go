@@ -1,4 +1,4 @@
-package probe
+package probe //nolint:testpackage // a flight is worked out with clocks that no test may set
 
 import (
 	"errors"

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/prober/internal/database"
 )
 
 // errUnreachable says that a router or the target's host reported that there is no way.
@@ -39,6 +41,7 @@ func classify(err error) schemas.Outcome {
 	var name *net.DNSError
 	var handshake tlsError
 	var answer answerError
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case err == nil:
 		return schemas.OK
@@ -48,7 +51,7 @@ func classify(err error) schemas.Outcome {
 		return schemas.NameError
 	case errors.As(err, &answer):
 		return schemas.BadStatus
-	case errors.As(err, &handshake):
+	case errors.As(err, &handshake), errors.As(err, &certificate), errors.Is(err, database.ErrTLS):
 		return schemas.TLSError
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return schemas.Refused

@@ -15,6 +15,7 @@ import (
 
 	"github.com/leeward-failover/leeward/pkg/socks"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/prober/internal/database"
 	"github.com/leeward-failover/leeward/services/prober/internal/target"
 )
 
@@ -73,7 +74,7 @@ type Kit struct {
 	Checks Checks
 
 	echo     Echo
-	postgres Postgres
+	database database.Pool
 	client   *client
 	registry *registry
 	probes   map[schemas.Kind]Func
@@ -86,14 +87,14 @@ func NewKit(vantage string, network socks.Dialer, resolve func(ref string) (stri
 	// Reading the machine's certificates takes a while, which the first HTTPS sample would pay for.
 	_, _ = x509.SystemCertPool()
 	dial := Dial(network.DialContext)
-	k := &Kit{network: network, echo: Echo{Permit: network.Permit}, postgres: Postgres{Vantage: vantage, Dial: dial, Resolve: resolve}, client: newClient(dial), registry: newRegistry(dial)}
+	k := &Kit{network: network, echo: Echo{Permit: network.Permit}, database: database.Pool{Vantage: vantage, Dial: network.DialContext, Resolve: resolve}, client: newClient(dial), registry: newRegistry(dial)}
 	k.Checks.Vantage = vantage
 	k.probes = map[schemas.Kind]Func{
-		schemas.KindICMP: timed(k.ping), schemas.KindTCP: timed(dial.TCP),
+		schemas.KindICMP: timed(k.echo.Probe), schemas.KindTCP: timed(dial.TCP),
 		schemas.KindTLS: k.client.tls, schemas.KindTLSResumed: k.client.tlsResumed, schemas.KindHTTP: k.client.http, schemas.KindHTTPKept: k.client.httpKept,
 		schemas.KindDNS: timed(newResolver(network).ask), schemas.KindGRPC: dial.grpc, schemas.KindRegistry: k.registry.probe,
 		schemas.KindExec:   func(ctx context.Context, t target.Target) Result { return k.Checks.run(ctx, t) },
-		schemas.KindDBRead: timed(k.postgres.Read), schemas.KindDBWrite: timed(k.postgres.Write),
+		schemas.KindDBRead: timed(stored(k.database.Read)), schemas.KindDBWrite: timed(stored(k.database.Write)), schemas.KindDBFresh: timed(stored(k.database.Fresh)),
 	}
 	if network.Proxy != "" {
 		k.probes[schemas.KindICMP] = func(context.Context, target.Target) Result { return Result{Err: errNoWay} }
@@ -101,12 +102,16 @@ func NewKit(vantage string, network socks.Dialer, resolve func(ref string) (stri
 	return k
 }
 
-// ping sends an echo request. What came before it was sent, such as the resolution of a name, is part of the measurement.
-func (k *Kit) ping(ctx context.Context, host string) Result {
-	r := k.echo.Probe(ctx, host)
-	r.Sent = time.Time{}
-	return r
+// stored makes a result of a database's.
+func stored(measure func(ctx context.Context, ref string) database.Result) func(context.Context, string) Result {
+	return func(ctx context.Context, ref string) Result {
+		r := measure(ctx, ref)
+		return Result{DNS: r.DNS, Connect: r.Connect, TLS: r.TLS, FirstByte: r.FirstByte, Server: r.Server, Heartbeat: r.Heartbeat, Ended: r.Ended, Err: r.Err}
+	}
 }
+
+// ErrDenied says that a database answered and would not do what it was asked.
+var ErrDenied = database.ErrDenied
 
 var errNoWay = errors.New("a proxy (LEEWARD_PROBE_PROXY) carries TCP only: leave icmp out of the endpoint, tcp stands for it")
 
@@ -118,7 +123,7 @@ func (k *Kit) Close(ctx context.Context) {
 	k.echo.Close()
 	k.work.Wait()
 	k.client.close()
-	k.postgres.Close(ctx)
+	k.database.Close(ctx)
 }
 
 // Measurement is a sample with what does not travel with it.

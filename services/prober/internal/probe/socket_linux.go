@@ -275,11 +275,12 @@ func (s *echoSocket) departures(all []departure, m *messages, n int) []departure
 // close ends the reader.
 func (s *echoSocket) close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed.Store(true)
+	s.queued = 0
+	s.mu.Unlock()
+	// Nobody sends from here on; who reads takes the other lock first.
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	s.queued = 0
 	_ = s.file.Close()
 }
 

@@ -15,7 +15,7 @@ import (
 // TestMain lets the test start this binary as a process that does nothing but compute.
 func TestMain(m *testing.M) {
 	if os.Getenv("STRAIN_HOG") == "1" {
-		for { //nolint:revive // a hog
+		for { //nolint:staticcheck // a hog
 		}
 	}
 	os.Exit(m.Run())

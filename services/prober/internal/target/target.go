@@ -65,16 +65,20 @@ func Cells(t schemas.Topology) []Cell {
 	return cells
 }
 
-// databases lists the read from a region's own database and the write to where its writes go. A database is shared and accuses no region.
+// databases lists the reads from a region's own database and the write to where its writes go. A database is shared and accuses no region.
 func databases(a schemas.App, region string) []Target {
 	read := a.Database(region)
 	write := cmp.Or(a.PrimaryDatabase, read)
 	var all []Target
-	if read != "" {
-		all = append(all, Target{App: a.Name, Region: region, Kind: schemas.KindDBRead, Address: read, Timeout: a.Probe.Timeout.D()})
+	add := func(kind schemas.Kind, address string) {
+		if address != "" {
+			all = append(all, Target{App: a.Name, Region: region, Kind: kind, Address: address, Timeout: a.Probe.Timeout.D()})
+		}
 	}
-	if write != "" {
-		all = append(all, Target{App: a.Name, Region: region, Kind: schemas.KindDBWrite, Address: write, Timeout: a.Probe.Timeout.D()})
+	add(schemas.KindDBRead, read)
+	add(schemas.KindDBWrite, write)
+	if also(a, schemas.KindDBFresh) {
+		add(schemas.KindDBFresh, read)
 	}
 	return all
 }

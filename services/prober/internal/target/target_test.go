@@ -92,7 +92,7 @@ func TestDatabasesAreMeasuredOncePerRegion(t *testing.T) {
 	databases := func() (all []string) {
 		for _, c := range target.Cells(schemas.Topology{Apps: []schemas.App{app}}) {
 			for _, t := range c.Targets {
-				if t.Kind == schemas.KindDBRead || t.Kind == schemas.KindDBWrite {
+				if t.Kind == schemas.KindDBRead || t.Kind == schemas.KindDBWrite || t.Kind == schemas.KindDBFresh {
 					all = append(all, fmt.Sprintf("%s/%s %s %s %t", t.Region, t.Variant, t.Kind, t.Address, t.Judged()))
 				}
 			}
@@ -112,5 +112,12 @@ func TestDatabasesAreMeasuredOncePerRegion(t *testing.T) {
 		"tokyo/ db_read env:tokyo false", "tokyo/ db_write env:frankfurt false", `"env:tokyo" follows "env:frankfurt"`,
 	}, databases()); diff != "" {
 		t.Errorf("with a primary: %s", diff)
+	}
+	app.Probe.Also = []string{"db_fresh"}
+	if diff := cmp.Diff([]string{
+		"frankfurt/ db_read env:frankfurt false", "frankfurt/ db_write env:frankfurt false", "frankfurt/ db_fresh env:frankfurt false", `"env:frankfurt" follows "env:frankfurt"`,
+		"tokyo/ db_read env:tokyo false", "tokyo/ db_write env:frankfurt false", "tokyo/ db_fresh env:tokyo false", `"env:tokyo" follows "env:frankfurt"`,
+	}, databases()); diff != "" {
+		t.Errorf("with fresh reads: %s", diff)
 	}
 }
