@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,6 +66,9 @@ func waiting(t *testing.T, port string) (n int) {
 	return n
 }
 
+// underWay is how many samples are measured at a time for each processor, as a prober of many targets does.
+const underWay = 8
+
 // BenchmarkProbe says what a sample costs this process in processor time; the servers are a process of their own.
 func BenchmarkProbe(b *testing.B) {
 	plain, over := startBenchServers(b)
@@ -84,11 +88,17 @@ func BenchmarkProbe(b *testing.B) {
 			b.ReportAllocs()
 			expectOf(b, k, of, schemas.OK, "")
 			before := processorTime(b)
-			for b.Loop() {
-				if m := k.Measure(context.Background(), of, time.Now()); m.Err != nil {
-					b.Fatal(m.Err)
+			b.SetParallelism(underWay)
+			var apps atomic.Int32
+			b.RunParallel(func(p *testing.PB) {
+				of := of
+				of.App = fmt.Sprint("shop", apps.Add(1))
+				for p.Next() {
+					if m := k.Measure(context.Background(), of, time.Now()); m.Err != nil {
+						b.Error(m.Err)
+					}
 				}
-			}
+			})
 			b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
 		})
 	}
@@ -99,17 +109,21 @@ func BenchmarkNetHTTP(b *testing.B) {
 	plain, _ := startBenchServers(b)
 	for name, fresh := range map[string]bool{"http": true, "http_kept": false} {
 		b.Run(name, func(b *testing.B) {
-			client := http.Client{Transport: &http.Transport{DisableKeepAlives: fresh}, Timeout: 2 * time.Second}
+			client := http.Client{Transport: &http.Transport{DisableKeepAlives: fresh, MaxIdleConnsPerHost: underWay}, Timeout: 2 * time.Second}
 			b.ReportAllocs()
 			before := processorTime(b)
-			for b.Loop() {
-				response, err := client.Get("http://" + plain)
-				if err != nil {
-					b.Fatal(err)
+			b.SetParallelism(underWay)
+			b.RunParallel(func(p *testing.PB) {
+				for p.Next() {
+					response, err := client.Get("http://" + plain)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					_, _ = io.Copy(io.Discard, response.Body)
+					_ = response.Body.Close()
 				}
-				_, _ = io.Copy(io.Discard, response.Body)
-				_ = response.Body.Close()
-			}
+			})
 			b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
 		})
 	}

@@ -120,12 +120,16 @@ func TestImageMayBeBuiltAgain(t *testing.T) {
 	of := checked(schemas.KindRegistry, s.URL+"/team/shop", schemas.HTTPCheck{})
 	s.push(t, "team/shop", "slim-0123456789ab")
 	expectOf(t, k, of, schemas.OK, "")
-	// The layer of the image that the tag was of before is not asked for.
+	// The layer of the image that the tag was of before is gone.
 	const slow = 300 * time.Millisecond
+	gone := strings.Fields(s.asked[len(s.asked)-1])[1]
 	s.push(t, "team/shop", "slim-0123456789ab")
-	s.set(func(_ http.ResponseWriter, r *http.Request) {
+	s.set(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/manifests/") {
 			time.Sleep(slow)
+		}
+		if r.URL.Path == gone {
+			w.WriteHeader(http.StatusNotFound)
 		}
 	})
 	sample := expectOf(t, k, of, schemas.OK, "")
