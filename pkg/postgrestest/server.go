@@ -34,6 +34,7 @@ func Start(tb testing.TB) *Server {
 	tb.Helper()
 	s := newServer(tb)
 	s.run("initdb", "-D", s.dir, "-U", "postgres", "-A", "trust", "--no-sync", "--no-instructions", "-E", "UTF8", "--locale=C")
+	s.prepend("postgresql.conf", "ssl = on")
 	certificate, key := processtest.Certificate(tb, s.dir)
 	s.own(certificate)
 	s.own(key)
@@ -118,7 +119,7 @@ func (s *Server) run(name string, args ...string) {
 func (s *Server) start() {
 	s.tb.Helper()
 	s.process = processtest.Start(s.tb, s.command("postgres", "-D", s.dir, "-p", strconv.Itoa(s.port), "-c", "listen_addresses=127.0.0.1",
-		"-c", "unix_socket_directories=", "-c", "max_connections=20", "-c", "ssl=on"), syscall.SIGINT)
+		"-c", "unix_socket_directories=", "-c", "max_connections=20"), syscall.SIGINT)
 	s.process.Await(func() error {
 		_, err := s.psql("SELECT 1")
 		return err
@@ -151,15 +152,21 @@ func (s *Server) Try(statement string) (string, error) { return s.psql(statement
 // RequirePassword has the server ask a role for its password.
 func (s *Server) RequirePassword(role string) {
 	s.tb.Helper()
-	path := filepath.Join(s.dir, "pg_hba.conf")
-	rules, err := os.ReadFile(path)
+	s.prepend("pg_hba.conf", "host all "+role+" 127.0.0.1/32 scram-sha-256")
+	s.Do("SELECT pg_reload_conf()")
+}
+
+// prepend writes a line in front of a file of settings.
+func (s *Server) prepend(name, line string) {
+	s.tb.Helper()
+	path := filepath.Join(s.dir, name)
+	lines, err := os.ReadFile(path)
 	if err == nil {
-		err = os.WriteFile(path, append([]byte("host all "+role+" 127.0.0.1/32 scram-sha-256\n"), rules...), 0o600)
+		err = os.WriteFile(path, append([]byte(line+"\n"), lines...), 0o600)
 	}
 	if err != nil {
 		s.tb.Fatal(err)
 	}
-	s.Do("SELECT pg_reload_conf()")
 }
 
 func (s *Server) psql(statement string) (string, error) {

@@ -66,6 +66,7 @@ func denied(t *testing.T, k *probe.Kit, kind schemas.Kind, url, because string) 
 func TestADatabase(t *testing.T) {
 	each(t, func(t *testing.T, e engine) {
 		t.Run("takes one round trip", func(t *testing.T) { takesOneRoundTrip(t, e) })
+		t.Run("is measured from afar", func(t *testing.T) { measuresFromAfar(t, e) })
 		t.Run("shows the handshakes of fresh reads", func(t *testing.T) { showsHandshakes(t, e) })
 		t.Run("orders the heartbeats of all vantages", func(t *testing.T) { ordersHeartbeats(t, e) })
 		t.Run("is measured on connections that are kept", func(t *testing.T) { keepsConnections(t, e) })
@@ -147,6 +148,15 @@ func takesOneRoundTrip(t *testing.T, e engine) {
 	}
 }
 
+// measuresFromAfar has one round trip fit into the timeout, and no two.
+func measuresFromAfar(t *testing.T, e engine) {
+	k, r := kit(t, "london"), &relay{delay: 200 * time.Millisecond}
+	url := r.through(t, e.URL())
+	for _, kind := range readAndWrite {
+		wait(t, kind.String()+" from afar", func() bool { return within(350*time.Millisecond, k, kind, url).Err == nil })
+	}
+}
+
 func showsHandshakes(t *testing.T, e engine) {
 	k := kit(t, "london")
 	wrong := strings.Replace(e.SecureURL(), "secret-word", "another-word", 1)
@@ -170,6 +180,12 @@ func showsHandshakes(t *testing.T, e engine) {
 	}
 	if m := ask(k, schemas.KindDBRead, verified); m.Sample.Outcome != schemas.TLSError {
 		t.Errorf("a certificate that nobody signed: %s, %v", m.Sample.Outcome, m.Err)
+	}
+	if plain := e.plain(); plain != "" {
+		wait(t, "a server without TLS", func() bool { return ask(k, schemas.KindDBFresh, plain).Err != nil })
+		if m := ask(k, schemas.KindDBFresh, plain); m.Sample.Outcome != schemas.TLSError {
+			t.Errorf("a server without TLS: %s, %v", m.Sample.Outcome, m.Err)
+		}
 	}
 }
 
@@ -251,7 +267,12 @@ func saysWhoItIs(t *testing.T, e engine, replica follower) {
 	// PostgreSQL says so to new connections.
 	again := kit(t, "london")
 	wait(t, "a refusal", func() bool { return ask(again, schemas.KindDBWrite, replica.URL()).Err != nil })
+	before := well(t, again, schemas.KindDBRead, replica.URL()).Heartbeat
 	denied(t, again, schemas.KindDBWrite, replica.URL(), "takes no writes")
+	// Redis has nothing that could stop it.
+	if after := well(t, again, schemas.KindDBRead, replica.URL()).Heartbeat; after.Token != before.Token && !strings.HasPrefix(replica.URL(), "redis:") {
+		t.Errorf("the server took a write that was denied: %+v, then %+v", before, after)
+	}
 }
 
 func TestDatabaseWhoseURLIsUnreadableKeepsItsSecret(t *testing.T) {

@@ -27,7 +27,9 @@ type engine struct {
 	// gone leaves a heartbeat of a vantage that writes no more, since before the server's clock was set back a year.
 	gone func()
 	// rows counts heartbeats; every engine keeps one at most of a vantage.
-	rows   func(vantage string) int
+	rows func(vantage string) int
+	// plain is a URL that asks for TLS where the server says that there is none; empty when it does not say so.
+	plain  func() string
 	follow func() follower
 }
 
@@ -72,6 +74,11 @@ func startPostgres(t *testing.T) engine {
 		rows: func(vantage string) int {
 			return number(t, s.Do("SELECT count(*) FROM leeward_heartbeat WHERE at > now() - interval '1 minute' AND vantage = '"+vantage+"'"))
 		},
+		plain: func() string {
+			s.Do("ALTER SYSTEM SET ssl = off")
+			s.Do("SELECT pg_reload_conf()")
+			return s.SecureURL()
+		},
 		follow: func() follower {
 			r := s.Follow()
 			return follower{r, func() { r.Do("SELECT pg_wal_replay_pause()") }, func() { r.Do("SELECT pg_wal_replay_resume()") },
@@ -108,13 +115,16 @@ func startMariaDB(t *testing.T) engine {
 			}
 		},
 		lock: func() func() {
-			return hold(t, "mysql", strings.NewReplacer("mysql://", "", "@", "@tcp(", "/shop", ")/shop").Replace(s.URL()), "LOCK TABLES leeward_heartbeat READ")
+			return hold(t, "mysql", strings.NewReplacer("mysql://", "", "@", "@tcp(", "/shop", ")/shop?multiStatements=true").Replace(s.URL()), "BEGIN; SELECT * FROM leeward_heartbeat FOR UPDATE")
 		},
 		deny: func() { s.Do("DROP TABLE leeward_heartbeat") },
-		gone: func() { s.Do("INSERT INTO leeward_heartbeat VALUES ('gone', UTC_TIMESTAMP(6) + INTERVAL 1 YEAR, 1)") },
+		gone: func() {
+			s.Do("INSERT INTO leeward_heartbeat VALUES ('gone', UTC_TIMESTAMP(6) + INTERVAL 1 YEAR, 123456789012345678)")
+		},
 		rows: func(vantage string) int {
 			return number(t, s.Do("SELECT count(*) FROM leeward_heartbeat WHERE at > UTC_TIMESTAMP() - INTERVAL 1 MINUTE AND vantage = '"+vantage+"'"))
 		},
+		plain: func() string { return "" },
 		follow: func() follower {
 			r := s.Follow()
 			return follower{r, func() { r.Do("STOP SLAVE SQL_THREAD") }, func() { r.Do("START SLAVE SQL_THREAD") },
@@ -138,7 +148,8 @@ func startRedis(t *testing.T) engine {
 		gone: func() {
 			s.Do("XADD", "leeward:heartbeat", strconv.FormatInt(time.Now().AddDate(-1, 0, 0).UnixMilli(), 10), "vantage", "gone")
 		},
-		rows: func(vantage string) int { return strings.Count(s.Do("XRANGE", "leeward:heartbeat", "-", "+"), vantage) },
+		rows:  func(vantage string) int { return strings.Count(s.Do("XRANGE", "leeward:heartbeat", "-", "+"), vantage) },
+		plain: func() string { return "" },
 		follow: func() follower {
 			r := s.Follow()
 			return follower{r, r.Leave, func() { r.Rejoin(s) }, func() { r.Do("REPLICAOF", "NO", "ONE") }, func() { r.Leave(); r.Do("CONFIG", "SET", "replica-read-only", "no") }}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,6 +38,10 @@ func openPostgres(ctx context.Context, url string, w *stopwatch) (session, error
 	// What was not prepared takes one round trip all the same.
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil && strings.Contains(err.Error(), "server refused TLS connection") {
+		// The driver has no error of its own for it.
+		return nil, fmt.Errorf("%w: %w", ErrTLS, err)
+	}
 	if err != nil {
 		return nil, postgresError(err)
 	}

@@ -5,10 +5,14 @@ import (
 	"net/url"
 	"sync"
 	"testing"
+	"time"
 )
 
 // relay stands between a prober and a database and counts how often the database answers: round trips.
 type relay struct {
+	// delay is how much later answers arrive.
+	delay time.Duration
+
 	mu    sync.Mutex
 	turns int
 }
@@ -39,33 +43,44 @@ func (r *relay) through(t *testing.T, address string) string {
 			}
 			// A connection begins with the server's turn; what it says unasked is no answer.
 			asked := false
-			go r.carry(far, near, func() { asked = true })
+			go r.carry(far, near, func() { asked = true }, 0)
 			go r.carry(near, far, func() {
 				if asked {
 					r.turns++
 				}
 				asked = false
-			})
+			}, r.delay)
 		}
 	}()
 	u.Host = l.Addr().String()
 	return u.String()
 }
 
-func (r *relay) carry(to, from net.Conn, count func()) {
-	defer func() { _ = to.Close() }()
-	for buffer := make([]byte, 64<<10); ; {
-		n, err := from.Read(buffer)
-		if err != nil {
-			return
-		}
-		r.mu.Lock()
-		count()
-		r.mu.Unlock()
-		if _, err := to.Write(buffer[:n]); err != nil {
-			return
-		}
+func (r *relay) carry(to, from net.Conn, count func(), delay time.Duration) {
+	type piece struct {
+		data []byte
+		at   time.Time
 	}
+	pieces := make(chan piece, 1000)
+	go func() {
+		defer close(pieces)
+		for {
+			data := make([]byte, 64<<10)
+			n, err := from.Read(data)
+			if err != nil {
+				return
+			}
+			r.mu.Lock()
+			count()
+			r.mu.Unlock()
+			pieces <- piece{data[:n], time.Now().Add(delay)}
+		}
+	}()
+	for p := range pieces {
+		time.Sleep(time.Until(p.at))
+		_, _ = to.Write(p.data)
+	}
+	_ = to.Close()
 }
 
 // reset returns how many round trips there were since the last time.

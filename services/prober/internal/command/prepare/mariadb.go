@@ -37,9 +37,8 @@ func (m mariaDB) statements(role string) []string {
 	}
 }
 
-// secret is a password inside of quotes.
-func (mariaDB) secret(password string) string {
-	return strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(password)
+func (mariaDB) fill(statement, password string) string {
+	return strings.ReplaceAll(statement, secret, strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(password))
 }
 
 func (m mariaDB) run(ctx context.Context, statements []string) (string, error) {

@@ -41,8 +41,12 @@ func (p postgres) statements(role string) []string {
 	}
 }
 
-// secret is the verifier of RFC 5802 that the server would make of the password itself, so that its log and its statistics never have the password.
-func (postgres) secret(password string) string {
+func (postgres) fill(statement, password string) string {
+	return strings.ReplaceAll(statement, secret, verifier(password))
+}
+
+// verifier is that of RFC 5802 that the server would make of the password itself, so that its log and its statistics never have the password.
+func verifier(password string) string {
 	const iterations = 4096
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt)

@@ -25,17 +25,17 @@ type Order struct {
 
 // engine is what one kind of database needs.
 type engine interface {
-	// statements make everything, any number of times. Secret stands in the place of what says the password.
+	// statements make everything, any number of times, with secret in the place of the password.
 	statements(role string) []string
-	// secret is what says a password.
-	secret(password string) string
+	// fill puts a password, or what the server keeps of it, into a statement.
+	fill(statement, password string) string
 	// run runs statements as the administrator, and may warn of what comes of them.
 	run(ctx context.Context, statements []string) (warning string, err error)
 	// forget takes a vantage's heartbeat away.
 	forget(ctx context.Context, vantage string) error
 }
 
-// secret is where statements have the password, and what is shown of it.
+// secret stands for the password in what is shown.
 const secret = "the-password"
 
 // checker is the vantage whose heartbeat the check writes.
@@ -72,7 +72,7 @@ func (o Order) Run(ctx context.Context, w io.Writer) error {
 	}
 	statements := e.statements(o.Role)
 	for i, s := range statements {
-		statements[i] = strings.ReplaceAll(s, secret, e.secret(o.Password))
+		statements[i] = e.fill(s, o.Password)
 	}
 	warning, err := e.run(ctx, statements)
 	if err != nil {

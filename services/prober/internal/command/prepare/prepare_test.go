@@ -128,7 +128,7 @@ func TestRedis(t *testing.T) {
 			t.Errorf("the role may %s: %s", forbidden, out)
 		}
 	}
-	for _, statement := range printed(t, s.URL(), "another", ">x") {
+	for _, statement := range printed(t, s.URL(), "another", "x") {
 		s.Do(strings.Fields(statement)...)
 	}
 	s.Do("ACL", "SETUSER", "small", "on", ">secret-word", "+info", "+client")

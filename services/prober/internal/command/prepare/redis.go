@@ -26,13 +26,13 @@ func newRedis(url string) (engine, error) {
 
 // The heartbeats' key comes to be when it is written. Rules of access are each server's own: a replica does not get them from its primary.
 func (redisServer) statements(role string) []string {
-	return []string{"ACL SETUSER " + role + " reset on " + secret + " ~leeward:* -@all +xadd +xrevrange +role +info +ping +select"}
+	return []string{"ACL SETUSER " + role + " reset on >" + secret + " ~leeward:* -@all +xadd +xrevrange +role +info +ping +select"}
 }
 
-// secret is a password as the server keeps it.
-func (redisServer) secret(password string) string {
+// fill says the password as the server keeps it, so that it does not travel.
+func (redisServer) fill(statement, password string) string {
 	sum := sha256.Sum256([]byte(password))
-	return "#" + hex.EncodeToString(sum[:])
+	return strings.ReplaceAll(statement, ">"+secret, "#"+hex.EncodeToString(sum[:]))
 }
 
 func (r redisServer) run(ctx context.Context, statements []string) (warning string, err error) {
