@@ -58,7 +58,7 @@ func newServer(tb testing.TB, id int) *Server {
 	s := &Server{tb: tb, dir: tb.TempDir(), port: processtest.Port(tb), id: id}
 	program(tb, "mariadbd")
 	install := func() ([]byte, error) {
-		return s.command("mariadb-install-db", "--skip-test-db", "--auth-root-authentication-method=normal", "--innodb-flush-method=nosync", "--tmpdir="+s.dir).CombinedOutput()
+		return s.command("mariadb-install-db", "--skip-test-db", "--auth-root-authentication-method=normal", "--innodb-flush-method=nosync").CombinedOutput()
 	}
 	out, err := install()
 	if bytes.Contains(out, []byte("got signal 11")) {
@@ -82,7 +82,8 @@ func program(tb testing.TB, name string) string {
 
 // command is a program that knows the server's folder, and no settings of this machine.
 func (s *Server) command(name string, args ...string) *exec.Cmd {
-	args = append([]string{"--no-defaults", "--datadir=" + s.dir, "--innodb-log-file-size=4M"}, args...)
+	// A server that starts removes the temporary tables of all others whose folder for them it shares.
+	args = append([]string{"--no-defaults", "--datadir=" + s.dir, "--tmpdir=" + s.dir, "--innodb-log-file-size=4M"}, args...)
 	if os.Geteuid() == 0 {
 		// The server refuses root that does not insist.
 		args = append(args, "--user=root")
