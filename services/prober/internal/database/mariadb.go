@@ -165,8 +165,8 @@ func (m mariaDB) close(context.Context) {
 	_ = m.db.Close()
 }
 
-// troubles are the errors of a server that would not do anything for anybody: no room, memory or connection left, going down, told to stop, waited too long.
-var troubles = []uint16{1021, 1030, 1037, 1038, 1040, 1041, 1053, 1114, 1205, 1317, 1927, 1969}
+// troubles are the errors of a server that would not do anything for anybody: no room, memory or connection left, cut off from its cluster, going down, told to stop, waited too long.
+var troubles = []uint16{1021, 1030, 1037, 1038, 1040, 1041, 1047, 1053, 1114, 1205, 1317, 1927, 1969}
 
 // readOnlies are the errors of a server or a transaction that takes no writes.
 var readOnlies = []uint16{1290, 1792, 1836}

@@ -19,10 +19,10 @@ type postgres struct{ *pgx.Conn }
 //
 // A replica has its primary's identifier; when the server was started tells the two apart, also once the replica is promoted.
 const (
-	whoSQL   = "pg_is_in_recovery(), (pg_control_system()).system_identifier || '-' || (extract(epoch FROM pg_postmaster_start_time()) * 1000)::bigint"
-	readSQL  = "SELECT at, COALESCE(token, 0), " + whoSQL + " FROM (SELECT) AS one LEFT JOIN (SELECT at, token FROM leeward_heartbeat ORDER BY token DESC LIMIT 1) AS newest ON true"
-	writeSQL = "INSERT INTO leeward_heartbeat (vantage, at, token) VALUES ($1, clock_timestamp(), txid_current()) " +
-		"ON CONFLICT (vantage) DO UPDATE SET at = excluded.at, token = excluded.token RETURNING at, token, " + whoSQL
+	postgresWhoSQL   = "pg_is_in_recovery(), (pg_control_system()).system_identifier || '-' || (extract(epoch FROM pg_postmaster_start_time()) * 1000)::bigint"
+	postgresReadSQL  = "SELECT at, COALESCE(token, 0), " + postgresWhoSQL + " FROM (SELECT) AS one LEFT JOIN (SELECT at, token FROM leeward_heartbeat ORDER BY token DESC LIMIT 1) AS newest ON true"
+	postgresWriteSQL = "INSERT INTO leeward_heartbeat (vantage, at, token) VALUES ($1, clock_timestamp(), txid_current()) " +
+		"ON CONFLICT (vantage) DO UPDATE SET at = excluded.at, token = excluded.token RETURNING at, token, " + postgresWhoSQL
 )
 
 func openPostgres(ctx context.Context, url string, w *stopwatch) (session, error) {
@@ -50,18 +50,18 @@ func openPostgres(ctx context.Context, url string, w *stopwatch) (session, error
 
 // settle prepares the connection's statement, which spares the server half of its work for each sample.
 func (p postgres) settle(ctx context.Context, write bool) error {
-	sql := readSQL
+	sql := postgresReadSQL
 	if write {
-		sql = writeSQL
+		sql = postgresWriteSQL
 	}
 	_, err := p.Prepare(ctx, sql, sql)
 	return postgresError(err)
 }
 
-func (p postgres) read(ctx context.Context) (answer, error) { return p.ask(ctx, readSQL) }
+func (p postgres) read(ctx context.Context) (answer, error) { return p.ask(ctx, postgresReadSQL) }
 
 func (p postgres) write(ctx context.Context, vantage string) (answer, error) {
-	return p.ask(ctx, writeSQL, vantage)
+	return p.ask(ctx, postgresWriteSQL, vantage)
 }
 
 func (p postgres) ask(ctx context.Context, sql string, args ...any) (answer, error) {
