@@ -2,7 +2,6 @@
 package mariadbtest
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -57,15 +56,8 @@ func newServer(tb testing.TB, id int) *Server {
 	tb.Helper()
 	s := &Server{tb: tb, dir: tb.TempDir(), port: processtest.Port(tb), id: id}
 	program(tb, "mariadbd")
-	install := func() ([]byte, error) {
-		return s.command("mariadb-install-db", "--skip-test-db", "--auth-root-authentication-method=normal", "--innodb-flush-method=nosync").CombinedOutput()
-	}
-	out, err := install()
-	if bytes.Contains(out, []byte("got signal 11")) {
-		// Debian's 10.11.14 was seen to crash here, once in many times on a busy machine.
-		out, err = install()
-	}
-	if err != nil {
+	install := s.command("mariadb-install-db", "--skip-test-db", "--auth-root-authentication-method=normal", "--innodb-flush-method=nosync")
+	if out, err := install.CombinedOutput(); err != nil {
 		tb.Fatalf("mariadb-install-db: %v\n%s", err, out)
 	}
 	processtest.Certificate(tb, s.dir)

@@ -33,7 +33,7 @@ func prepareMariaDB(t *testing.T) *mariaDB {
 		need(t, err == nil, name+" is not installed (tools/install.sh)")
 	}
 	m := &mariaDB{folder: t.TempDir(), prepared: make(chan error, 1)}
-	install := exec.CommandContext(t.Context(), "mariadb-install-db", "--no-defaults", "--user=root", "--skip-test-db", "--auth-root-authentication-method=normal", "--datadir="+m.folder)
+	install := exec.CommandContext(t.Context(), "mariadb-install-db", "--no-defaults", "--user=root", "--skip-test-db", "--auth-root-authentication-method=normal", "--datadir="+m.folder, "--tmpdir="+m.folder)
 	go func() {
 		out, err := install.CombinedOutput()
 		if err != nil {
@@ -62,7 +62,7 @@ func (m *mariaDB) start(t *testing.T) string {
 		t.Fatal(err)
 	}
 	port := freePort(t)
-	server := exec.Command("mariadbd", "--no-defaults", "--user=root", "--datadir="+m.folder, "--bind-address=127.0.0.1", fmt.Sprintf("--port=%d", port),
+	server := exec.Command("mariadbd", "--no-defaults", "--user=root", "--datadir="+m.folder, "--tmpdir="+m.folder, "--bind-address=127.0.0.1", fmt.Sprintf("--port=%d", port),
 		"--socket="+filepath.Join(m.folder, "s"), "--pid-file="+filepath.Join(m.folder, "pid"), "--init-file="+file, "--skip-name-resolve")
 	run(t, server)
 	return fmt.Sprintf("mysql://shop:of%%20oak@127.0.0.1:%d/shop", port)
