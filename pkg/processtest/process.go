@@ -49,7 +49,7 @@ func Port(tb testing.TB) int {
 type Process struct {
 	tb  testing.TB
 	cmd *exec.Cmd
-	out output
+	out Output
 }
 
 // Start starts a program. When the test ends it gets stop, and is waited for.
@@ -98,19 +98,21 @@ func (p *Process) End(signal syscall.Signal) {
 	}
 }
 
-// output is what a program prints, from several goroutines.
-type output struct {
+// Output is what a program has printed so far; it may be read while the program goes on.
+type Output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (o *output) Write(p []byte) (int, error) {
+// Write adds to what was printed.
+func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.Write(p)
 }
 
-func (o *output) String() string {
+// String is all that was printed so far.
+func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()

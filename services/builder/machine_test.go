@@ -11,12 +11,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/leeward-failover/leeward/pkg/oci"
+	"github.com/leeward-failover/leeward/pkg/processtest"
 )
 
 // need fails in CI, and skips on a laptop, when a real part is missing.
@@ -44,30 +44,12 @@ type process struct {
 	argv []string
 	env  []string
 	cmd  *exec.Cmd
-	out  *output
-}
-
-// output is what a process said so far; it may be read while the process goes on.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
+	out  *processtest.Output
 }
 
 func start(t *testing.T, env []string, argv ...string) *process {
 	t.Helper()
-	p := &process{t: t, argv: argv, env: env, out: &output{}}
+	p := &process{t: t, argv: argv, env: env, out: &processtest.Output{}}
 	p.start()
 	t.Cleanup(func() {
 		p.stop(syscall.SIGTERM)

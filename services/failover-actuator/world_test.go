@@ -1,7 +1,6 @@
 package actuator_test
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/pkg/bustest"
 	"github.com/leeward-failover/leeward/pkg/daemon"
+	"github.com/leeward-failover/leeward/pkg/processtest"
 	"github.com/leeward-failover/leeward/schemas"
 	actuator "github.com/leeward-failover/leeward/services/failover-actuator"
 	"github.com/leeward-failover/leeward/services/failover-actuator/internal/haproxytest"
@@ -61,7 +61,7 @@ type world struct {
 	topology schemas.Topology
 	events   *events
 	verdicts *bus.Mirror[schemas.Verdict]
-	log      *said
+	log      *processtest.Output
 
 	apps map[string]*httptest.Server
 
@@ -77,7 +77,7 @@ var vantages = []string{"frankfurt", "london", "madrid", "tokyo"}
 func newWorld(t *testing.T, change func(*schemas.App)) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	w := &world{T: t, ctx: ctx, log: &said{}, down: map[string]int{}, moved: make(chan struct{}), apps: map[string]*httptest.Server{}}
+	w := &world{T: t, ctx: ctx, log: &processtest.Output{}, down: map[string]int{}, moved: make(chan struct{}), apps: map[string]*httptest.Server{}}
 	w.server = bustest.Start(t, vantages...)
 	w.gateway, w.ranker = w.server.Connect(schemas.Gateway, ""), w.server.Connect(schemas.Ranker, "")
 	var servers []haproxytest.Server
@@ -149,24 +149,6 @@ func put[V schemas.Value](w *world, b *bus.Bus, bucket schemas.Bucket[V], value 
 	if _, err := bus.Put(w.ctx, b, bucket, value, bus.Condition{}); err != nil {
 		w.Fatal(err)
 	}
-}
-
-// said is what actuators log.
-type said struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (s *said) Write(line []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(line)
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
 }
 
 // serve is the app in a region.

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/leeward-failover/leeward/pkg/chembed"
+	"github.com/leeward-failover/leeward/test/datapath"
 	"github.com/leeward-failover/leeward/test/process"
 )
 
@@ -26,7 +27,7 @@ func main() {
 	var err error
 	switch name, args := command(); name {
 	case "nats":
-		err = nats(ctx, args)
+		err = process.ServeBus(ctx, args, datapath.Names())
 	case "publish":
 		err = publish(ctx, args)
 	default:

@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -79,36 +76,8 @@ func (w *world) seed(s schemas.Service, vantage string) string {
 
 // startBus starts NATS, which syncs every write unless that is what is measured.
 func (w *world) startBus(ctx context.Context, synced bool) (err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	w.nats, err = process.Start(w.dir, "nats", nil, self, "nats", "-addr", w.busAddr, "-store", filepath.Join(w.dir, "nats"), "-keys", filepath.Join(w.dir, "keys"), fmt.Sprintf("-synced=%t", synced))
-	if err != nil {
-		return err
-	}
-	return process.Until(ctx, "NATS", func() error {
-		c, err := new(net.Dialer).DialContext(ctx, "tcp", w.busAddr)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err
-	})
-}
-
-// nats is the child that runs NATS as `leeward serve nats` does.
-func nats(ctx context.Context, args []string) error {
-	f := flag.NewFlagSet("nats", flag.ContinueOnError)
-	o := natsd.Options{Vantages: datapath.Names(), Log: zerolog.New(os.Stderr).Level(zerolog.WarnLevel)}
-	f.StringVar(&o.Addr, "addr", "", "")
-	f.StringVar(&o.Store, "store", "", "")
-	f.StringVar(&o.Keys, "keys", "", "")
-	synced := f.Bool("synced", true, "")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	o.Unsynced = !*synced
-	return natsd.Run(ctx, o)
+	w.nats, err = process.StartBus(ctx, w.dir, w.busAddr, synced)
+	return err
 }
 
 // startRecorder starts the recorder and returns when it has written something of every partition.

@@ -22,7 +22,7 @@ func main() {
 	defer stop()
 	var err error
 	if len(os.Args) > 2 && os.Args[1] == "nats" {
-		err = nats(ctx, os.Args[2:])
+		err = process.ServeBus(ctx, os.Args[2:], []string{vantage})
 	} else {
 		err = measure(ctx)
 	}

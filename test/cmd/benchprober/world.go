@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
-	"net"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -35,21 +32,7 @@ func (w *world) start(ctx context.Context) (err error) {
 	if w.busAddr, err = process.FreeAddr(ctx); err != nil {
 		return err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	if w.bus, err = process.Start(w.dir, "nats", nil, self, "nats", "-addr", w.busAddr, "-store", filepath.Join(w.dir, "nats"), "-keys", filepath.Join(w.dir, "keys")); err != nil {
-		return err
-	}
-	err = process.Until(ctx, "NATS", func() error {
-		c, err := new(net.Dialer).DialContext(ctx, "tcp", w.busAddr)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err
-	})
-	if err != nil {
+	if w.bus, err = process.StartBus(ctx, w.dir, w.busAddr, true); err != nil {
 		return err
 	}
 	setup, err := w.connect(schemas.Setup)
@@ -127,17 +110,4 @@ func (w *world) stop() {
 	if w.bus != nil {
 		w.bus.Stop()
 	}
-}
-
-// nats is the child that runs NATS as `leeward serve nats` does.
-func nats(ctx context.Context, args []string) error {
-	f := flag.NewFlagSet("nats", flag.ContinueOnError)
-	o := natsd.Options{Vantages: []string{vantage}, Log: zerolog.New(os.Stderr).Level(zerolog.WarnLevel)}
-	f.StringVar(&o.Addr, "addr", "", "")
-	f.StringVar(&o.Store, "store", "", "")
-	f.StringVar(&o.Keys, "keys", "", "")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	return natsd.Run(ctx, o)
 }

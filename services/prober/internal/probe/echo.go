@@ -18,10 +18,9 @@ type Echo struct {
 	// Permit says why an address may not be asked; nil permits all.
 	Permit func(netip.Addr) error
 
-	mu      sync.Mutex
-	sockets map[bool]*echoSocket
-	// opened are the sockets as a list, which is never written to.
-	opened []*echoSocket
+	mu sync.Mutex
+	// sockets are those that were opened, one a family at most; the list is never written to, but replaced.
+	sockets []*echoSocket
 	// flights are the requests that wait for an answer, by the low half of their nonce; free are the places not taken.
 	flights []flight
 	free    []uint32
@@ -176,7 +175,7 @@ func (e *Echo) Flush() {
 func (e *Echo) open() []*echoSocket {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.opened
+	return e.sockets
 }
 
 // flush sends what a socket has queued. What can not be sent has ended.
@@ -241,14 +240,11 @@ func (f flight) trip(r echoReply, counted, set time.Duration) Result {
 		result.Sent = f.asked.Add(max(0, f.left.Sub(f.asked)))
 	}
 	if result.FirstByte > f.timeout && r.err == nil {
-		result.Err = errTimeOut
+		result.Err = context.DeadlineExceeded
 	}
 	result.Ended = result.Sent.Add(result.FirstByte)
 	return result
 }
-
-// errTimeOut ends a flight whose time is out.
-var errTimeOut = context.DeadlineExceeded
 
 // sweepAt has the sweeper come at a time, unless it comes earlier anyway; the lock is held.
 func (e *Echo) sweepAt(at time.Time) {
@@ -292,7 +288,7 @@ func (e *Echo) sweep() {
 	}
 	e.mu.Unlock()
 	for _, f := range late {
-		r := Result{Sent: f.asked, Ended: now, Err: errTimeOut}
+		r := Result{Sent: f.asked, Ended: now, Err: context.DeadlineExceeded}
 		if !f.left.IsZero() {
 			r.Sent = f.asked.Add(max(0, f.left.Sub(f.asked)))
 		}
@@ -305,18 +301,14 @@ func (e *Echo) socket(six bool) (*echoSocket, error) {
 	if e.halted {
 		return nil, context.Canceled
 	}
-	if s := e.sockets[six]; s != nil {
-		return s, nil
+	if i := slices.IndexFunc(e.sockets, func(s *echoSocket) bool { return s.six == six }); i >= 0 {
+		return e.sockets[i], nil
 	}
 	s, err := openEcho(six)
 	if err != nil {
 		return nil, err
 	}
-	if e.sockets == nil {
-		e.sockets = map[bool]*echoSocket{}
-	}
-	e.sockets[six] = s
-	e.opened = append(slices.Clip(e.opened), s)
+	e.sockets = append(slices.Clip(e.sockets), s)
 	e.work.Go(func() { s.read(e.leave, e.deliver) })
 	return s, nil
 }
@@ -330,8 +322,8 @@ func (e *Echo) Halt() {
 	}
 	flights := e.flights
 	e.flights, e.free, e.lanes = nil, nil, nil
-	sockets := e.opened
-	e.sockets, e.opened = nil, nil
+	sockets := e.sockets
+	e.sockets = nil
 	e.mu.Unlock()
 	for _, s := range sockets {
 		s.close()

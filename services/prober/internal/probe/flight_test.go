@@ -1,6 +1,7 @@
 package probe //nolint:testpackage // a flight is worked out with clocks that no test may set
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ func TestRoundTripSurvivesAClockThatIsSet(t *testing.T) {
 		"a stamp of the answer that is before the request's":  {left: stamp(10 * time.Millisecond), at: stamp(9 * time.Millisecond), now: asked.Add(12 * time.Millisecond), trip: 12 * time.Millisecond},
 		"read so late that the time is out, answered in time": {left: stamp(0), at: stamp(9 * time.Millisecond), now: asked.Add(3 * time.Second), trip: 9 * time.Millisecond, flags: schemas.KernelStamps},
 		"answered when the time was out": {left: stamp(0), at: stamp(1100 * time.Millisecond), now: asked.Add(1200 * time.Millisecond),
-			trip: 1100 * time.Millisecond, flags: schemas.KernelStamps, ended: errTimeOut},
+			trip: 1100 * time.Millisecond, flags: schemas.KernelStamps, ended: context.DeadlineExceeded},
 		"a report of unreachability": {left: stamp(0), at: stamp(time.Millisecond), now: asked.Add(2 * time.Millisecond), err: unreachable, trip: time.Millisecond, flags: schemas.KernelStamps, ended: unreachable},
 	} {
 		f := flight{asked: asked, left: c.left, timeout: time.Second}

@@ -9,7 +9,7 @@ import (
 )
 
 // echoSocket stands in for the one of Linux.
-type echoSocket struct{}
+type echoSocket struct{ six bool }
 
 type departure struct {
 	nonce uint64
