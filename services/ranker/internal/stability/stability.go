@@ -1,0 +1,170 @@
+// Package stability decides when another candidate is published as the first of an order. It is pure: it takes the raw ranking of a window and what it knew
+// before, and returns the choice with its reason. It neither measures nor ranks.
+package stability
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+// Policy says how much evidence a newcomer needs. It is a CUSUM of squared leads: each window adds (lead/noise)² to a newcomer's evidence, or takes it away when
+// the newcomer was slower, and Windows is its price. A lead as large as the noise is believed after Windows windows in a row, one half as large after four times
+// as many, and one of twice the noise after a quarter, at least one.
+type Policy struct {
+	// MarginMS is the part of the noise that no interval knows of: a lead that is not worth moving for when it is seen once. Twice the half width of the interval of
+	// the difference comes on top, in squares.
+	MarginMS float64
+	// Windows is how many windows in a row with a lead of the noise a newcomer needs.
+	Windows int
+	// Return is by how much dearer it is to come back, within Memory windows, to a candidate that was left.
+	Return float64
+	Memory int
+}
+
+// Default is what the backtest runs; docs/reference/ranking.md says why.
+var Default = Policy{MarginMS: 0.7, Windows: 2, Return: 3, Memory: 4}
+
+// State is what is known of the windows before. Its zero value knows nothing.
+type State struct {
+	Seen   int               `json:"seen"`
+	Choice schemas.Candidate `json:"choice"`
+	Past   []Past            `json:"past,omitempty"`
+}
+
+// Past is what is known of a candidate for or against which something is.
+type Past struct {
+	schemas.Candidate
+	// Evidence is for it, against the choice.
+	Evidence float64 `json:"evidence,omitempty"`
+	// Left is the window, counted as Seen is, in which another took its place; 0 for never.
+	Left int `json:"left,omitempty"`
+}
+
+// Decision is what is published.
+type Decision struct {
+	// Choice is the published first candidate, Raw that of this window alone; zero when no candidate is eligible.
+	Choice schemas.Candidate `json:"choice"`
+	Raw    schemas.Candidate `json:"raw"`
+	// Warming says that there were too few windows to hold anything against the raw ranking, which is published as it is.
+	Warming bool `json:"warming,omitempty"`
+	// Reason is why the choice is not the raw one, or why it has changed; empty otherwise.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Decide takes the raw order of the next window. Windows must not share samples: a window that is shown twice would count twice.
+func (p Policy) Decide(s State, order []schemas.RankedCandidate) (State, Decision) {
+	eligible := slices.DeleteFunc(slices.Clone(order), func(c schemas.RankedCandidate) bool { return !c.Eligible || !c.Enough })
+	if len(eligible) == 0 {
+		return s, Decision{Reason: "no candidate with enough samples passes every gate"}
+	}
+	raw := slices.MinFunc(eligible, func(a, b schemas.RankedCandidate) int {
+		return cmp.Or(cmp.Compare(a.CostMS, b.CostMS), a.Candidate.Compare(b.Candidate))
+	})
+	s.Seen++
+	d := Decision{Choice: raw.Candidate, Raw: raw.Candidate, Warming: s.Seen <= p.Windows}
+	i := slices.IndexFunc(eligible, func(c schemas.RankedCandidate) bool { return c.Candidate == s.Choice })
+	switch {
+	case d.Warming:
+		s.Past = p.weighed(s, raw, eligible)
+	case i < 0:
+		s.Past = p.weighed(s, raw, eligible)
+		d.Reason = fmt.Sprintf("%s is no longer eligible", s.Choice)
+	default:
+		s.Past = p.weighed(s, eligible[i], eligible)
+		d.Choice, d.Reason = p.choose(s, eligible[i], eligible)
+	}
+	return s.moved(d.Choice), d
+}
+
+// weighed returns what is known of every candidate after this window, with the evidence for it against the choice. One that is not eligible has to begin anew.
+func (p Policy) weighed(s State, choice schemas.RankedCandidate, eligible []schemas.RankedCandidate) []Past {
+	var all []Past
+	for _, before := range s.Past {
+		absent := !slices.ContainsFunc(eligible, func(c schemas.RankedCandidate) bool { return c.Candidate == before.Candidate })
+		if absent && p.remembers(s, before) {
+			all = append(all, Past{Candidate: before.Candidate, Left: before.Left})
+		}
+	}
+	for _, c := range eligible {
+		before := s.past(c.Candidate)
+		now := Past{Candidate: c.Candidate}
+		if p.remembers(s, before) {
+			now.Left = before.Left
+		}
+		if c.Candidate != choice.Candidate {
+			now.Evidence = max(0, before.Evidence+p.evidence(choice, c))
+		}
+		if now.Evidence > 0 || now.Left > 0 {
+			all = append(all, now)
+		}
+	}
+	return all
+}
+
+func (p Policy) remembers(s State, past Past) bool {
+	return past.Left > 0 && s.Seen-past.Left <= p.Memory
+}
+
+// evidence is what one window says for the newcomer c against the choice, or against it. A lead that their 95 % intervals can explain says nothing; the other way
+// round it does, so that two equal candidates drift back to no evidence.
+func (p Policy) evidence(choice, c schemas.RankedCandidate) float64 {
+	half := math.Hypot(choice.HighMS-choice.LowMS, c.HighMS-c.LowMS) / 2
+	lead := choice.CostMS - c.CostMS
+	if lead >= 0 && lead <= half {
+		return 0
+	}
+	return lead * math.Abs(lead) / (p.MarginMS*p.MarginMS + 4*half*half)
+}
+
+// choose returns the fastest of this window's candidates that has paid its price, with the reason to change or not to.
+func (p Policy) choose(s State, choice schemas.RankedCandidate, eligible []schemas.RankedCandidate) (schemas.Candidate, string) {
+	moved, waits, reason := choice, choice, ""
+	for _, c := range eligible {
+		past, price := s.past(c.Candidate), float64(p.Windows)
+		if past.Left > 0 {
+			price *= p.Return
+		}
+		says := fmt.Sprintf("%s leads %s by %.2f ms, evidence %.2f of %.2f", c.Candidate, choice.Candidate, choice.CostMS-c.CostMS, past.Evidence, price)
+		switch {
+		case past.Evidence >= price && c.CostMS < moved.CostMS:
+			moved, reason = c, says
+		case moved.Candidate == choice.Candidate && c.CostMS < waits.CostMS:
+			waits, reason = c, says
+		}
+	}
+	return moved.Candidate, reason
+}
+
+func (s State) past(c schemas.Candidate) Past {
+	for _, p := range s.Past {
+		if p.Candidate == c {
+			return p
+		}
+	}
+	return Past{Candidate: c}
+}
+
+// moved is the state with another choice. The evidence was against the choice before, so what the new one had is taken off that of the others.
+func (s State) moved(choice schemas.Candidate) State {
+	if choice == s.Choice {
+		return s
+	}
+	paid := s.past(choice).Evidence
+	var all []Past
+	for _, p := range s.Past {
+		if p.Evidence = max(0, p.Evidence-paid); p.Candidate != s.Choice {
+			all = append(all, p)
+		}
+	}
+	if s.Choice != (schemas.Candidate{}) {
+		left := s.past(s.Choice)
+		left.Evidence, left.Left = 0, s.Seen
+		all = append(all, left)
+	}
+	s.Choice, s.Past = choice, all
+	return s
+}
