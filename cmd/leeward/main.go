@@ -13,6 +13,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/daemon"
 	"github.com/leeward-failover/leeward/services/gateway"
 	"github.com/leeward-failover/leeward/services/prober"
+	"github.com/leeward-failover/leeward/services/ranker"
 )
 
 func main() {
@@ -33,6 +34,7 @@ func root() *cobra.Command {
 	cmd.AddCommand(upCommand(), downCommand(), serveCommand(), initCommand(), configCommand(), doctorCommand(), busCommand(), sqlCommand(), loopbackCommand(), versionCommand())
 	cmd.AddCommand(gateway.Commands()...)
 	cmd.AddCommand(prober.Commands()...)
+	cmd.AddCommand(ranker.Commands()...)
 	return cmd
 }
 

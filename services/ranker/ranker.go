@@ -15,6 +15,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/daemon"
 	"github.com/leeward-failover/leeward/pkg/env"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/ranker/internal/command"
 	"github.com/leeward-failover/leeward/services/ranker/internal/refresh"
 )
 
@@ -45,5 +46,5 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	return g.Wait()
 }
 
-// Commands returns the ranker's part of the CLI: none, rankings are read through the gateway.
-func Commands() []*cobra.Command { return nil }
+// Commands returns the ranker's part of the CLI. Rankings are read through the gateway.
+func Commands() []*cobra.Command { return command.All() }
