@@ -61,3 +61,99 @@ func (s Stored) Again() (schemas.Ranking, error) {
 	}
 	return r, err
 }
+
+// page is how many rankings are read at once: some tens of MB.
+const page = 200
+
+const queryAfter = `
+SELECT at, inputs, digest FROM rankings
+WHERE app = {app:String} AND inputs != '' AND at > fromUnixTimestamp64Milli({after:Int64}, 'UTC') ORDER BY at LIMIT {page:UInt32}`
+
+const queryChoices = `
+SELECT at, active, region, variant FROM rankings
+WHERE app = {app:String} AND choice AND at > fromUnixTimestamp64Milli({after:Int64}, 'UTC') AND at <= fromUnixTimestamp64Milli({to:Int64}, 'UTC')`
+
+// Since hands every ranking of the app after a time to next, oldest first, with its published choices by active region.
+func Since(ctx context.Context, db *clickhouse.DB, app string, after time.Time, next func(Stored, map[string]schemas.Candidate) error) error {
+	for {
+		all, err := read(ctx, db, app, after)
+		if err != nil || len(all) == 0 {
+			return err
+		}
+		choices, err := choicesOf(ctx, db, app, after, all[len(all)-1].At)
+		if err != nil {
+			return err
+		}
+		for _, s := range all {
+			if err := next(s, choices[s.At.UnixMilli()]); err != nil {
+				return fmt.Errorf("ranking of %s at %s: %w", app, s.At.Format(time.RFC3339), err)
+			}
+		}
+		after = all[len(all)-1].At
+	}
+}
+
+func read(ctx context.Context, db *clickhouse.DB, app string, after time.Time) (all []Stored, err error) {
+	rows, err := db.Query(ctx, queryAfter, clickhouse.Named("app", app), clickhouse.Named("after", after.UnixMilli()), clickhouse.Named("page", page))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		s, inputs := Stored{App: app}, ""
+		if err := rows.Scan(&s.At, &inputs, &s.Digest); err != nil {
+			return nil, err
+		}
+		if s.Digest == "" {
+			return nil, fmt.Errorf("ranking of %s at %s: the release that made it did not store all that it was computed from; take a later --since", app, s.At.Format(time.RFC3339))
+		}
+		s.Inputs = json.RawMessage(inputs)
+		all = append(all, s)
+	}
+	return all, rows.Err()
+}
+
+// choicesOf are the published choices in a time, by milliseconds since 1970 and active region.
+func choicesOf(ctx context.Context, db *clickhouse.DB, app string, after, to time.Time) (map[int64]map[string]schemas.Candidate, error) {
+	rows, err := db.Query(ctx, queryChoices, clickhouse.Named("app", app), clickhouse.Named("after", after.UnixMilli()), clickhouse.Named("to", to.UnixMilli()))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	all := map[int64]map[string]schemas.Candidate{}
+	for rows.Next() {
+		var at time.Time
+		var active string
+		var c schemas.Candidate
+		if err := rows.Scan(&at, &active, &c.Region, &c.Variant); err != nil {
+			return nil, err
+		}
+		if all[at.UnixMilli()] == nil {
+			all[at.UnixMilli()] = map[string]schemas.Candidate{}
+		}
+		all[at.UnixMilli()][active] = c
+	}
+	return all, rows.Err()
+}
+
+const queryDecided = `
+SELECT plan, at, from_region, from_variant, region, variant FROM decisions
+WHERE app = {app:String} AND chosen AND state = 'planned' AND trigger IN ('alert', 'verdicts') AND at > fromUnixTimestamp64Milli({after:Int64}, 'UTC')
+ORDER BY at`
+
+// Decided are the app's failovers after a time that nobody asked for by name, oldest first.
+func Decided(ctx context.Context, db *clickhouse.DB, app string, after time.Time) (all []Failover, err error) {
+	rows, err := db.Query(ctx, queryDecided, clickhouse.Named("app", app), clickhouse.Named("after", after.UnixMilli()))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var f Failover
+		if err := rows.Scan(&f.Plan, &f.At, &f.From.Region, &f.From.Variant, &f.To.Region, &f.To.Variant); err != nil {
+			return nil, err
+		}
+		all = append(all, f)
+	}
+	return all, rows.Err()
+}
