@@ -11,7 +11,7 @@ import (
 	"github.com/leeward-failover/leeward/services/ranker/internal/rank"
 )
 
-// past is what the shore published: half an hour in which london is fast, but for one answer in ten, and then is lost.
+// past is what the shore published: half an hour in which london is a little faster than tokyo, but for one answer in ten, and then is lost.
 func past(t *testing.T) (s *shore, stored []history.Stored, published []map[string]schemas.Candidate) {
 	t.Helper()
 	s = newShore()
@@ -21,7 +21,7 @@ func past(t *testing.T) (s *shore, stored []history.Stored, published []map[stri
 		if i++; i%10 == 0 {
 			return 90
 		}
-		return 20
+		return 58
 	}
 	costs := map[string]func() float64{"london/slim": tailed, "tokyo/slim": always(60), "frankfurt/slim": always(10)}
 	for n := range 180 {
