@@ -151,6 +151,15 @@ func replayed(t *testing.T, dsn string, rankings int, decided time.Time) {
 	}
 }
 
+// thinned plays one ranking of all.
+func thinned(t *testing.T, dsn string) {
+	t.Helper()
+	out, told, err := again(t, dsn, 2, "replay", "--policy", "../../examples/leeward.yaml", "--since", "1h", "--every", "10000h")
+	if err != nil || !strings.HasPrefix(out, "shop: 1 rankings from ") {
+		t.Errorf("%v, %s%s", err, out, told)
+	}
+}
+
 func TestRankingOfThePastIsComputedAgain(t *testing.T) {
 	dsn := chembedtest.Start(t)
 	db := migrated(t, dsn)
@@ -192,6 +201,7 @@ func TestRankingOfThePastIsComputedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	replayed(t, dsn, len(rankings), decided)
+	thinned(t, dsn)
 
 	later := r
 	later.At = r.At.Add(time.Minute)

@@ -21,6 +21,7 @@ import (
 
 func replayCommand() *cobra.Command {
 	var policy, since, dsn string
+	var every time.Duration
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "replay", Short: "Show what another leeward.yaml would have chosen in the past", Args: cobra.NoArgs,
@@ -40,7 +41,7 @@ func replayCommand() *cobra.Command {
 				return err
 			}
 			defer func() { _ = db.Close() }()
-			reports, err := replay(clickhouse.ReadOnly(cmd.Context()), db, topology, time.Now().Add(-back))
+			reports, err := replay(clickhouse.ReadOnly(cmd.Context()), db, topology, time.Now().Add(-back), every)
 			if err != nil {
 				return err
 			}
@@ -52,6 +53,7 @@ func replayCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&policy, "policy", "", "the other leeward.yaml")
 	cmd.Flags().StringVar(&since, "since", "24h", "how far back, as 90m or 30d")
+	cmd.Flags().DurationVar(&every, "every", 0, "compute only one ranking in every so long, which is faster and finds a change that much later (default all)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one line of JSON")
 	dsnFlag(cmd, &dsn)
 	_ = cmd.MarkFlagRequired("policy")
@@ -67,7 +69,7 @@ func readPolicy(path string) (schemas.Topology, error) {
 }
 
 // replay plays the history of every app of the topology. The name of an error's place is that of the file.
-func replay(ctx context.Context, db *clickhouse.DB, topology schemas.Topology, after time.Time) ([]history.Report, error) {
+func replay(ctx context.Context, db *clickhouse.DB, topology schemas.Topology, after time.Time, every time.Duration) ([]history.Report, error) {
 	reports := []history.Report{}
 	for _, app := range topology.Apps {
 		decided, err := history.Decided(ctx, db, app.Name, after)
@@ -75,7 +77,7 @@ func replay(ctx context.Context, db *clickhouse.DB, topology schemas.Topology, a
 			return nil, err
 		}
 		p := history.NewReplay(app, decided)
-		if err := history.Since(ctx, db, app.Name, after, p.Next); err != nil {
+		if err := history.Since(ctx, db, app.Name, after, every, p.Next); err != nil {
 			return nil, err
 		}
 		reports = append(reports, p.Report())

@@ -67,16 +67,18 @@ const page = 200
 
 const queryAfter = `
 SELECT at, inputs, digest FROM rankings
-WHERE app = {app:String} AND inputs != '' AND at > fromUnixTimestamp64Milli({after:Int64}, 'UTC') ORDER BY at LIMIT {page:UInt32}`
+WHERE app = {app:String} AND inputs != '' AND at > fromUnixTimestamp64Milli({after:Int64}, 'UTC')
+ORDER BY at LIMIT 1 BY intDiv(toUnixTimestamp64Milli(at), {every:Int64}) LIMIT {page:UInt32}`
 
 const queryChoices = `
 SELECT at, active, region, variant FROM rankings
 WHERE app = {app:String} AND choice AND at > fromUnixTimestamp64Milli({after:Int64}, 'UTC') AND at <= fromUnixTimestamp64Milli({to:Int64}, 'UTC')`
 
-// Since hands every ranking of the app after a time to next, oldest first, with its published choices by active region.
-func Since(ctx context.Context, db *clickhouse.DB, app string, after time.Time, next func(Stored, map[string]schemas.Candidate) error) error {
+// Since hands the app's rankings after a time to next, oldest first and at most one in every so long, with the published choices by active region.
+func Since(ctx context.Context, db *clickhouse.DB, app string, after time.Time, every time.Duration, next func(Stored, map[string]schemas.Candidate) error) error {
+	every = max(every, time.Millisecond)
 	for {
-		all, err := read(ctx, db, app, after)
+		all, err := read(ctx, db, app, after, every)
 		if err != nil || len(all) == 0 {
 			return err
 		}
@@ -89,12 +91,14 @@ func Since(ctx context.Context, db *clickhouse.DB, app string, after time.Time, 
 				return fmt.Errorf("ranking of %s at %s: %w", app, s.At.Format(time.RFC3339), err)
 			}
 		}
-		after = all[len(all)-1].At
+		last := all[len(all)-1].At.UnixMilli()
+		after = time.UnixMilli((last/every.Milliseconds()+1)*every.Milliseconds() - 1)
 	}
 }
 
-func read(ctx context.Context, db *clickhouse.DB, app string, after time.Time) (all []Stored, err error) {
-	rows, err := db.Query(ctx, queryAfter, clickhouse.Named("app", app), clickhouse.Named("after", after.UnixMilli()), clickhouse.Named("page", page))
+func read(ctx context.Context, db *clickhouse.DB, app string, after time.Time, every time.Duration) (all []Stored, err error) {
+	rows, err := db.Query(ctx, queryAfter, clickhouse.Named("app", app), clickhouse.Named("after", after.UnixMilli()),
+		clickhouse.Named("every", every.Milliseconds()), clickhouse.Named("page", page))
 	if err != nil {
 		return nil, err
 	}
