@@ -75,17 +75,21 @@ func unmeasured(in Inputs, t schemas.Topology, o schemas.Order) []schemas.Ranked
 
 // Again computes a ranking from the inputs that it stored. The same release gives the same bytes.
 func Again(stored json.RawMessage) (schemas.Ranking, error) {
-	var d document
-	decoder := json.NewDecoder(bytes.NewReader(stored))
-	// What another release stored beside this is something that its ranking depends on.
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&d); err != nil {
-		return schemas.Ranking{}, fmt.Errorf("stored inputs: %w", err)
-	}
-	if err := d.validate(); err != nil {
+	d, err := read(stored)
+	if err != nil {
 		return schemas.Ranking{}, err
 	}
 	r, err := d.ranking()
 	r.Inputs = stored
 	return r, err
+}
+
+func read(stored json.RawMessage) (d document, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(stored))
+	// What another release stored beside this is something that its ranking depends on.
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&d); err != nil {
+		return d, fmt.Errorf("stored inputs: %w", err)
+	}
+	return d, d.validate()
 }
