@@ -31,6 +31,12 @@ func Sights(stored json.RawMessage) ([]Sight, error) {
 	return all, err
 }
 
+// Ranked is the app of a stored ranking, as it was then, without what is for building and moving it.
+func Ranked(stored json.RawMessage) (schemas.App, error) {
+	d, err := read(stored)
+	return d.World.App, err
+}
+
 // Without is a stored ranking as it would have been without one of its vantages.
 func Without(stored json.RawMessage, vantage string) (schemas.Ranking, error) {
 	d, err := read(stored)
