@@ -1,25 +1,31 @@
 package advise_test
 
 import (
+	"bytes"
 	"io/fs"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/spf13/cobra"
 
 	"github.com/leeward-failover/leeward/pkg/chembedtest"
 	"github.com/leeward-failover/leeward/pkg/clickhouse"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/ranker/internal/advise"
+	"github.com/leeward-failover/leeward/services/ranker/internal/command"
 )
 
-func database(t *testing.T) *clickhouse.DB {
+func database(t *testing.T) (db *clickhouse.DB, dsn string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs the ClickHouse engine")
 	}
-	db, err := clickhouse.Open(chembedtest.Start(t))
+	dsn = chembedtest.Start(t)
+	db, err := clickhouse.Open(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +37,29 @@ func database(t *testing.T) *clickhouse.DB {
 	if err := db.Migrate(t.Context(), files); err != nil {
 		t.Fatal(err)
 	}
-	return db
+	return db, dsn
+}
+
+// page runs the commands of docs/how-to/advise.md.
+func page(t *testing.T, dsn string) {
+	text, err := os.ReadFile("../../../../docs/how-to/advise.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(text), "```sh\n")
+	block, _, _ = strings.Cut(block, "```")
+	for line := range strings.Lines(block) {
+		t.Setenv("LEEWARD_CLICKHOUSE_DSN", "env:DSN")
+		t.Setenv("DSN", dsn)
+		var out bytes.Buffer
+		root := &cobra.Command{Use: "leeward"}
+		root.AddCommand(command.All()...)
+		root.SetOut(&out)
+		root.SetArgs(strings.Fields(strings.TrimPrefix(line, "bin/leeward ")))
+		if err := root.ExecuteContext(t.Context()); err != nil || !strings.Contains(out.String(), "JP; allowed: DE, GB") {
+			t.Errorf("%s: %v\n%s", line, err, out.String())
+		}
+	}
 }
 
 // land writes a ranking's rows as the recorder does, as far as advice reads them.
@@ -56,7 +84,7 @@ func land(t *testing.T, db *clickhouse.DB, r schemas.Ranking) {
 }
 
 func TestRegionThatWasNeverEligibleIsToldWithTheGateToBlame(t *testing.T) {
-	db := database(t)
+	db, dsn := database(t)
 	now := time.Now().UTC().Truncate(time.Second)
 	for i := range 4 {
 		land(t, db, stored(t, now.Add(time.Duration(i-5)*time.Minute), nil))
@@ -79,6 +107,7 @@ func TestRegionThatWasNeverEligibleIsToldWithTheGateToBlame(t *testing.T) {
 	if d := cmp.Diff(advise.Recovery{ExpectedDetectionSeconds: 3.8, Lags: []advise.Lag{}}, r.Recovery, cmpopts.EquateApprox(0, 1e-9)); d != "" {
 		t.Error(d)
 	}
+	t.Run("commands of the page", func(t *testing.T) { page(t, dsn) })
 	if _, err := advise.Read(t.Context(), db, "shop2", now.Add(-time.Hour), now); err == nil {
 		t.Error("an app that nobody ranked has advice")
 	}
