@@ -48,6 +48,9 @@ const (
 	rowFailures
 	rowFlags
 	rowGate
+	rowPBest
+	rowRegretMS
+	rowDoubt
 )
 
 // The fields of one gate of a row.
@@ -126,6 +129,10 @@ func encodeRow(active string, c RankedCandidate) []byte {
 		}
 	}
 	w = appendNumber(w, rowFlags, flags)
+	if c.PBest != 0 || c.RegretMS != 0 {
+		w = appendFloat(appendFloat(w, rowPBest, c.PBest), rowRegretMS, c.RegretMS)
+	}
+	w = appendText(w, rowDoubt, c.Doubt)
 	for _, g := range c.Gates {
 		var x []byte
 		x = appendText(x, gateName, g.Name)
@@ -259,6 +266,12 @@ func decodeRow(data []byte) (active string, c RankedCandidate, err error) {
 		case rowFlags:
 			c.Running, c.Censored = f.number&flagRunning != 0, f.number&flagCensored != 0
 			c.Enough, c.Eligible = f.number&flagEnough != 0, f.number&flagEligible != 0
+		case rowPBest:
+			c.PBest = f.float()
+		case rowRegretMS:
+			c.RegretMS = f.float()
+		case rowDoubt:
+			c.Doubt = f.text()
 		case rowGate:
 			g, err := decodeGate(f.bytes)
 			if err != nil {

@@ -202,6 +202,8 @@ func publishedRanking() schemas.Ranking {
 	o := &r.Orders[0]
 	o.Choice, o.Raw, o.Warming, o.Reason = london, schemas.Candidate{Region: "tokyo", Variant: "slim"}, true, "tokyo/slim leads london/single by 0.50 ms, evidence 0.51 of 2.00"
 	o.Stability = json.RawMessage(`{"seen":7.5}`)
+	o.Candidates[0].PBest, o.Candidates[0].RegretMS = 0.75, 0.5
+	o.Candidates[1].Doubt = "their intervals overlap"
 	return r
 }
 

@@ -3,6 +3,7 @@ package rank_test
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,15 @@ func (s *shore) step(t testing.TB, costs map[string]func() float64) schemas.Orde
 	s.state.Presences[0].At = s.at
 	s.state.Previous = compute(t, in, s.world, s.state)
 	return s.state.Previous.Orders[0]
+}
+
+// sequence is the first three of an order, without their ranks.
+func sequence(o schemas.Order) string {
+	var words []string
+	for _, c := range o.Candidates[:3] {
+		words = append(words, c.Candidate.String())
+	}
+	return strings.Join(words, " ")
 }
 
 func slow(draw func() float64, factor float64) func() float64 {
@@ -112,7 +122,7 @@ func TestCandidateThatMayNotBeMovedToIsLeftAtOnce(t *testing.T) {
 	if o.Choice != candidate("tokyo/slim") || o.Reason != "london/slim is no longer eligible" {
 		t.Errorf("chosen %s: %s", o.Choice, o.Reason)
 	}
-	if got := ranks(o); got != "1:frankfurt/slim 2:london/slim 3:tokyo/slim 4:frankfurt/single 4:london/single 4:tokyo/single" {
+	if got := sequence(o); got != "frankfurt/slim london/slim tokyo/slim" {
 		t.Errorf("published %s", got)
 	}
 }
@@ -128,8 +138,8 @@ func TestChoiceThatIsHeldComesBeforeTheRawOne(t *testing.T) {
 	for range 12 {
 		o = s.step(t, costs)
 	}
-	if got := ranks(o); o.Choice != candidate("london/slim") || o.Raw != candidate("tokyo/slim") || o.Reason == "" ||
-		got != "1:frankfurt/slim 2:london/slim 2:tokyo/slim 4:frankfurt/single 4:london/single 4:tokyo/single" {
+	if got := sequence(o); o.Choice != candidate("london/slim") || o.Raw != candidate("tokyo/slim") || o.Reason == "" ||
+		got != "frankfurt/slim london/slim tokyo/slim" {
 		t.Errorf("chosen %s, raw %s (%s): %s", o.Choice, o.Raw, o.Reason, got)
 	}
 	before := s.state.Previous
