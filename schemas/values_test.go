@@ -52,6 +52,9 @@ func events() []golden {
 			Vantage: "london", App: "shop", Region: "frankfurt", From: schemas.Up, To: schemas.Down, Round: 812, Reason: "3 rounds without an answer", Topology: "0011223344556677", At: at(0)}),
 		event(schemas.RankingChangedTopic, schemas.RankingChanged{
 			App: "shop", Active: "frankfurt", Order: []schemas.Candidate{frankfurt, london}, Eligible: []schemas.Candidate{london}, Topology: "0011223344556677", At: at(0)}),
+		chosen(schemas.RankingChanged{
+			App: "shop", Active: "frankfurt", Order: []schemas.Candidate{frankfurt, london}, Eligible: []schemas.Candidate{london}, Choice: london,
+			Reason: "frankfurt/slim is no longer eligible", Topology: "0011223344556677", At: at(0)}),
 		event(schemas.ProbeRequestedTopic, schemas.ProbeRequested{Incident: "i1", App: "shop", Region: "frankfurt", Reason: "alert RegionDown", At: at(0)}),
 		event(schemas.FailoverPlannedTopic, schemas.FailoverPlanned{Plan: plan(), At: at(3)}),
 		event(schemas.FailoverSteppedTopic, schemas.FailoverStepped{App: "shop", Plan: "p1", Step: plan().Journal[0], Number: 1, Epoch: schemas.Epoch{Term: 1, N: 7}, At: at(4)}),
@@ -194,6 +197,13 @@ func ranking() schemas.Ranking {
 			{Candidate: schemas.Candidate{Region: "tokyo", Variant: "slim"}, Rank: 2, CostMS: 230, LowMS: 229, HighMS: 231, Gates: []schemas.Gate{{Name: "distance", Result: schemas.Unknown, Evidence: "no location"}}},
 		}}},
 	}
+}
+
+// chosen is a change of an order since it says where traffic would go.
+func chosen(e schemas.RankingChanged) golden {
+	g := event(schemas.RankingChangedTopic, e)
+	g.file = "ranking_changed.choice.v1.json"
+	return g
 }
 
 // publishedRanking is a ranking whose choice is held against the raw one.
