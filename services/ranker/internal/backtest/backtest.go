@@ -54,7 +54,7 @@ func Run(m Matrix, o Options) (Report, error) {
 		others[name] = &tally{horizon: o.Horizon}
 	}
 	clients := distmv.NewDirichlet(slices.Repeat([]float64{1}, len(m.Regions)), rand.NewPCG(o.Seed, 0))
-	seen := lasting(m.Weeks)
+	seen := Lasting(m.Weeks)
 	for primary := range m.Regions {
 		for range o.Mixes {
 			mix := clients.Rand(nil)
