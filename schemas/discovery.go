@@ -3,6 +3,8 @@ package schemas
 import (
 	"errors"
 	"fmt"
+	"net"
+	"strings"
 	"time"
 )
 
@@ -84,9 +86,18 @@ type KubernetesDiscovery struct {
 	Port string `json:"port,omitempty" yaml:"port,omitempty"`
 }
 
-// Endpoint is the endpoint with its placeholders not filled in.
-func (d DiscoveredEndpoint) Endpoint() Endpoint {
-	return Endpoint{Region: d.Region, Variant: d.Variant, ICMP: d.ICMP, TCP: d.TCP, TLS: d.TLS, HTTP: d.HTTP, DNS: d.DNS, GRPC: d.GRPC, Exec: d.Exec, Database: d.Database}
+// At is the endpoint of a candidate at an address that was found. The database is chosen by the candidate alone.
+func (d DiscoveredEndpoint) At(address string, c Candidate) Endpoint {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		host, port = address, ""
+	}
+	where := strings.NewReplacer("{region}", c.Region, "{variant}", c.Variant)
+	r := strings.NewReplacer("{address}", address, "{host}", host, "{port}", port, "{region}", c.Region, "{variant}", c.Variant)
+	return Endpoint{
+		Region: c.Region, Variant: c.Variant, ICMP: r.Replace(d.ICMP), TCP: r.Replace(d.TCP), TLS: r.Replace(d.TLS), HTTP: r.Replace(d.HTTP), DNS: r.Replace(d.DNS),
+		GRPC: r.Replace(d.GRPC), Exec: r.Replace(d.Exec), Database: where.Replace(d.Database),
+	}
 }
 
 // Declared is the topology without what was discovered: what leeward.yaml says.
@@ -159,6 +170,14 @@ func (s DiscoveryState) Validate() error {
 		return errors.New("a state of discovery says when it was")
 	}
 	return nil
+}
+
+// Troubles are why the latest answer, or parts of it, could not be used.
+func (s DiscoveryState) Troubles() []string {
+	if s.Trouble == "" {
+		return s.Reasons
+	}
+	return append([]string{s.Trouble}, s.Reasons...)
 }
 
 // The buckets of discovery.

@@ -168,7 +168,7 @@ type Endpoint struct {
 	// Database is a reference (env: or file:) to the URL of the region's own database, where its app reads; all endpoints of a region share it.
 	Database string `json:"database,omitempty" yaml:"database,omitempty"`
 	// Found is the name of the entry of discover that found the endpoint; the file itself can not say it.
-	Found string `json:"found,omitempty" yaml:"-"`
+	Found string `json:"found,omitempty" yaml:"-" jsonschema:"-"`
 }
 
 // Probe is how often an app is measured and when its health changes.

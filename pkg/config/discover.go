@@ -22,11 +22,11 @@ func completeDiscovery(d *schemas.Discovery) {
 	}
 }
 
-// reachable are the app's endpoints and those that may be discovered, with their placeholders.
+// reachable are the app's endpoints and examples of those that may be discovered.
 func reachable(a schemas.App) []schemas.Endpoint {
 	all := slices.Clone(a.Endpoints)
 	for _, d := range a.Discover {
-		all = append(all, d.Endpoint.Endpoint())
+		all = append(all, d.Endpoint.At(exampleAddress, schemas.Candidate{}))
 	}
 	return all
 }
@@ -124,21 +124,30 @@ func (v validator) template(path string, d schemas.Discovery, a schemas.App, t s
 	if d.DNS != nil && e.Variant == "" && len(a.Variants) > 1 {
 		v.failf(path+".variant", "SRV records have no labels to tell it", "is missing")
 	}
-	example := map[string]string{"{address}": "192.0.2.1:80", "{host}": "192.0.2.1", "{port}": "80", "{region}": "frankfurt", "{variant}": "slim"}
-	fill := func(field, text string, allowed ...string) string {
+	v.placeholders(path, e)
+	v.addresses(path, e.At(exampleAddress, schemas.Candidate{Region: "region", Variant: "variant"}))
+	if e.Database != "" {
+		v.reference(path+".database", e.Database)
+	}
+}
+
+// exampleAddress is of a range that is for documentation (RFC 5737).
+const exampleAddress = "192.0.2.1:80"
+
+// placeholders finds those that nothing fills in.
+func (v validator) placeholders(path string, e schemas.DiscoveredEndpoint) {
+	everywhere := []string{"{address}", "{host}", "{port}", "{region}", "{variant}"}
+	for field, text := range map[string]string{
+		"icmp": e.ICMP, "tcp": e.TCP, "tls": e.TLS, "http": e.HTTP, "dns": e.DNS, "grpc": e.GRPC, "exec": e.Exec, "database": e.Database,
+	} {
+		known := everywhere
+		if field == "database" {
+			known = everywhere[3:]
+		}
 		for _, p := range placeholder.FindAllString(text, -1) {
-			if !slices.Contains(allowed, p) {
-				v.failf(path+"."+field, "those here are "+strings.Join(allowed, ", "), "%s is not filled in", p)
+			if !slices.Contains(known, p) {
+				v.failf(path+"."+field, "those here are "+strings.Join(known, ", "), "%s is not filled in", p)
 			}
 		}
-		return placeholder.ReplaceAllStringFunc(text, func(p string) string { return example[p] })
-	}
-	all := []string{"{address}", "{host}", "{port}", "{region}", "{variant}"}
-	v.addresses(path, schemas.Endpoint{
-		ICMP: fill("icmp", e.ICMP, all...), TCP: fill("tcp", e.TCP, all...), TLS: fill("tls", e.TLS, all...), HTTP: fill("http", e.HTTP, all...),
-		DNS: fill("dns", e.DNS, all...), GRPC: fill("grpc", e.GRPC, all...), Exec: fill("exec", e.Exec, all...),
-	})
-	if e.Database != "" {
-		v.reference(path+".database", fill("database", e.Database, all[3:]...))
 	}
 }
