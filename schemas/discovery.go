@@ -3,8 +3,6 @@ package schemas
 import (
 	"errors"
 	"fmt"
-	"net"
-	"strings"
 	"time"
 )
 
@@ -84,20 +82,6 @@ type KubernetesDiscovery struct {
 	Service string `json:"service" yaml:"service"`
 	// Port is the name or the number of the port; it may be left out when there is only one.
 	Port string `json:"port,omitempty" yaml:"port,omitempty"`
-}
-
-// At is the endpoint of a candidate at an address that was found. The database is chosen by the candidate alone.
-func (d DiscoveredEndpoint) At(address string, c Candidate) Endpoint {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		host, port = address, ""
-	}
-	where := strings.NewReplacer("{region}", c.Region, "{variant}", c.Variant)
-	r := strings.NewReplacer("{address}", address, "{host}", host, "{port}", port, "{region}", c.Region, "{variant}", c.Variant)
-	return Endpoint{
-		Region: c.Region, Variant: c.Variant, ICMP: r.Replace(d.ICMP), TCP: r.Replace(d.TCP), TLS: r.Replace(d.TLS), HTTP: r.Replace(d.HTTP), DNS: r.Replace(d.DNS),
-		GRPC: r.Replace(d.GRPC), Exec: r.Replace(d.Exec), Database: where.Replace(d.Database),
-	}
 }
 
 // Declared is the topology without what was discovered: what leeward.yaml says.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"net"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -26,7 +27,7 @@ func completeDiscovery(d *schemas.Discovery) {
 func reachable(a schemas.App) []schemas.Endpoint {
 	all := slices.Clone(a.Endpoints)
 	for _, d := range a.Discover {
-		all = append(all, d.Endpoint.At(exampleAddress, schemas.Candidate{}))
+		all = append(all, EndpointAt(d.Endpoint, exampleAddress, schemas.Candidate{}))
 	}
 	return all
 }
@@ -107,6 +108,20 @@ func (v validator) file(path, name string) {
 	}
 }
 
+// EndpointAt is the endpoint of a candidate at an address that was found. The database is chosen by the candidate alone.
+func EndpointAt(d schemas.DiscoveredEndpoint, address string, c schemas.Candidate) schemas.Endpoint {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		host, port = address, ""
+	}
+	where := strings.NewReplacer("{region}", c.Region, "{variant}", c.Variant)
+	r := strings.NewReplacer("{address}", address, "{host}", host, "{port}", port, "{region}", c.Region, "{variant}", c.Variant)
+	return schemas.Endpoint{
+		Region: c.Region, Variant: c.Variant, ICMP: r.Replace(d.ICMP), TCP: r.Replace(d.TCP), TLS: r.Replace(d.TLS), HTTP: r.Replace(d.HTTP), DNS: r.Replace(d.DNS),
+		GRPC: r.Replace(d.GRPC), Exec: r.Replace(d.Exec), Database: where.Replace(d.Database),
+	}
+}
+
 // placeholder is what is filled in; anything else in braces is a mistake.
 var placeholder = regexp.MustCompile(`\{[^}]*\}`)
 
@@ -125,7 +140,7 @@ func (v validator) template(path string, d schemas.Discovery, a schemas.App, t s
 		v.failf(path+".variant", "SRV records have no labels to tell it", "is missing")
 	}
 	v.placeholders(path, e)
-	v.addresses(path, e.At(exampleAddress, schemas.Candidate{Region: "region", Variant: "variant"}))
+	v.addresses(path, EndpointAt(e, exampleAddress, schemas.Candidate{Region: "region", Variant: "variant"}))
 	if e.Database != "" {
 		v.reference(path+".database", e.Database)
 	}

@@ -82,7 +82,7 @@ func endpoint(a schemas.App, d schemas.Discovery, t Target) (schemas.Endpoint, e
 	case strings.HasPrefix(t.Address, "-"):
 		return schemas.Endpoint{}, fmt.Errorf("%.100q would be an option to a program", t.Address)
 	}
-	e := d.Endpoint.At(t.Address, c)
+	e := config.EndpointAt(d.Endpoint, t.Address, c)
 	e.Found = d.Name
 	return e, nil
 }
