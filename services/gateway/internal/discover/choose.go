@@ -53,8 +53,9 @@ func choose(t schemas.Topology, a schemas.App, d schemas.Discovery, answer Answe
 			chosen[e.Candidate()] = e
 		}
 	}
+	none := len(chosen) == 0
 	for candidate, e := range before {
-		if _, named := chosen[candidate]; !named && (len(chosen) == 0 || stays(candidate)) {
+		if _, named := chosen[candidate]; !named && (none || stays(candidate)) {
 			chosen[candidate] = e
 			c.kept = append(c.kept, candidate)
 		}
