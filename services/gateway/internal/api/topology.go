@@ -109,6 +109,9 @@ func (s Server) discovered(ctx context.Context, declared schemas.Topology) (sche
 	next, looks := s.Discover.Fill(ctx, declared)
 	problems := config.Check(next)
 	if len(problems) == 0 {
+		if err := state.Fit(next); err != nil {
+			return next, huma.Error422UnprocessableEntity(err.Error() + "; nothing was changed")
+		}
 		return next, nil
 	}
 	var details []error

@@ -183,6 +183,9 @@ func (d *Discoverer) replace(ctx context.Context, t, next schemas.Topology, revi
 	if problems := config.Check(next); len(problems) > 0 {
 		return fmt.Errorf("what it found would make a topology with problems: %s", problems[0].Message)
 	}
+	if err := state.Fit(next); err != nil {
+		return err
+	}
 	if err := d.State.Replace(ctx, next, Actor, t.Hash(), revision); err != nil && !errors.Is(err, state.ErrUntold) {
 		return fmt.Errorf("the topology could not be changed, which is tried again: %w", err)
 	}
