@@ -16,6 +16,13 @@ type Ranking struct {
 	Orders        []Order `json:"orders"`
 	// Inputs are the integer statistics per cell and the seed from which the same orders can be computed again.
 	Inputs json.RawMessage `json:"inputs,omitempty"`
+	// Declared is the hash of the topology without what was discovered.
+	Declared string `json:"declared,omitempty"`
+}
+
+// Of says whether the ranking was made for a topology. That an endpoint is at another address since, by discovery, leaves it one to choose by: what is measured there now, its gates say.
+func (r Ranking) Of(t Topology) bool {
+	return r.Topology == t.Hash() || r.Declared != "" && r.Declared == t.Declared().Hash()
 }
 
 // Order is the candidates, best first, when traffic is in the active region.

@@ -113,6 +113,7 @@ func entries() []golden {
 		entry(schemas.VantageBucket, "", schemas.Presence{
 			Vantage: "london", Region: "london", Boot: 1_795_305_431_000_000, Sighted: true, AnchorsReachable: 2, Anchors: 3, Round: 812, At: at(0), Topology: hash}),
 		entry(schemas.RankingBucket, "", ranking()),
+		entry(schemas.RankingBucket, ".declared", withDeclared(ranking())),
 		entry(schemas.RouteBucket, "", schemas.Route{App: "shop", Active: frankfurt, Epoch: schemas.Epoch{Term: 1, N: 6}, Plan: "p0", Since: at(0)}),
 		entry(schemas.PlanBucket, "", plan()),
 		entry(schemas.PlanBucket, ".preview", preview()),
@@ -243,6 +244,11 @@ func discovered(a schemas.App) *schemas.App {
 	e.Found = "file"
 	a.Endpoints = []schemas.Endpoint{e}
 	return &a
+}
+
+func withDeclared(r schemas.Ranking) schemas.Ranking {
+	r.Declared = "8899aabbccddeeff"
+	return r
 }
 
 func preview() schemas.Plan {

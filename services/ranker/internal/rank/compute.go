@@ -21,7 +21,7 @@ func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (schem
 	k.counted, k.leftOut = shares(k.cells, app, t)
 	ranked := order(k.candidates())
 	r := schemas.Ranking{
-		App: app.Name, At: in.End, Topology: in.Topology,
+		App: app.Name, At: in.End, Topology: in.Topology, Declared: t.Declared().Hash(),
 		Quantile: app.Objective.Quantile, WindowSeconds: int(in.WindowMS / 1000), Inputs: stored,
 	}
 	for _, active := range app.Regions() {
