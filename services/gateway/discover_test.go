@@ -115,6 +115,13 @@ func TestWhatAFileNamesIsTheTopologyOfEveryGateway(t *testing.T) {
 	if len(changes) != 2 || changes[1].Actor != "discovery" || `"`+changes[1].Previous+`"` != first {
 		t.Errorf("changes %+v", changes)
 	}
+	readers := map[string]bool{}
+	for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(50 * time.Millisecond) {
+		readers[one.look().Gateway] = true
+	}
+	if len(readers) != 1 {
+		t.Errorf("it is read by %v, want one", readers)
+	}
 	// The one that reads ends, and the other goes on.
 	reader, other := one, two
 	if strings.HasPrefix(one.look().Gateway, "second/") {

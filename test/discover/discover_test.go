@@ -119,7 +119,7 @@ func TestPageIsTrue(t *testing.T) {
 	}
 	frankfurt, tokyo := newShop(t), newShop(t)
 	here := strings.NewReplacer("shop.frankfurt.example:8080", frankfurt.address(), "shop.tokyo.example:8080", tokyo.address())
-	list, ca := "", ""
+	list := ""
 	var snippets []string
 	for _, m := range fenced.FindAllStringSubmatch(string(page), -1) {
 		switch {
