@@ -93,6 +93,7 @@ func Buckets() []BucketContract {
 	return []BucketContract{
 		TopologyBucket.contract, BuildBucket.contract, ImageBucket.contract, VerdictBucket.contract, VantageBucket.contract, RankingBucket.contract,
 		RouteBucket.contract, PlanBucket.contract, LeaseBucket.contract, ShareBucket.contract, IntentBucket.contract,
+		DiscoveryBucket.contract, GatewayLeaseBucket.contract,
 	}
 }
 

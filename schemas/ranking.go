@@ -20,6 +20,13 @@ type Ranking struct {
 	Inputs json.RawMessage `json:"inputs,omitempty"`
 	// Digest is the SHA-256 of the JSON form, in hex digits. Only an evaluation carries it, so that what is computed again can be told from what was published.
 	Digest string `json:"-"`
+	// Declared is the hash of the topology without what was discovered.
+	Declared string `json:"declared,omitempty"`
+}
+
+// Of says whether the ranking was made for a topology. That an endpoint is at another address since, by discovery, leaves it one to choose by: what is measured there now, its gates say.
+func (r Ranking) Of(t Topology) bool {
+	return r.Topology == t.Hash() || r.Declared != "" && r.Declared == t.Declared().Hash()
 }
 
 // Order is the candidates as they are published, best first, when traffic is in the active region: by cost, but for the choice, which comes before every

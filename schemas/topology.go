@@ -89,6 +89,8 @@ type App struct {
 	Targets []Target `json:"targets" yaml:"targets"`
 	// Alerts maps alerts to the app's regions.
 	Alerts []AlertRule `json:"alerts,omitempty" yaml:"alerts,omitempty"`
+	// Discover are places outside this file that name more endpoints. What endpoints says itself comes first.
+	Discover []Discovery `json:"discover,omitempty" yaml:"discover,omitempty"`
 }
 
 // Source is what the app is built from and what starts a build.
@@ -165,6 +167,8 @@ type Endpoint struct {
 	Exec string `json:"exec,omitempty" yaml:"exec,omitempty"`
 	// Database is a reference (env: or file:) to the URL of the region's own database, where its app reads; all endpoints of a region share it.
 	Database string `json:"database,omitempty" yaml:"database,omitempty"`
+	// Found is the name of the entry of discover that found the endpoint; the file itself can not say it.
+	Found string `json:"found,omitempty" yaml:"-" jsonschema:"-"`
 }
 
 // Probe is how often an app is measured and when its health changes.

@@ -97,6 +97,7 @@ func entries() []golden {
 		entry(schemas.TopologyBucket, ".app_probed", schemas.TopologyPart{Topology: hash, App: objective(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".app.also", schemas.TopologyPart{Topology: hash, App: &also}),
 		entry(schemas.TopologyBucket, ".app.git", schemas.TopologyPart{Topology: hash, App: &git}),
+		entry(schemas.TopologyBucket, ".app.discovered", schemas.TopologyPart{Topology: hash, App: discovered(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
 			Hash: hash, Version: 1, Regions: []string{"frankfurt", "london"}, Vantages: []string{"london"}, Apps: []string{"shop"}, Actor: "api", At: at(0)}}),
 		entry(schemas.BuildBucket, "", schemas.BuildState{App: "shop", Variant: "slim", Last: build(), Delivery: "push:distribution:32cf1666", Announced: true, Wanted: build()}),
@@ -116,11 +117,16 @@ func entries() []golden {
 			Vantage: "london", Region: "london", Boot: 1_795_305_431_000_000, Sighted: true, AnchorsReachable: 2, Anchors: 3, Round: 812, At: at(0), Topology: hash}),
 		entry(schemas.RankingBucket, "", ranking()),
 		entry(schemas.RankingBucket, ".published", publishedRanking()),
+		entry(schemas.RankingBucket, ".declared", withDeclared(ranking())),
 		entry(schemas.RouteBucket, "", schemas.Route{App: "shop", Active: frankfurt, Epoch: schemas.Epoch{Term: 1, N: 6}, Plan: "p0", Since: at(0)}),
 		entry(schemas.PlanBucket, "", plan()),
 		entry(schemas.PlanBucket, ".preview", preview()),
 		entry(schemas.LeaseBucket, "", schemas.Lease{Of: "shop", Holder: "actuator-1", At: at(0)}),
 		entry(schemas.ShareBucket, "", schemas.Lease{Of: "samples-0", Holder: "recorder-1", At: at(0)}),
+		entry(schemas.GatewayLeaseBucket, "", schemas.Lease{Of: "discovery", Holder: "gateway-1", At: at(0)}),
+		entry(schemas.DiscoveryBucket, "", schemas.DiscoveryState{
+			App: "shop", Name: "pods", Place: "service web/shop at https://kubernetes.default.svc", Gateway: "gateway-1", Topology: hash, ReadAt: at(0), Trouble: "no answer", Targets: 3,
+			Endpoints: []schemas.Candidate{frankfurt, london}, Kept: []schemas.Candidate{london}, Refused: 1, Reasons: []string{"[0].targets[1]: not a text"}, At: at(1)}),
 		entry(schemas.IntentBucket, "", schemas.InsertIntent{
 			Partition: "samples-0", Incarnation: "b251808f-8da6-4235-877c-e51cad70070f", First: 1, Last: 40, Rows: 4_000, State: "before", Owner: "recorder-1", At: at(0)}),
 	}
@@ -249,6 +255,29 @@ func measured(a schemas.App) *schemas.App {
 	a.Probe.Also = []string{"http_kept", "registry"}
 	a.Probe.HTTP = &schemas.HTTPCheck{Status: []int{200}, Header: map[string]string{"Content-Type": "^text/"}, Body: "ok", Host: "shop.example", Version: "1.1", Redirects: 1, CertificateDays: 14}
 	return &a
+}
+
+// discovered is the app with an entry of each kind, and an endpoint that one of them found.
+func discovered(a schemas.App) *schemas.App {
+	every, keep := schemas.Duration(10*time.Second), schemas.Duration(10*time.Minute)
+	a.Discover = []schemas.Discovery{
+		{Name: "file", Interval: every, Keep: keep, File: "/etc/leeward/shop.json", Endpoint: schemas.DiscoveredEndpoint{
+			Region: "tokyo", Variant: "slim", ICMP: "{host}", TCP: "{address}", TLS: "{host}:8443", HTTP: "http://{address}/healthz", DNS: "dns://{host}/shop.example?type=A",
+			GRPC: "grpc://{address}/shop.v1.Cart", Exec: "orders {host} {port}", Database: "file:/run/secrets/{region}-database"}},
+		{Name: "web", Interval: every, Keep: keep, HTTP: &schemas.HTTPDiscovery{URL: "https://targets.example/shop", Token: "env:TARGETS_TOKEN", CA: "/etc/leeward/ca.pem"}},
+		{Name: "names", Interval: every, Keep: keep, DNS: &schemas.DNSDiscovery{SRV: "_https._tcp.shop.example", Server: "10.0.0.53:53"}},
+		{Name: "pods", Interval: every, Keep: keep, Kubernetes: &schemas.KubernetesDiscovery{
+			URL: "https://kubernetes.default.svc", Token: "file:/run/secrets/token", CA: "/etc/leeward/cluster.pem", Namespace: "web", Service: "shop", Port: "https"}},
+	}
+	e := a.Endpoints[0]
+	e.Found = "file"
+	a.Endpoints = []schemas.Endpoint{e}
+	return &a
+}
+
+func withDeclared(r schemas.Ranking) schemas.Ranking {
+	r.Declared = "8899aabbccddeeff"
+	return r
 }
 
 func preview() schemas.Plan {

@@ -22,7 +22,7 @@ import (
 // servable is everything serve can run: the six services, and what up starts for those who have none: a bus, a ClickHouse, regions.
 func servable() map[string]daemon.Run {
 	all := map[string]daemon.Run{
-		"gateway": gateway.Run, "prober": prober.Run, "recorder": recorder.Run,
+		"gateway": gateway.Run, "prober": prober.Confined, "recorder": recorder.Run,
 		"ranker": ranker.Run, "failover-actuator": actuator.Run,
 	}
 	maps.Copy(all, heavy())

@@ -59,7 +59,7 @@ func Parse(file string, data []byte) (schemas.Topology, error) {
 	}
 	if len(d.problems) == 0 {
 		complete(&t)
-		v := validator{d}
+		v := validator{d: d}
 		v.topology(t)
 	}
 	if len(d.problems) == 0 {
@@ -69,6 +69,13 @@ func Parse(file string, data []byte) (schemas.Topology, error) {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return schemas.Topology{}, d.problems
+}
+
+// Check looks at a topology to which what its apps discover was added; the problems have no places in a file.
+func Check(t schemas.Topology) Problems {
+	d := &decoder{positions: map[string]position{}}
+	validator{d: d, discovered: true}.topology(t)
+	return d.problems
 }
 
 func (d *decoder) parse(data []byte, t *schemas.Topology) {

@@ -247,6 +247,9 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
+// notInFile marks a field of a topology that the file can not hold.
+const notInFile = "-"
+
 func yamlName(f reflect.StructField) string {
 	name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 	return name
@@ -254,7 +257,7 @@ func yamlName(f reflect.StructField) string {
 
 func fieldByName(v reflect.Value, name string) (reflect.Value, bool) {
 	for i := range v.NumField() {
-		if yamlName(v.Type().Field(i)) == name {
+		if yamlName(v.Type().Field(i)) == name && name != notInFile {
 			return v.Field(i), true
 		}
 	}
@@ -264,7 +267,9 @@ func fieldByName(v reflect.Value, name string) (reflect.Value, bool) {
 func fieldNames(t reflect.Type) []string {
 	var names []string
 	for i := range t.NumField() {
-		names = append(names, yamlName(t.Field(i)))
+		if name := yamlName(t.Field(i)); name != notInFile {
+			names = append(names, name)
+		}
 	}
 	return names
 }

@@ -67,7 +67,7 @@ func (v validator) probe(path string, a schemas.App) {
 
 // also checks that there is something to measure in one more way.
 func (v validator) also(path, kind string, a schemas.App) {
-	some := func(has func(schemas.Endpoint) bool) bool { return slices.ContainsFunc(a.Endpoints, has) }
+	some := func(has func(schemas.Endpoint) bool) bool { return slices.ContainsFunc(reachable(a), has) }
 	switch kind {
 	case schemas.KindHTTPKept.String():
 		if !some(hasHTTP) {
@@ -127,7 +127,7 @@ func (v validator) httpCheck(path string, c schemas.HTTPCheck, a schemas.App) {
 	if c.CertificateDays < 0 {
 		v.failf(path+".certificate_days", "", "is negative")
 	}
-	if c.CertificateDays > 0 && !slices.ContainsFunc(a.Endpoints, hasCertificate) {
+	if c.CertificateDays > 0 && !slices.ContainsFunc(reachable(a), hasCertificate) {
 		v.failf(path+".certificate_days", "", "no endpoint of %s has tls, or an https or grpcs address", a.Name)
 	}
 }

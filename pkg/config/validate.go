@@ -42,6 +42,9 @@ func complete(t *schemas.Topology) {
 			a.Failover.Shift = []int{1, 5, 25, 50, 100}
 		}
 		a.Failover.Bake = orDefault(a.Failover.Bake, schemas.Duration(10*time.Second))
+		for j := range a.Discover {
+			completeDiscovery(&a.Discover[j])
+		}
 	}
 }
 
@@ -54,7 +57,14 @@ func orDefault[T comparable](value, fallback T) T {
 }
 
 // validator checks what a topology means; the decoder knows where each path stood.
-type validator struct{ d *decoder }
+type validator struct {
+	d *decoder
+	// discovered says that what apps discover has been added.
+	discovered bool
+}
+
+// whole says whether all of an app's endpoints are there.
+func (v validator) whole(a schemas.App) bool { return v.discovered || len(a.Discover) == 0 }
 
 // failf reports a problem at a path, or at its nearest parent that stands in the file.
 func (v validator) failf(path, hint, format string, args ...any) {
@@ -137,8 +147,9 @@ func (v validator) app(path string, a schemas.App, t schemas.Topology) {
 		v.failf(path+".variants", "", "an app has at least one variant")
 	}
 	v.endpoints(path, a, t)
+	v.discover(path, a, t)
 	v.databases(path, a)
-	if _, ok := a.Endpoint(a.Start); !ok {
+	if _, ok := a.Endpoint(a.Start); !ok && v.whole(a) {
 		v.failf(path+".start", "name a region and variant that has an endpoint", "%s has no endpoint", a.Start)
 	}
 	v.probe(path+".probe", a)
@@ -310,7 +321,7 @@ func (v validator) target(path string, target schemas.Target, a schemas.App) {
 	}
 	for i, s := range h.Servers {
 		p := at(path+".haproxy.servers", i)
-		if _, ok := a.Endpoint(schemas.Candidate{Region: s.Region, Variant: s.Variant}); !ok {
+		if _, ok := a.Endpoint(schemas.Candidate{Region: s.Region, Variant: s.Variant}); !ok && len(a.Discover) == 0 {
 			v.failf(p, "", "%s/%s has no endpoint", s.Region, s.Variant)
 		}
 		if !serverName.MatchString(s.Server) {

@@ -33,6 +33,7 @@ var payloads = []payload{
 	topic(schemas.ProbeRequestedTopic), topic(schemas.FailoverPlannedTopic), topic(schemas.FailoverSteppedTopic), topic(schemas.FailoverFinishedTopic), topic(schemas.DrillFinishedTopic),
 	bucket(schemas.TopologyBucket), bucket(schemas.BuildBucket), bucket(schemas.ImageBucket), bucket(schemas.VerdictBucket), bucket(schemas.VantageBucket), bucket(schemas.RankingBucket),
 	bucket(schemas.RouteBucket), bucket(schemas.PlanBucket), bucket(schemas.LeaseBucket), bucket(schemas.ShareBucket), bucket(schemas.IntentBucket),
+	bucket(schemas.DiscoveryBucket), bucket(schemas.GatewayLeaseBucket),
 }
 
 // payloadOf finds what a topic or bucket carries.

@@ -71,8 +71,7 @@ type group struct {
 // groups lists every group of fields below a type, in the order of the file.
 func groups(t reflect.Type, path string) []group {
 	all := []group{{path, t}}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for _, f := range fields(t) {
 		below := strings.TrimPrefix(path+"."+nameOf(f), ".")
 		of := f.Type
 		if of.Kind() == reflect.Slice {
@@ -102,8 +101,7 @@ func (s *shape) reference(c comments) ([]byte, error) {
 			title = "The file"
 		}
 		fmt.Fprintf(&w, "\n## %s\n\n%s\n\n%s", title, c.lookup(g.of, ""), head("field", "type", "default", "meaning"))
-		for i := range g.of.NumField() {
-			f := g.of.Field(i)
+		for _, f := range fields(g.of) {
 			text, err := meaning(c, g.of, f)
 			if err != nil {
 				return nil, err

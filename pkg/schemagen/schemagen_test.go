@@ -189,6 +189,7 @@ func demands(t *testing.T) map[demand]bool {
 var groupOf = map[string]string{
 	"regions": "Region", "location": "Location", "vantages": "Vantage", "apps": "App", "start": "Candidate", "source": "Source", "watch": "Watch", "images": "Images",
 	"variants": "Variant", "endpoints": "Endpoint", "failover": "Failover", "verify": "Verify", "targets": "Target", "haproxy": "HAProxyTarget", "servers": "HAProxyServer", "alerts": "AlertRule",
+	"discover": "Discovery", "http": "HTTPDiscovery", "dns": "DNSDiscovery", "kubernetes": "KubernetesDiscovery", "endpoint": "DiscoveredEndpoint",
 }
 
 // without calls try once for each field below node, with that field removed.

@@ -3,6 +3,7 @@ package schemagen
 import (
 	_ "embed"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -63,17 +64,17 @@ func (s *shape) group(written any, read reflect.Value) {
 	if s.present[t] == nil {
 		s.present[t], s.filled[t] = map[string]int{}, map[string]any{}
 	}
-	fields, isWritten := written.(map[string]any)
+	texts, isWritten := written.(map[string]any)
 	if isWritten {
 		s.groups[t]++
 	}
-	for i := range t.NumField() {
-		name := nameOf(t.Field(i))
-		value, ok := fields[name]
+	for _, field := range fields(t) {
+		name := nameOf(field)
+		value, ok := texts[name]
 		if ok {
 			s.present[t][name]++
 		}
-		if f := read.Field(i); !ok && f.Kind() != reflect.Struct && !f.IsZero() {
+		if f := read.FieldByIndex(field.Index); !ok && f.Kind() != reflect.Struct && !f.IsZero() {
 			s.filled[t][name] = f.Interface()
 		} else {
 			s.walk(value, f)
@@ -84,12 +85,17 @@ func (s *shape) group(written any, read reflect.Value) {
 // needed lists the fields that no group of the type leaves out.
 func (s *shape) needed(t reflect.Type) []string {
 	var names []string
-	for i := range t.NumField() {
-		if name := nameOf(t.Field(i)); s.groups[t] > 0 && s.present[t][name] == s.groups[t] {
+	for _, f := range fields(t) {
+		if name := nameOf(f); s.groups[t] > 0 && s.present[t][name] == s.groups[t] {
 			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// fields are those that the file can hold.
+func fields(t reflect.Type) []reflect.StructField {
+	return slices.DeleteFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool { return nameOf(f) == "-" })
 }
 
 func nameOf(f reflect.StructField) string {

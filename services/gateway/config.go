@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"fmt"
+	"os"
 	"time"
 
 	"github.com/leeward-failover/leeward/pkg/env"
@@ -14,9 +16,11 @@ type config struct {
 	secrets             hook.Secrets
 	reconcileEvery      time.Duration
 	simulated           bool
+	instance            string
 }
 
 func readConfig(r *env.Reader) (config, error) {
+	host, _ := os.Hostname() // only a name for people
 	c := config{
 		natsURL:  r.Required("LEEWARD_NATS_URL"),
 		natsSeed: r.Required("LEEWARD_NATS_SEED"),
@@ -31,6 +35,7 @@ func readConfig(r *env.Reader) (config, error) {
 			Pingdom: r.Secret("LEEWARD_HOOK_PINGDOM_SECRET"), NewRelic: r.Secret("LEEWARD_HOOK_NEWRELIC_SECRET"),
 			Dynatrace: r.Secret("LEEWARD_HOOK_DYNATRACE_SECRET"), Datadog: r.Secret("LEEWARD_HOOK_DATADOG_SECRET"),
 		},
+		instance:       r.String("LEEWARD_INSTANCE", fmt.Sprintf("%s-%d", host, os.Getpid())),
 		reconcileEvery: r.Duration("LEEWARD_RECONCILE_INTERVAL", 5*time.Minute),
 	}
 	c.simulated = r.Getenv("LEEWARD_SIMULATED") == "true"

@@ -10,6 +10,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/leeward-failover/leeward/services/gateway/internal/api"
 	"github.com/leeward-failover/leeward/services/gateway/internal/command"
 	"github.com/leeward-failover/leeward/services/gateway/internal/console"
+	"github.com/leeward-failover/leeward/services/gateway/internal/discover"
 	"github.com/leeward-failover/leeward/services/gateway/internal/hook"
 	"github.com/leeward-failover/leeward/services/gateway/internal/reconcile"
 	"github.com/leeward-failover/leeward/services/gateway/internal/state"
@@ -42,10 +44,14 @@ func Run(ctx context.Context, proc daemon.Process) error {
 		return err
 	}
 	defer b.Close()
-	live := state.New(b)
+	live := state.New(b, proc.Log)
 	ready := func() error { return errors.Join(b.Ready(), live.Ready()) }
 	pushes := reconcile.Pushes{
 		Bus: b, Topologies: live.Topology, Resolve: oci.Resolve, Head: git.Head, Getenv: proc.Getenv, Every: cfg.reconcileEvery, Log: proc.Log,
+	}
+	found := &discover.Discoverer{
+		Bus: b, State: live, Read: discover.Reader{Getenv: proc.Getenv}.Read, Gateway: cfg.instance + "/" + uuid.NewString()[:8],
+		Changed: discover.Metrics(proc.Metrics, live.Discoveries), Log: proc.Log,
 	}
 	hooks := hook.Hooks{
 		Topology: live.CurrentTopology, Resolve: oci.Resolve, Log: proc.Log, Count: hook.Metrics(proc.Metrics),
@@ -62,6 +68,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	}
 	server := api.Server{
 		Bus: b, State: live, Token: cfg.apiToken, Simulated: cfg.simulated, Hooks: hooks, Ready: ready, Log: proc.Log, Ping: oci.Ping, Started: time.Now(), Examined: &api.Examined{},
+		Discover: found,
 	}
 	pages := console.New(console.Console{
 		Bus: b, State: live, Ready: ready, Token: cfg.apiToken, Simulated: cfg.simulated, Log: proc.Log, Preview: server.Preview,
@@ -75,6 +82,7 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return live.Run(ctx) })
 	g.Go(func() error { return pushes.Run(ctx) })
+	g.Go(func() error { return found.Run(ctx) })
 	g.Go(func() error { return pages.Run(ctx) })
 	g.Go(func() error { return daemon.Health{Addr: cfg.healthAddr, Ready: ready, Proc: proc}.Run(ctx) })
 	g.Go(func() error { return daemon.Serve(ctx, listener, server.Handler()) })

@@ -222,3 +222,20 @@ func TestFailoverIsRequestedOnceAndForWhatExists(t *testing.T) {
 		t.Errorf("stored %+v, want three requests, the first k1", got)
 	}
 }
+
+// TestAnAppTooLargeForTheBusIsRefusedWithItsName has an app whose long addresses leeward.yaml may hold and a message may not.
+func TestAnAppTooLargeForTheBusIsRefusedWithItsName(t *testing.T) {
+	t.Parallel()
+	g := start(t, bustest.Start(t), nil)
+	var variants, endpoints strings.Builder
+	for i := range 600 {
+		fmt.Fprintf(&variants, "{name: v%d}, ", i)
+		fmt.Fprintf(&endpoints, "      - {region: r1, variant: v%d, http: \"http://shop.example/%s\"}\n", i, strings.Repeat("x", 2_000))
+	}
+	text := strings.Replace(topology("http://127.0.0.1:1"), "variants: [", "variants: ["+variants.String(), 1)
+	text = strings.Replace(text, "    endpoints:\n", "    endpoints:\n"+endpoints.String(), 1)
+	r := g.put(text, "")
+	if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, "app shop with its 602 endpoints takes ") || !strings.Contains(r.body, "split it") {
+		t.Errorf("%d %.300s", r.status, r.body)
+	}
+}

@@ -20,6 +20,7 @@ import (
 	"github.com/leeward-failover/leeward/services/prober/internal/blackbox"
 	"github.com/leeward-failover/leeward/services/prober/internal/command"
 	"github.com/leeward-failover/leeward/services/prober/internal/command/prepare"
+	"github.com/leeward-failover/leeward/services/prober/internal/confine"
 	"github.com/leeward-failover/leeward/services/prober/internal/meter"
 	"github.com/leeward-failover/leeward/services/prober/internal/outbox"
 	"github.com/leeward-failover/leeward/services/prober/internal/probe"
@@ -28,8 +29,22 @@ import (
 	"github.com/leeward-failover/leeward/services/prober/internal/vantage"
 )
 
-// Run runs the prober of one vantage until ctx ends.
+// Run runs the prober of one vantage until ctx ends. It leaves the process as it is.
 func Run(ctx context.Context, proc daemon.Process) error {
+	return run(ctx, proc, func(*probe.Kit) error { return nil })
+}
+
+// Confined is Run as a process of its own: it opens the sockets that need a capability, and gives up every capability before it measures anything.
+func Confined(ctx context.Context, proc daemon.Process) error {
+	return run(ctx, proc, func(kit *probe.Kit) error {
+		if err := kit.Open(); err != nil {
+			proc.Log.Warn().Err(err).Msg("ICMP is not measured")
+		}
+		return confine.Drop()
+	})
+}
+
+func run(ctx context.Context, proc daemon.Process, confine func(*probe.Kit) error) error {
 	c, err := readConfig(&env.Reader{Getenv: proc.Getenv})
 	if err != nil {
 		return err
@@ -51,6 +66,9 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	kit := probe.NewKit(c.vantage, c.network, func(ref string) (string, error) { return env.Resolve(ref, proc.Getenv) })
 	kit.Checks.Folder, kit.Checks.Path = c.checks, proc.Getenv("PATH")
 	defer kit.Close(ctx)
+	if err := confine(kit); err != nil {
+		return err
+	}
 	boot := uint64(time.Now().UnixMicro())
 	m := meter.New(proc.Metrics, c.vantage, store.State)
 	out := &outbox.Outbox{Vantage: c.vantage, Boot: boot, Spool: store, Publish: b.PublishRaw, Meter: m, Log: log}

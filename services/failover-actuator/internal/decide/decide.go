@@ -149,7 +149,7 @@ func (f Facts) stale() (why string, old bool) {
 	switch age := f.Now.Sub(f.Ranking.At); {
 	case f.Ranking.At.IsZero():
 		return "there is no ranking", false
-	case f.Ranking.Topology != f.Topology.Hash():
+	case !f.Ranking.Of(f.Topology):
 		return "the ranking was made for another topology", false
 	case age > limit:
 		return fmt.Sprintf("the ranking is %s old, more than %s", age.Round(time.Second), limit), true

@@ -74,6 +74,17 @@ func withApp(f *decide.Facts, change func(*schemas.App)) {
 	f.Ranking.Topology = f.Topology.Hash()
 }
 
+// rediscovered has discovery give the last endpoint another address, after the ranking was made.
+func rediscovered(f *decide.Facts) {
+	f.Ranking.Declared = f.Topology.Declared().Hash()
+	withApp(f, func(a *schemas.App) {
+		e := a.Endpoints[len(a.Endpoints)-1]
+		e.Region, e.Variant, e.Found = "tokyo", "fat", "pods"
+		a.Endpoints = append(slices.Clone(a.Endpoints), e)
+	})
+	f.Ranking.Topology = "that of a moment ago"
+}
+
 // replicated gives the app a primary database, silent for half a minute, and every region one that lacks so much of it. The ranking says that all were close.
 func replicated(f *decide.Facts, lag map[string]time.Duration) {
 	withApp(f, func(a *schemas.App) { a.Gates.RPO = schemas.Duration(2 * time.Second) })
@@ -188,6 +199,7 @@ func TestDecide(t *testing.T) {
 		"forced in mode observe":        {forced("london"), func(f *decide.Facts) { withApp(f, func(a *schemas.App) { a.Mode = "observe" }) }, schemas.Candidate{}, decide.Observing, "mode observe"},
 		"no ranking":                    {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Ranking = schemas.Ranking{} }, schemas.Candidate{}, decide.Stale, "no ranking"},
 		"another topology":              {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); f.Ranking.Topology = "old" }, schemas.Candidate{}, decide.Stale, "another topology"},
+		"another address by discovery":  {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); rediscovered(f) }, slim("london"), "", ""},
 		"first fails a gate":            {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); gateOf(f, 0, "jurisdiction", schemas.Fail) }, slim("dallas"), "", ""},
 		"unknown is fail":               {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); gateOf(f, 0, "rtt", schemas.Unknown) }, slim("dallas"), "", ""},
 		"first is down by now":          {byVerdicts, func(f *decide.Facts) { down(f, "frankfurt", 5); down(f, "london", 3) }, slim("dallas"), "", ""},

@@ -17,6 +17,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/daemon"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/gateway/internal/console"
+	"github.com/leeward-failover/leeward/services/gateway/internal/discover"
 	"github.com/leeward-failover/leeward/services/gateway/internal/hook"
 	"github.com/leeward-failover/leeward/services/gateway/internal/state"
 )
@@ -39,6 +40,8 @@ type Server struct {
 	// Started is since when the gateway runs.
 	Started  time.Time
 	Examined *Examined
+	// Discover finds endpoints that leeward.yaml leaves to others to name.
+	Discover *discover.Discoverer
 }
 
 // Handler returns the whole listener: the console, /v1, /hooks, /openapi.json, /docs, /livez and /readyz.
@@ -58,6 +61,7 @@ func (s Server) Handler() http.Handler {
 	s.imports(api)
 	s.doctor(api)
 	s.letters(api)
+	s.discoveries(api)
 	s.Hooks.Register(mux)
 	s.Console.Register(mux)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })

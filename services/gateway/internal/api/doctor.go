@@ -109,7 +109,7 @@ func (s Server) facts(ctx context.Context) doctor.Facts {
 	_ = g.Wait()
 	// What ages within seconds is read last: a registry that hangs may have kept the others waiting for longer.
 	f.Routes, f.Rankings, f.Images = byApp(s.State.Routes), byApp(s.State.Rankings), values(s.State.Images)
-	f.Verdicts, f.Presences, f.Now = values(s.State.Verdicts), values(s.State.Vantages), time.Now()
+	f.Verdicts, f.Presences, f.Discoveries, f.Now = values(s.State.Verdicts), values(s.State.Vantages), byApp(s.State.Discoveries), time.Now()
 	return f
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/pkg/config"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/gateway/internal/state"
 )
 
 type topologyInput struct {
@@ -59,7 +60,7 @@ func (s Server) putTopology(ctx context.Context, in *topologyInput) (*topologyOu
 	if name == "" {
 		name = "leeward.yaml"
 	}
-	next, err := config.Parse(name, in.RawBody)
+	declared, err := config.Parse(name, in.RawBody)
 	var problems config.Problems
 	if errors.As(err, &problems) {
 		details := make([]error, len(problems))
@@ -80,6 +81,10 @@ func (s Server) putTopology(ctx context.Context, in *topologyInput) (*topologyOu
 	case in.IfMatch != "*" && strings.Trim(in.IfMatch, `"`) != current.Value.Current.Hash:
 		return nil, huma.Error412PreconditionFailed("the topology is now " + current.Value.Current.Hash + "; someone else applied one. Nothing was changed")
 	}
+	next, err := s.discovered(ctx, declared)
+	if err != nil {
+		return nil, err
+	}
 	previous := ""
 	if current.Value.Current != nil {
 		previous = current.Value.Current.Hash
@@ -87,45 +92,36 @@ func (s Server) putTopology(ctx context.Context, in *topologyInput) (*topologyOu
 	if previous == next.Hash() {
 		return topologyAnswer(next, false), nil
 	}
-	if err := s.store(ctx, next, previous, current.Revision); err != nil {
-		return nil, err
+	err = s.State.Replace(ctx, next, "api", previous, current.Revision)
+	switch {
+	case errors.Is(err, bus.ErrConflict):
+		return nil, huma.Error409Conflict("someone else applied a topology at the same time, or discovery changed it; read it and apply again")
+	case errors.Is(err, state.ErrUntold):
+		return nil, huma.Error503ServiceUnavailable(err.Error())
+	case err != nil:
+		return nil, huma.Error503ServiceUnavailable("the bus does not answer; apply again", err)
 	}
 	return topologyAnswer(next, true), nil
 }
 
-// store writes the parts, the index last and only if nobody else wrote it since it was read, and then removes the parts of the topology before.
-func (s Server) store(ctx context.Context, t schemas.Topology, previous string, revision uint64) error {
-	at := time.Now().UTC()
-	replaced := s.State.Topology.All()
-	for _, part := range t.Parts("api", at) {
-		condition := bus.Condition{}
-		if part.Current != nil {
-			condition.Revision = bus.At(revision)
+// discovered adds to a file what its entries of discover find now. What is still missing then is a problem of the file's.
+func (s Server) discovered(ctx context.Context, declared schemas.Topology) (schemas.Topology, error) {
+	next, looks := s.Discover.Fill(ctx, declared)
+	problems := config.Check(next)
+	if len(problems) == 0 {
+		if err := state.Fit(next); err != nil {
+			return next, huma.Error422UnprocessableEntity(err.Error() + "; nothing was changed")
 		}
-		_, err := bus.Put(ctx, s.Bus, schemas.TopologyBucket, part, condition)
-		if errors.Is(err, bus.ErrConflict) {
-			return huma.Error409Conflict("someone else applied a topology at the same time; read it and apply again")
-		}
-		if err != nil {
-			return huma.Error503ServiceUnavailable("the bus does not answer; apply again", err)
+		return next, nil
+	}
+	var details []error
+	for _, p := range problems {
+		details = append(details, &huma.ErrorDetail{Message: p.Message, Value: p.Hint})
+	}
+	for _, look := range looks {
+		for _, why := range look.Troubles() {
+			details = append(details, &huma.ErrorDetail{Message: why, Location: look.App + ": discover " + look.Name, Value: look.Place})
 		}
 	}
-	event := schemas.TopologyChanged{Hash: t.Hash(), Previous: previous, Actor: "api", At: at}
-	if err := bus.Publish(ctx, s.Bus, schemas.TopologyChangedTopic, event); err != nil {
-		return huma.Error503ServiceUnavailable("the topology was applied, but its event could not be stored", err)
-	}
-	s.forget(ctx, previous, replaced)
-	return nil
-}
-
-// forget removes the parts of a topology that was replaced. A part's revision guards it against someone who applies that topology again right now; what stays behind is in nobody's way.
-func (s Server) forget(ctx context.Context, hash string, parts map[string]bus.Entry[schemas.TopologyPart]) {
-	for _, part := range parts {
-		if part.Value.Current != nil || part.Value.Topology != hash {
-			continue
-		}
-		if err := bus.Delete(ctx, s.Bus, schemas.TopologyBucket, part.Revision, part.Value.Key()...); err != nil {
-			s.Log.Warn().Err(err).Str("topology", hash).Msg("replaced part not removed")
-		}
-	}
+	return next, huma.Error422UnprocessableEntity("with what was discovered the topology has problems; nothing was changed", details...)
 }

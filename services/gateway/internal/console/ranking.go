@@ -108,7 +108,7 @@ func (s snapshot) ranking(a schemas.App, active string) rankingBody {
 	b := rankingBody{
 		Active: active, Now: s.routes[a.Name].Active.Region, Actives: a.Regions(), At: made.At, MaxAge: int(a.Failover.MaxRankingAge.D().Seconds()),
 		Quantile: fmt.Sprintf("%g", 100*a.Objective.Quantile), Window: a.Objective.Window.String(), Kind: a.Objective.Kind,
-		Other: !made.At.IsZero() && made.Topology != s.topology.Hash(),
+		Other: !made.At.IsZero() && !made.Of(s.topology),
 	}
 	if b.Active == "" {
 		b.Active = b.Now

@@ -110,7 +110,7 @@ func (r *report) ranking(f Facts, a schemas.App, what string, route schemas.Rout
 	case age > limit:
 		r.add(level, what, fmt.Sprintf("its ranking is %s old, more than %s", ago(age), limit), advice)
 		return
-	case ranking.Topology != f.Topology.Hash():
+	case !ranking.Of(f.Topology):
 		r.add(level, what, "its ranking was made for another topology", "it is made anew within seconds; else "+advice)
 		return
 	}

@@ -52,6 +52,8 @@ type Facts struct {
 	Registries map[string]error
 	// Hooks are the webhooks that have a secret, with the time of the last accepted call.
 	Hooks map[string]time.Time
+	// Discoveries are the latest looks at entries of discover, by app and entry.
+	Discoveries map[string]schemas.DiscoveryState
 	// Up is since when the gateway runs, which is how far back it knows of webhooks.
 	Up time.Time
 }
@@ -84,6 +86,7 @@ func Examine(f Facts) []Finding {
 	r.vantages(f)
 	for _, a := range f.Topology.Apps {
 		r.app(f, a)
+		r.discovery(f, a)
 	}
 	return r.findings
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/leeward-failover/leeward/pkg/bus"
@@ -21,11 +22,18 @@ type State struct {
 	Routes   *bus.Mirror[schemas.Route]
 	Plans    *bus.Mirror[schemas.Plan]
 	Builds   *bus.Mirror[schemas.BuildState]
+	// Discoveries are the latest looks at the entries of discover, Leases which gateway takes them.
+	Discoveries *bus.Mirror[schemas.DiscoveryState]
+	Leases      *bus.Mirror[schemas.Lease]
+
+	bus *bus.Bus
+	log zerolog.Logger
 }
 
 // New makes the mirrors; Run fills them.
-func New(b *bus.Bus) *State {
+func New(b *bus.Bus, log zerolog.Logger) *State {
 	return &State{
+		bus: b, log: log, Discoveries: bus.NewMirror(b, schemas.DiscoveryBucket), Leases: bus.NewMirror(b, schemas.GatewayLeaseBucket),
 		Topology: bus.NewMirror(b, schemas.TopologyBucket), Builds: bus.NewMirror(b, schemas.BuildBucket), Images: bus.NewMirror(b, schemas.ImageBucket),
 		Verdicts: bus.NewMirror(b, schemas.VerdictBucket), Vantages: bus.NewMirror(b, schemas.VantageBucket),
 		Rankings: bus.NewMirror(b, schemas.RankingBucket), Routes: bus.NewMirror(b, schemas.RouteBucket), Plans: bus.NewMirror(b, schemas.PlanBucket),
@@ -35,7 +43,7 @@ func New(b *bus.Bus) *State {
 // Run keeps every mirror until ctx ends.
 func (s *State) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, run := range []func(context.Context) error{s.Topology.Run, s.Builds.Run, s.Images.Run, s.Verdicts.Run, s.Vantages.Run, s.Rankings.Run, s.Routes.Run, s.Plans.Run} {
+	for _, run := range []func(context.Context) error{s.Topology.Run, s.Builds.Run, s.Images.Run, s.Verdicts.Run, s.Vantages.Run, s.Rankings.Run, s.Routes.Run, s.Plans.Run, s.Discoveries.Run, s.Leases.Run} {
 		g.Go(func() error { return run(ctx) })
 	}
 	return g.Wait()
@@ -43,7 +51,7 @@ func (s *State) Run(ctx context.Context) error {
 
 // Ready says whether every mirror has seen its bucket.
 func (s *State) Ready() error {
-	for _, synced := range []func() bool{s.Topology.Synced, s.Builds.Synced, s.Images.Synced, s.Verdicts.Synced, s.Vantages.Synced, s.Rankings.Synced, s.Routes.Synced, s.Plans.Synced} {
+	for _, synced := range []func() bool{s.Topology.Synced, s.Builds.Synced, s.Images.Synced, s.Verdicts.Synced, s.Vantages.Synced, s.Rankings.Synced, s.Routes.Synced, s.Plans.Synced, s.Discoveries.Synced, s.Leases.Synced} {
 		if !synced() {
 			return errors.New("the buckets have not been read yet")
 		}

@@ -6,4 +6,4 @@ import (
 	"github.com/leeward-failover/leeward/services/prober"
 )
 
-func main() { daemon.Main("prober", prober.Run) }
+func main() { daemon.Main("prober", prober.Confined) }

@@ -2,11 +2,13 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/leeward-failover/leeward/schemas"
@@ -311,6 +313,19 @@ func (e *Echo) socket(six bool) (*echoSocket, error) {
 	e.sockets = append(slices.Clip(e.sockets), s)
 	e.work.Go(func() { s.read(e.leave, e.deliver) })
 	return s, nil
+}
+
+// Open opens the sockets before they are needed, and says why the first could not be opened. A machine without IPv6 is no reason to complain.
+func (e *Echo) Open() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, err := e.socket(false); err != nil {
+		return err
+	}
+	if _, err := e.socket(true); !errors.Is(err, syscall.EAFNOSUPPORT) {
+		return err
+	}
+	return nil
 }
 
 // Halt ends every flight, and those that are started later at once.

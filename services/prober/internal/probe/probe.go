@@ -115,6 +115,14 @@ var ErrDenied = database.ErrDenied
 
 var errNoWay = errors.New("a proxy (LEEWARD_PROBE_PROXY) carries TCP only: leave icmp out of the endpoint, tcp stands for it")
 
+// Open opens what needs more rights than the rest, so that they can be given up. What can not be opened is not measured.
+func (k *Kit) Open() error {
+	if k.network.Proxy != "" {
+		return nil
+	}
+	return k.echo.Open()
+}
+
 // Halt ends the measurements under way that no context ends, and those that are started later at once.
 func (k *Kit) Halt() { k.echo.Halt() }
 

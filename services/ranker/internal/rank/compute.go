@@ -11,7 +11,7 @@ import (
 // Compute ranks every candidate of the app, one order for each region that may be active. It stores what it needs in the ranking, and computes from what it stored.
 func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (schemas.Ranking, error) {
 	in = in.sorted()
-	stored, err := json.Marshal(document{Inputs: in, World: newWorld(app, t), Policy: stability.Default, State: state.of(in, t)})
+	stored, err := json.Marshal(document{Inputs: in, Declared: t.Declared().Hash(), World: newWorld(app, t), Policy: stability.Default, State: state.of(in, t)})
 	if err != nil {
 		return schemas.Ranking{}, fmt.Errorf("inputs of %s: %w", app.Name, err)
 	}
@@ -23,7 +23,9 @@ func (d document) ranking() (schemas.Ranking, error) {
 	k := known{in: d.Inputs, cells: newTable(d.Inputs), app: d.World.App, topology: d.World.topology(), state: d.State, policy: d.Policy}
 	k.counted, k.leftOut = shares(k.cells, k.app, k.topology)
 	ranked := order(k.candidates())
-	r := schemas.Ranking{App: k.app.Name, At: d.End, Topology: d.Topology, Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000)}
+	r := schemas.Ranking{
+		App: k.app.Name, At: d.End, Topology: d.Topology, Declared: d.Declared, Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000),
+	}
 	for _, active := range k.app.Regions() {
 		o, err := k.published(active, k.gated(active, ranked))
 		if err != nil {

@@ -14,9 +14,11 @@ import (
 // document is what a ranking stores as its inputs: everything it depends on, so that no later change of the topology, the buckets or the samples matters.
 type document struct {
 	Inputs
-	World  world            `json:"world"`
-	Policy stability.Policy `json:"policy"`
-	State  State            `json:"state"`
+	// Declared is the hash of the topology without what was discovered.
+	Declared string           `json:"declared"`
+	World    world            `json:"world"`
+	Policy   stability.Policy `json:"policy"`
+	State    State            `json:"state"`
 }
 
 // world is the part of a topology that a ranking of one app looks at.

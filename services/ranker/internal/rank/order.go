@@ -52,7 +52,8 @@ func tied(a, b schemas.RankedCandidate) bool {
 // Outlives says whether a ranking is worth more than the one that follows it: it knew something of the same topology not long ago, and its follower,
 // ranked after an outage of the probers or of the whole stack, knows nothing of anybody.
 func Outlives(previous, next schemas.Ranking, limit time.Duration) bool {
-	return informed(previous) && !informed(next) && previous.Topology == next.Topology && next.At.Sub(previous.At) <= limit
+	same := previous.Topology == next.Topology || previous.Declared != "" && previous.Declared == next.Declared
+	return informed(previous) && !informed(next) && same && next.At.Sub(previous.At) <= limit
 }
 
 // informed says whether there were enough samples of any candidate.

@@ -1,0 +1,7 @@
+//go:build !linux
+
+// Package confine gives up what a process may do that others of its user may not.
+package confine
+
+// Drop does nothing: only Linux has capabilities.
+func Drop() error { return nil }
