@@ -52,7 +52,7 @@ func (p *place) connect(fd int) error {
 	switch err {
 	case 0, unix.EISCONN:
 		return nil
-	case unix.EINPROGRESS, unix.EINTR:
+	case unix.EALREADY, unix.EINPROGRESS, unix.EINTR:
 		return unix.EALREADY
 	}
 	return os.NewSyscallError("connect", err)
@@ -63,14 +63,6 @@ func (p *place) begin(fd int) error {
 	err := p.connect(fd)
 	if err == unix.EALREADY {
 		err = p.connect(fd)
-	}
-	return pending(err)
-}
-
-// pending makes EALREADY, bare, of what connect returns for it.
-func pending(err error) error {
-	if s, ok := err.(*os.SyscallError); ok && s.Err == unix.EALREADY {
-		return unix.EALREADY
 	}
 	return err
 }

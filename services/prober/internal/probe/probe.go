@@ -74,6 +74,7 @@ type Kit struct {
 	Checks Checks
 
 	echo     Echo
+	poller   poller
 	connects *connector
 	database database.Pool
 	client   *client
@@ -87,8 +88,10 @@ type Kit struct {
 func NewKit(vantage string, network socks.Dialer, resolve func(ref string) (string, error)) *Kit {
 	// Reading the machine's certificates takes a while, which the first HTTPS sample would pay for.
 	_, _ = x509.SystemCertPool()
-	dial := dialer(network)
-	k := &Kit{network: network, echo: Echo{Permit: network.Permit}, connects: newConnector(network.Permit), database: database.Pool{Vantage: vantage, Dial: network.DialContext, Resolve: resolve}, client: newClient(dial), registry: newRegistry(dial)}
+	k := &Kit{network: network, echo: Echo{Permit: network.Permit}, database: database.Pool{Vantage: vantage, Dial: network.DialContext, Resolve: resolve}}
+	k.connects = newConnector(network.Permit, &k.poller)
+	dial := dialer(network, &k.poller)
+	k.client, k.registry = newClient(dial), newRegistry(dial)
 	k.Checks.Vantage = vantage
 	k.probes = map[schemas.Kind]Func{
 		schemas.KindICMP: timed(k.echo.Probe), schemas.KindTCP: timed(dial.TCP),
@@ -125,9 +128,10 @@ func (k *Kit) Halt() {
 // Close ends what is under way and what is open between measurements, even when ctx is over. What was started with a context that has not ended is waited for.
 func (k *Kit) Close(ctx context.Context) {
 	k.echo.Close()
-	k.connects.close()
+	k.connects.halt()
 	k.work.Wait()
 	k.client.close()
+	k.poller.close()
 	k.database.Close(ctx)
 }
 

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -15,16 +17,32 @@ import (
 	"github.com/leeward-failover/leeward/pkg/socks"
 )
 
-// stream is a TCP connection of the prober's own: one of package net costs three times the system calls, for what a measurement has no use for.
+// stream is an open TCP connection of the prober's own: one of package net costs three times the system calls, for what a measurement has no use for.
 type stream struct {
-	*os.File
-	conn syscall.RawConn
-	fd   int
-	to   netip.AddrPort
+	to     netip.AddrPort
+	poller *poller
+
+	// use is held for reading while the socket is used, so that it is not closed and its number another's meanwhile.
+	use    sync.RWMutex
+	fd     int
+	closed bool
+	// watching says that the poller was told of it.
+	watching sync.Once
+	unseen   error
+	in, out  side
+}
+
+// side is one direction of a stream.
+type side struct {
+	// news has a token when something has changed.
+	news chan struct{}
+	// over says that the deadline has passed; the timer is of one to come, and replaced under the stream's lock.
+	over  atomic.Bool
+	timer *time.Timer
 }
 
 // dialer opens connections: directly to an address as streams, else as the network does.
-func dialer(network socks.Dialer) Dial {
+func dialer(network socks.Dialer, p *poller) Dial {
 	if network.Proxy != "" {
 		return network.DialContext
 	}
@@ -38,29 +56,26 @@ func dialer(network socks.Dialer) Dial {
 				return nil, err
 			}
 		}
-		return openStream(ctx, to)
+		return p.connect(ctx, to)
 	}
 }
 
-func openStream(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
-	p := placeOf(to)
-	fd, err := p.socket()
+// connect opens a stream.
+func (p *poller) connect(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	at := placeOf(to)
+	fd, err := at.socket()
 	if err != nil {
 		return nil, err
 	}
 	// What follows a handshake at once must not wait until that is acknowledged.
 	now := int32(1)
 	_, _, _ = unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_TCP, unix.TCP_NODELAY, uintptr(unsafe.Pointer(&now)), unsafe.Sizeof(now), 0)
-	err = p.begin(fd)
-	if err != nil && err != unix.EALREADY {
-		hangUp(fd)
-		return nil, err
-	}
-	s := &stream{File: os.NewFile(uintptr(fd), "connection"), fd: fd, to: to}
-	if conn, failed := s.SyscallConn(); failed != nil {
-		err = failed
-	} else if s.conn = conn; err == unix.EALREADY {
-		err = s.await(ctx, p)
+	s := &stream{to: to, poller: p, fd: fd, in: side{news: make(chan struct{}, 1)}, out: side{news: make(chan struct{}, 1)}}
+	if err = at.begin(fd); err == unix.EALREADY {
+		err = s.await(ctx, at)
 	}
 	if err != nil {
 		_ = s.Close()
@@ -70,74 +85,180 @@ func openStream(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 }
 
 // await waits until the connection is open.
-func (s *stream) await(ctx context.Context, p *place) (err error) {
+func (s *stream) await(ctx context.Context, at *place) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.SetDeadline(past) })
-	gone := s.conn.Write(func(fd uintptr) bool {
-		err = pending(p.connect(int(fd)))
-		return err != unix.EALREADY
-	})
-	if !stop() {
-		return ctx.Err()
+	for {
+		if err := s.wait(&s.out); err != nil {
+			stop()
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return err
+		}
+		if err := at.connect(s.fd); err != unix.EALREADY {
+			if !stop() {
+				return ctx.Err()
+			}
+			return err
+		}
 	}
-	if gone != nil {
-		return gone
-	}
-	return err
 }
 
 // Read reads what has come, and waits for it.
 func (s *stream) Read(p []byte) (n int, err error) {
-	if len(p) == 0 {
-		return 0, nil
+	n, err = s.transfer(&s.in, unix.SYS_RECVFROM, p)
+	if n == 0 && err == nil && len(p) > 0 {
+		err = io.EOF
 	}
-	gone := s.conn.Read(func(fd uintptr) bool {
-		var failed syscall.Errno
-		n, failed = transfer(unix.SYS_RECVFROM, fd, p)
-		err = failed
-		return failed != unix.EAGAIN
-	})
-	switch {
-	case gone != nil:
-		return 0, gone
-	case err != syscall.Errno(0):
-		return 0, os.NewSyscallError("read", err)
-	case n == 0:
-		return 0, io.EOF
-	}
-	return n, nil
+	return n, err
 }
 
 // Write writes all of it, and waits for room.
 func (s *stream) Write(p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
-		gone := s.conn.Write(func(fd uintptr) bool {
-			m, failed := transfer(unix.SYS_SENDTO, fd, p[n:])
-			n += m
-			err = nil
-			if failed != 0 {
-				err = os.NewSyscallError("write", failed)
-			}
-			return failed != unix.EAGAIN
-		})
-		if gone != nil {
-			err = gone
-		}
+		var m int
+		m, err = s.transfer(&s.out, unix.SYS_SENDTO, p[n:])
+		n += m
 	}
 	return n, err
 }
 
-// transfer receives or sends, and does not wait.
-func transfer(call, fd uintptr, p []byte) (n int, err syscall.Errno) {
+// transfer receives or sends some bytes.
+func (s *stream) transfer(d *side, call uintptr, p []byte) (n int, err error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
 	for {
-		got, _, failed := unix.RawSyscall6(call, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
+		n, failed := s.once(call, p)
 		switch failed {
 		case 0:
-			return int(got), 0
+			return n, nil
 		case unix.EINTR:
+		case unix.EAGAIN:
+			if err := s.wait(d); err != nil {
+				return 0, err
+			}
+		case unix.EBADF:
+			return 0, net.ErrClosed
 		default:
-			return 0, failed
+			return 0, os.NewSyscallError(map[uintptr]string{unix.SYS_RECVFROM: "read", unix.SYS_SENDTO: "write"}[call], failed)
 		}
 	}
+}
+
+// once receives or sends what can be without waiting.
+func (s *stream) once(call uintptr, p []byte) (n int, err syscall.Errno) {
+	s.use.RLock()
+	defer s.use.RUnlock()
+	if s.closed {
+		return 0, unix.EBADF
+	}
+	got, _, err := unix.RawSyscall6(call, uintptr(s.fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
+	if err != 0 {
+		return 0, err
+	}
+	return int(got), 0
+}
+
+// wait waits until something may be received or sent.
+func (s *stream) wait(d *side) error {
+	s.watching.Do(func() {
+		s.use.RLock()
+		defer s.use.RUnlock()
+		if !s.closed {
+			s.unseen = s.poller.watch(s.fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET, s.came)
+		}
+	})
+	if s.unseen != nil {
+		return s.unseen
+	}
+	if d.over.Load() {
+		return os.ErrDeadlineExceeded
+	}
+	<-d.news
+	return nil
+}
+
+// came notes what the kernel says.
+func (s *stream) came(events uint32) {
+	if events&^unix.EPOLLOUT != 0 {
+		s.in.tell()
+	}
+	if events&^(unix.EPOLLIN|unix.EPOLLRDHUP) != 0 {
+		s.out.tell()
+	}
+}
+
+// tell has who waits look again.
+func (d *side) tell() {
+	select {
+	case d.news <- struct{}{}:
+	default:
+	}
+}
+
+// end sets a side's deadline, of which who waits is told.
+func (s *stream) end(d *side, at time.Time) {
+	s.use.Lock()
+	defer s.use.Unlock()
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
+	left := time.Until(at)
+	d.over.Store(!at.IsZero() && left <= 0)
+	switch {
+	case at.IsZero():
+	case left <= 0:
+		d.tell()
+	default:
+		var timer *time.Timer
+		timer = time.AfterFunc(left, func() {
+			s.use.Lock()
+			defer s.use.Unlock()
+			if d.timer == timer {
+				d.over.Store(true)
+				d.tell()
+			}
+		})
+		d.timer = timer
+	}
+}
+
+// SetDeadline ends what waits from a time on.
+func (s *stream) SetDeadline(at time.Time) error {
+	_ = s.SetReadDeadline(at)
+	return s.SetWriteDeadline(at)
+}
+
+// SetReadDeadline ends what waits for something to read from a time on.
+func (s *stream) SetReadDeadline(at time.Time) error {
+	s.end(&s.in, at)
+	return nil
+}
+
+// SetWriteDeadline ends what waits to write from a time on.
+func (s *stream) SetWriteDeadline(at time.Time) error {
+	s.end(&s.out, at)
+	return nil
+}
+
+// Close resets the connection and ends what waits.
+func (s *stream) Close() error {
+	s.use.Lock()
+	defer s.use.Unlock()
+	if s.closed {
+		return net.ErrClosed
+	}
+	s.closed = true
+	s.poller.hangUp(s.fd)
+	for _, d := range []*side{&s.in, &s.out} {
+		if d.timer != nil {
+			d.timer.Stop()
+		}
+		d.tell()
+	}
+	return nil
 }
 
 // roundTrip is how long the connection's handshake took as the kernel saw it.
@@ -145,8 +266,10 @@ func (s *stream) roundTrip() (time.Duration, bool) { return handshake(s.fd) }
 
 // LocalAddr is where the connection comes from.
 func (s *stream) LocalAddr() net.Addr {
+	s.use.RLock()
+	defer s.use.RUnlock()
 	name, err := unix.Getsockname(s.fd)
-	if err != nil {
+	if err != nil || s.closed {
 		return &net.TCPAddr{}
 	}
 	switch a := name.(type) {

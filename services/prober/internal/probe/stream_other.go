@@ -9,17 +9,20 @@ import (
 	"github.com/leeward-failover/leeward/pkg/socks"
 )
 
-func dialer(network socks.Dialer) Dial { return network.DialContext }
+func dialer(network socks.Dialer, _ *poller) Dial { return network.DialContext }
 
-// connector stands in for the one of Linux.
-type connector struct{}
+// poller and connector stand in for those of Linux.
+type (
+	poller    struct{}
+	connector struct{}
+)
 
-func newConnector(func(netip.Addr) error) *connector { return nil }
+func (*poller) close() {}
+
+func newConnector(func(netip.Addr) error, *poller) *connector { return nil }
 
 func (*connector) start(netip.AddrPort, time.Duration, func(Result)) {}
 
 func (*connector) flush() {}
 
 func (*connector) halt() {}
-
-func (*connector) close() {}
