@@ -66,7 +66,7 @@ func TestReloadNeitherMissesNorDoublesAProbeOfTheRest(t *testing.T) {
 			due[[2]string{one.App, one.Variant}] = append(due[[2]string{one.App, one.Variant}], one.DueUS)
 			latest = max(latest, one.DueUS)
 		}
-		return latest > after+int64(time.Second/time.Microsecond)
+		return latest > after+2*interval.Microseconds()
 	}
 	stored(t.Context(), t, s.Connect(schemas.Recorder, ""), enough)
 	kept, begun := 0, 0
