@@ -43,7 +43,7 @@ func connectBare(to unix.Sockaddr) error {
 		return err
 	}
 	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-	if err = unix.Connect(fd, to); err == unix.EINPROGRESS { //nolint:errorlint // a bare call
+	if err = unix.Connect(fd, to); err == unix.EINPROGRESS {
 		err = unix.Connect(fd, to)
 	}
 	_ = unix.Close(fd)

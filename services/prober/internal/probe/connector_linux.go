@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -82,7 +83,7 @@ func (c *connector) ask(a *attempt) (r Result, ended bool) {
 	}
 	a.fd = fd
 	err = a.to.begin(fd)
-	if err == unix.EALREADY {
+	if errors.Is(err, unix.EALREADY) {
 		if err = c.await(a); err == nil {
 			return r, false
 		}
@@ -119,7 +120,7 @@ func (c *connector) answered(number uint64) {
 		return
 	}
 	err := a.to.connect(a.fd)
-	if err == unix.EALREADY {
+	if errors.Is(err, unix.EALREADY) {
 		c.mu.Unlock()
 		return
 	}

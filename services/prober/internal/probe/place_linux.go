@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"syscall"
@@ -61,7 +62,7 @@ func (p *place) connect(fd int) error {
 // begin asks for a connection. A server on the same host has answered by the time that the kernel has been asked.
 func (p *place) begin(fd int) error {
 	err := p.connect(fd)
-	if err == unix.EALREADY {
+	if errors.Is(err, unix.EALREADY) {
 		err = p.connect(fd)
 	}
 	return err

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -74,7 +75,7 @@ func (p *poller) connect(ctx context.Context, to netip.AddrPort) (net.Conn, erro
 	now := int32(1)
 	_, _, _ = unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_TCP, unix.TCP_NODELAY, uintptr(unsafe.Pointer(&now)), unsafe.Sizeof(now), 0)
 	s := &stream{to: to, poller: p, fd: fd, in: side{news: make(chan struct{}, 1)}, out: side{news: make(chan struct{}, 1)}}
-	if err = at.begin(fd); err == unix.EALREADY {
+	if err = at.begin(fd); errors.Is(err, unix.EALREADY) {
 		err = s.await(ctx, at)
 	}
 	if err != nil {
@@ -95,7 +96,7 @@ func (s *stream) await(ctx context.Context, at *place) error {
 			}
 			return err
 		}
-		if err := at.connect(s.fd); err != unix.EALREADY {
+		if err := at.connect(s.fd); !errors.Is(err, unix.EALREADY) {
 			if !stop() {
 				return ctx.Err()
 			}
