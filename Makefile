@@ -95,13 +95,15 @@ test-compose: ## build the images and run docker-compose.yml under a dockerd of 
 
 test-long: test demo-chaos test-exactly-once ## every test and the demo with kills, a region cut off for a minute, then five minutes each of stress and of fuzzing
 	go test -timeout 10m -count=1 -v ./test/leaf -run Cut -cut 60s
-	go test -timeout 20m -count=1 ./services/prober/internal/probe -run 'Thousand|Share|Stalled|Dead|Hogs' -span 60s
+	go test -timeout 20m -count=1 -v ./services/prober/internal/probe -run 'Thousand|Share|Stalled|Dead|Hogs' -span 60s
+	go test -timeout 10m -count=1 ./services/prober -run NoSampleIsLost -outage 60s
+	go test -timeout 10m -count=1 ./services/prober -run Reload -per-app 1000
 	go test -timeout 10m -count=1 -v ./services/gateway/internal/load -run Stalled -stretch 10
 	go test -timeout 20m ./pkg/clickhouse -run Stress -stress 5m
 	go test -timeout 20m ./pkg/config -run '^$$' -fuzz FuzzParse -fuzztime 5m
 	go test -timeout 20m ./schemas -run '^$$' -fuzz FuzzDecodeSampleBatch -fuzztime 5m
 	for f in Distribution DockerHub GitHubPackage GitHubRegistryPackage GitHubPush Alertmanager Grafana Pingdom NewRelic Dynatrace Datadog; do go test ./services/gateway/internal/hook -run '^$$' -fuzz "^Fuzz$$f$$" -fuzztime 1m || exit 1; done
-	for f in Leeward K6 JMeter Vegeta Hey Oha Wrk2 Atlas Pingdom NewRelic Dynatrace Datadog Prometheus RemoteWrite; do go test ./services/gateway/internal/importer -run '^$$' -fuzz "^Fuzz$$f$$" -fuzztime 20s || exit 1; done
+	for f in Leeward K6 JMeter Vegeta Hey Oha Wrk2 Atlas Pingdom NewRelic Dynatrace Datadog Cloudprober Prometheus RemoteWrite; do go test ./services/gateway/internal/importer -run '^$$' -fuzz "^Fuzz$$f$$" -fuzztime 20s || exit 1; done
 	go test ./pkg/git -run '^$$' -fuzz FuzzAnswerOfAServer -fuzztime 1m
 
 check: tools lint ## generated files, module files, lint, dependency rules, macOS, vulnerabilities

@@ -2,6 +2,7 @@ package prober_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,9 @@ import (
 	"github.com/leeward-failover/leeward/pkg/bustest"
 	"github.com/leeward-failover/leeward/schemas"
 )
+
+// outage is how long the bus is gone; make test-long gives it a minute.
+var outage = flag.Duration("outage", 1500*time.Millisecond, "how long the bus is gone")
 
 // identities fails on a batch that is stored twice, and counts each due time of each cell: a sample is lost or measured twice where the count is not 1.
 func identities(t *testing.T, batches []*schemas.SampleBatch, interval time.Duration) {
@@ -79,11 +83,12 @@ func TestNoSampleIsLostOrStoredTwiceWhenTheBusGoesAndComesBack(t *testing.T) {
 	apply(t, s, topology(beat/4, schemas.Endpoint{Variant: "single", HTTP: app.URL, TCP: app.address()}, schemas.Endpoint{Variant: "slim", TCP: app.address()}))
 	dir := t.TempDir()
 	start(t, settings(t, s, dir))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second+2**outage)
 	defer cancel()
 	stored(ctx, t, s.Connect(schemas.Recorder, ""), func(b []*schemas.SampleBatch) bool { return len(b) >= 3 })
 	s.Stop()
-	wait(t, "batches in the spool", func() bool { return len(spooled(dir)) >= 6 })
+	time.Sleep(*outage)
+	wait(t, "batches in the spool", func() bool { return len(spooled(dir)) >= max(6, int(*outage/time.Second)) })
 	s.Restart()
 	back := time.Now()
 	batches := stored(ctx, t, s.Connect(schemas.Recorder, ""), func(b []*schemas.SampleBatch) bool {

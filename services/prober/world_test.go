@@ -109,11 +109,17 @@ type running struct {
 // start runs a prober until the test ends or stop is called.
 func start(t *testing.T, environment map[string]string) running {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
 	log := zerolog.Nop()
 	if testing.Verbose() {
 		log = zerolog.New(zerolog.NewTestWriter(t)).With().Timestamp().Logger()
 	}
+	return startWith(t, environment, log)
+}
+
+// startWith is start with a log.
+func startWith(t *testing.T, environment map[string]string, log zerolog.Logger) running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
 	proc := daemon.Process{Getenv: func(name string) string { return environment[name] }, Log: log, Metrics: prometheus.NewRegistry()}
 	done := make(chan struct{})
 	go func() {

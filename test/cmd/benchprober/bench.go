@@ -31,13 +31,14 @@ type kind struct {
 	beside  *figures
 	figures *figures
 	peer    func(ctx context.Context, b bench, k kind) (perCPU float64, err error)
+	bare    func(ctx context.Context, b bench, k kind) (perCPU float64, err error)
 }
 
 func (b bench) kinds() []kind {
 	loopback := func(i int) string { return fmt.Sprintf("127.%d.%d.%d", 1+i/60_000, i/250%240, 1+i%250) }
 	return []kind{
 		{name: "icmp", kind: schemas.KindICMP, perSec: 10_000, endpoint: func(i int) schemas.Endpoint { return schemas.Endpoint{ICMP: loopback(i)} }, figures: &b.ICMP, peer: fping},
-		{name: "tcp", kind: schemas.KindTCP, perSec: 2_000, endpoint: func(int) schemas.Endpoint { return schemas.Endpoint{TCP: b.tcp} }, figures: &b.TCP, peer: blackbox},
+		{name: "tcp", kind: schemas.KindTCP, perSec: 2_000, endpoint: func(int) schemas.Endpoint { return schemas.Endpoint{TCP: b.tcp} }, figures: &b.TCP, peer: blackbox, bare: bareTCP},
 		{name: "http_fresh", kind: schemas.KindHTTP, perSec: 1_000, endpoint: func(int) schemas.Endpoint { return schemas.Endpoint{HTTP: "http://" + b.http} }, figures: &b.HTTPFresh, peer: blackbox},
 		{name: "http_kept", kind: schemas.KindHTTPKept, perSec: 1_000, endpoint: func(int) schemas.Endpoint { return schemas.Endpoint{HTTP: "http://" + b.http} }, also: []string{"http_kept"},
 			beside: &b.HTTPFresh, figures: &b.HTTPKept},
@@ -64,7 +65,7 @@ func (b bench) run(ctx context.Context) error {
 
 // measure measures a kind and its peer in turns, and keeps the medians.
 func (b bench) measure(ctx context.Context, k kind) error {
-	var rates, peers []float64
+	var rates, peers, bares []float64
 	var seen taken
 	for round := range b.rounds {
 		one, rate, err := b.ours(ctx, k, round)
@@ -73,6 +74,14 @@ func (b bench) measure(ctx context.Context, k kind) error {
 		}
 		rates = append(rates, rate)
 		seen.add(one)
+		if k.bare != nil {
+			bare, err := k.bare(ctx, b, k)
+			if err != nil {
+				return err
+			}
+			bares = append(bares, bare)
+			say("%s round %d: %.0f per CPU second of the system calls alone", k.name, round+1, bare)
+		}
 		if k.peer == nil {
 			say("%s round %d: %.0f probes per CPU second", k.name, round+1, rate)
 			continue
@@ -89,6 +98,9 @@ func (b bench) measure(ctx context.Context, k kind) error {
 	f.ErrP50, f.ErrP99 = seen.errors()
 	if k.kind == schemas.KindICMP {
 		b.LatenessP99 = quantile(seen.late, 0.99)
+	}
+	if len(bares) > 0 {
+		f.BarePerCPU = median(bares)
 	}
 	if len(peers) > 0 {
 		f.Peer, f.PeerPerCPU = "blackbox_exporter", median(peers)

@@ -38,6 +38,8 @@ type figures struct {
 	Peer       string  `json:"peer,omitempty"`
 	PeerPerCPU float64 `json:"peer_per_cpu_s,omitempty"`
 	Ratio      float64 `json:"ratio,omitempty"`
+	// BarePerCPU is what the system calls alone would allow.
+	BarePerCPU float64 `json:"bare_per_cpu_s,omitempty"`
 	ErrP50     float64 `json:"err_p50_us,omitempty"`
 	ErrP99     float64 `json:"err_p99_us,omitempty"`
 	FalseLoss  int     `json:"false_loss"`

@@ -54,7 +54,7 @@ type shape struct {
 
 // shapes are tried one after the other; of one that is written in many ways, the surest sign comes first.
 var shapes = slices.Concat(leewardShapes, k6Shapes, jmeterShapes, vegetaShapes, heyShapes, ohaShapes, wrk2Shapes,
-	atlasShapes, pingdomShapes, newrelicShapes, dynatraceShapes, datadogShapes, prometheusShapes, remoteWriteShapes)
+	atlasShapes, pingdomShapes, newrelicShapes, dynatraceShapes, datadogShapes, cloudproberShapes, prometheusShapes, remoteWriteShapes)
 
 // Formats are the names of the formats.
 func Formats() []string {

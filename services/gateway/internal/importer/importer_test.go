@@ -140,6 +140,7 @@ func FuzzAtlas(f *testing.F)       { fuzz(f, "atlas") }
 func FuzzPingdom(f *testing.F)     { fuzz(f, "pingdom") }
 func FuzzNewRelic(f *testing.F)    { fuzz(f, "newrelic") }
 func FuzzDynatrace(f *testing.F)   { fuzz(f, "dynatrace") }
+func FuzzCloudprober(f *testing.F) { fuzz(f, "cloudprober") }
 func FuzzPrometheus(f *testing.F)  { fuzz(f, "prometheus") }
 func FuzzRemoteWrite(f *testing.F) { fuzz(f, "remote-write") }
 func FuzzDatadog(f *testing.F)     { fuzz(f, "datadog") }
@@ -165,6 +166,9 @@ func TestWhatCanNotBeImportedIsRefusedWithItsPlaceAndTheWayOut(t *testing.T) {
 		"hey, an old one":          {"hey", "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read\n", shop, "status-code and offset are missing"},
 		"oha without a time":       {"oha", "request-start,DNS,DNS+dialup,request-duration,bytes,status\n", importer.Target{App: "shop"}, "--time"},
 		"a scrape without a time":  {"prometheus", "probe_success 1\nprobe_duration_seconds 0.1\n", importer.Target{App: "shop"}, "--time"},
+		"cloudprober, no time":     {"cloudprober", `total{ptype="http",probe="shop",dst="a"} 1` + "\n", shop, "include_timestamp"},
+		"cloudprober, one scrape":  {"cloudprober", `total{ptype="http",probe="shop",dst="a"} 1 1795233600000` + "\n", shop, "not all of total, success and latency are there"},
+		"cloudprober, as a scrape": {"prometheus", `# TYPE total counter` + "\n" + `total{ptype="http",probe="shop",dst="a"} 1 1795233600000` + "\n", shop, "as cloudprober"},
 		"a scrape that is none":    {"prometheus", "# TYPE probe_success gauge\nprobe_success one\n", shop, "line 2"},
 		"JSON that is broken":      {"pingdom", `{"results":[{"probeid":1,"time":1795233600,"status":"up"},}`, shop, "line 1 is not JSON"},
 		"JMeter, XML that is none": {"jmeter", "<testResults><httpSample t='1'></wrong>", shop, "is not XML"},
@@ -205,6 +209,10 @@ func TestBadRowsAreLeftOutWithTheirLinesAndTheOthersKept(t *testing.T) {
 		"Datadog, cut off":          {"datadog", "{\"results\":[{\"check_time\":1795233600000,\"result\":{\"passed\":true}},\n{\"check_", "line 2: the file ends in the middle of a row"},
 		"New Relic, no duration":    {"newrelic", "timestamp,duration,responseCode\n1795233600000,1,200\n1795233600000,,200\n", "line 3: duration is missing"},
 		"Dynatrace, no time":        {"dynatrace", `{"simpleResults":[{"startTimestamp":1795233600000,"status":"SUCCESS"},{"status":"SUCCESS"}]}`, "line 1: its time is before 1970"},
+		"cloudprober, many at once": {"cloudprober", cloudprober(1, 1, 50, 0) + cloudprober(2, 2, 90, 10) + cloudprober(5, 5, 200, 20), `line 9: between 2026-11-21T04:00:10Z and 2026-11-21T04:00:20Z dst="a" probe="shop" ptype="http" was probed 3 times`},
+		"cloudprober, new counters": {"cloudprober", cloudprober(1, 1, 50, 0) + cloudprober(2, 2, 90, 10) + cloudprober(1, 1, 60, 20), "line 9: the counters of"},
+		"cloudprober, out of order": {"cloudprober", cloudprober(1, 1, 50, 10) + cloudprober(2, 2, 90, 20) + strings.SplitAfter(cloudprober(3, 3, 99, 0), "\n")[0], "line 7: its time is before that of the scrape before"},
+		"cloudprober, no number":    {"cloudprober", cloudprober(1, 1, 50, 0) + cloudprober(2, 2, 90, 10) + "total{ptype=\"http\"} many 1\n", "line 7: this is no line of a scrape"},
 		"a scrape, half a probe":    {"prometheus", "probe_success 1\nprobe_duration_seconds 0.1\nprobe_success{instance=\"b\"} 1\n", `of the probe instance="b" at 2026-11-21T04:00:00Z only one`},
 		"JMeter, many bad rows":     {"jmeter", jmeter + strings.Repeat("x,1,200,true\n", 1000), "left out: 1000\n"},
 		"JMeter, XML, no such time": {"jmeter", "<testResults>\n<sample t='1' ts='1795233600000' s='true' rc='200'/>\n<sample t='1' ts='' s='true' rc='200'/></testResults>", `line 3: timeStamp: ""`},
@@ -214,6 +222,12 @@ func TestBadRowsAreLeftOutWithTheirLinesAndTheOthersKept(t *testing.T) {
 			t.Errorf("%s: got %.500s, %v, want one good row, and %q", name, got, err, test.want)
 		}
 	}
+}
+
+// cloudprober is a scrape of one target so many seconds after another.
+func cloudprober(total, success, latency, after int) string {
+	const labels, at = `{ptype="http",probe="shop",dst="a"}`, 1795233600
+	return fmt.Sprintf("total%s %d %d000\nsuccess%s %d %d000\nlatency%s %d %d000\n", labels, total, at+after, labels, success, at+after, labels, latency, at+after)
 }
 
 func TestAQuoteThatIsNeverClosedDoesNotFillTheMemory(t *testing.T) {

@@ -26,7 +26,7 @@ var prometheusShapes = []shape{
 
 // errSums is why counters and histograms are no samples.
 var errSums = errors.New("there is no probe_success in it: blackbox_exporter tells of one probe per scrape, but the counters and sums of cloudprober and smokeping_prober are of many, " +
-	"and no requests are made up of them; import what blackbox_exporter's /probe answers, or send the series probe_* by remote write")
+	"and no requests are made up of them; import what blackbox_exporter's /probe answers, send the series probe_* by remote write, or import two or more scrapes of cloudprober as cloudprober")
 
 // prometheusText reads a scrape, which is small. It is of one probe, unless labels say otherwise.
 func prometheusText(in *bufio.Reader, out *rows) error {
@@ -62,6 +62,9 @@ func prometheusText(in *bufio.Reader, out *rows) error {
 func valueOf(m *dto.Metric) float64 {
 	if m.Gauge != nil {
 		return m.GetGauge().GetValue()
+	}
+	if m.Counter != nil {
+		return m.GetCounter().GetValue()
 	}
 	return m.GetUntyped().GetValue()
 }

@@ -43,6 +43,9 @@ type series struct {
 // phaseNames are the phases in the order of a series.
 var phaseNames = [6]string{"dns", "connect", "tls", "write", "first_byte", "transfer"}
 
+// healths are the judgements that are shown of a region.
+var healths = [4]schemas.Health{schemas.Up, schemas.Degraded, schemas.Down, schemas.Blind}
+
 func newCells(r prometheus.Registerer, own prometheus.Labels) *cells {
 	labels := []string{"app", "region", "variant", "kind"}
 	c := &cells{
@@ -78,19 +81,29 @@ func (c *cells) Follow(wanted []target.Cell) {
 	}
 	for old := range c.targets {
 		if targets[old] == nil {
-			gone := prometheus.Labels{"app": old.app, "region": old.region, "variant": old.variant, "kind": old.kind.String()}
-			c.samples.DeletePartialMatch(gone)
-			c.latency.DeletePartialMatch(gone)
-			c.phases.DeletePartialMatch(gone)
-			c.last.DeletePartialMatch(gone)
+			c.forget(old)
 		}
 	}
 	for old := range c.regions {
 		if !regions[old] {
-			c.health.DeletePartialMatch(prometheus.Labels{"app": old[0], "region": old[1]})
+			for _, h := range healths {
+				c.health.DeleteLabelValues(old[0], old[1], string(h))
+			}
 		}
 	}
 	c.targets, c.regions = targets, regions
+}
+
+// forget takes out each series that a cell can have by its name: to look for them among those of ten thousand others would hold up the measurements for seconds.
+func (c *cells) forget(of cell) {
+	for o := schemas.OK; o <= schemas.OtherError; o++ {
+		c.samples.DeleteLabelValues(append(of.values(), o.String())...)
+	}
+	c.latency.DeleteLabelValues(of.values()...)
+	c.last.DeleteLabelValues(of.values()...)
+	for _, phase := range phaseNames {
+		c.phases.DeleteLabelValues(append(of.values(), phase)...)
+	}
 }
 
 // sample counts a measurement of a cell that is shown; the last ones of a cell that is gone are passed over.
@@ -136,7 +149,7 @@ func (c *cells) Judged(app, region string, health schemas.Health) {
 	if !c.regions[[2]string{app, region}] {
 		return
 	}
-	for _, h := range []schemas.Health{schemas.Up, schemas.Degraded, schemas.Down, schemas.Blind} {
+	for _, h := range healths {
 		c.health.WithLabelValues(app, region, string(h)).Set(truth(h == health))
 	}
 }

@@ -201,3 +201,52 @@ func carry(conn net.Conn, carried *atomic.Int32) {
 	go func() { _, _ = io.Copy(to, conn) }()
 	_, _ = io.Copy(conn, to)
 }
+
+// TestNameIsResolvedForEverySampleInAPhaseOfItsOwn has a slow server of names: blackbox_exporter's phases said something of the machine's cache, and counted the resolution to the connection.
+func TestNameIsResolvedForEverySampleInAPhaseOfItsOwn(t *testing.T) {
+	const slow, samples = 40 * time.Millisecond, 3
+	names, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = names.Close() })
+	asked := make(chan struct{}, 1000)
+	go func() {
+		packet := make([]byte, 512)
+		for {
+			n, from, err := names.ReadFrom(packet)
+			if err != nil {
+				return
+			}
+			asked <- struct{}{}
+			time.Sleep(slow)
+			question := packet[12 : 12+questionLength(packet[12:n])]
+			answer := append([]byte{packet[0], packet[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, question...)
+			if question[len(question)-3] == 1 { // A; there is no AAAA
+				answer[7] = 1
+				answer = append(answer, 0xc0, 12, 0, 1, 0, 1, 0, 0, 14, 16, 0, 4, 127, 0, 0, 1) // may be kept for an hour
+			}
+			_, _ = names.WriteTo(answer, from)
+		}
+	}()
+	resolver := net.DefaultResolver
+	t.Cleanup(func() { net.DefaultResolver = resolver })
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", names.LocalAddr().String())
+	}}
+	s := serve(t, says("ok"))
+	k := kit(t)
+	for i := range samples {
+		for kind, address := range map[schemas.Kind]string{schemas.KindTCP: "shop.test:" + port(s), schemas.KindHTTP: "http://shop.test:" + port(s)} {
+			m := started(t, k, checked(kind, address, schemas.HTTPCheck{}))
+			if got := m.Sample; m.Err != nil || got.DNSUS < uint32(slow.Microseconds()) || got.ConnectUS >= uint32(slow.Microseconds()) {
+				t.Errorf("sample %d of %s: %+v (%v), want %s or more in its resolution and less in its connection", i, kind, got, m.Err, slow)
+			} else {
+				expectWhole(t, got)
+			}
+		}
+	}
+	if n := len(asked); n < 2*samples {
+		t.Errorf("the name was asked for %d times, want each of %d samples to ask", n, 2*samples)
+	}
+}

@@ -26,12 +26,9 @@ type Echo struct {
 	// flights are the requests that wait for an answer, by the low half of their nonce; free are the places not taken.
 	flights []flight
 	free    []uint32
-	lanes   map[time.Duration]*lane
-	sweeper *time.Timer
-	// sweeping is when the sweeper comes next, zero for never.
-	sweeping time.Time
-	halted   bool
-	work     sync.WaitGroup
+	waits   deadlines
+	halted  bool
+	work    sync.WaitGroup
 }
 
 // flight is a request under way. The high half of its nonce is of chance; a nonce of 0 is a free place.
@@ -49,14 +46,6 @@ type echoReply struct {
 	nonce uint64
 	at    time.Time
 	err   error
-}
-
-// lane are the deadlines of the requests of one timeout, which come in the order they were made in.
-type lane struct{ waits []wait }
-
-type wait struct {
-	nonce    uint64
-	deadline time.Time
 }
 
 // Probe sends an echo request to a host and waits for its answer.
@@ -132,16 +121,8 @@ func (e *Echo) ask(nonces []uint64) {
 		if f == nil {
 			continue
 		}
-		if e.lanes == nil {
-			e.lanes = map[time.Duration]*lane{}
-		}
-		if e.lanes[f.timeout] == nil {
-			e.lanes[f.timeout] = &lane{}
-		}
 		f.asked = now
-		w := wait{nonce, now.Add(f.timeout)}
-		e.lanes[f.timeout].waits = append(e.lanes[f.timeout].waits, w)
-		e.sweepAt(w.deadline)
+		e.waits.add(nonce, now, f.timeout)
 	}
 }
 
@@ -248,19 +229,6 @@ func (f flight) trip(r echoReply, counted, set time.Duration) Result {
 	return result
 }
 
-// sweepAt has the sweeper come at a time, unless it comes earlier anyway; the lock is held.
-func (e *Echo) sweepAt(at time.Time) {
-	if e.halted || !e.sweeping.IsZero() && !at.Before(e.sweeping) {
-		return
-	}
-	e.sweeping = at
-	if e.sweeper == nil {
-		e.sweeper = time.AfterFunc(time.Until(at), e.sweep)
-		return
-	}
-	e.sweeper.Reset(time.Until(at))
-}
-
 // sweep ends the flights whose time is out. Answers that have come and were not read yet, because the process had no processor, are read first.
 func (e *Echo) sweep() {
 	now := time.Now()
@@ -269,24 +237,9 @@ func (e *Echo) sweep() {
 	}
 	var late []flight
 	e.mu.Lock()
-	e.sweeping = time.Time{}
-	for timeout, l := range e.lanes {
-		gone := 0
-		for _, w := range l.waits {
-			if e.at(w.nonce) != nil {
-				if w.deadline.After(now) {
-					break
-				}
-				f, _ := e.land(w.nonce)
-				late = append(late, f)
-			}
-			gone++
-		}
-		if l.waits = l.waits[gone:]; len(l.waits) == 0 {
-			delete(e.lanes, timeout)
-			continue
-		}
-		e.sweepAt(l.waits[0].deadline)
+	for _, nonce := range e.waits.past(now, func(nonce uint64) bool { return e.at(nonce) != nil }) {
+		f, _ := e.land(nonce)
+		late = append(late, f)
 	}
 	e.mu.Unlock()
 	for _, f := range late {
@@ -310,6 +263,7 @@ func (e *Echo) socket(six bool) (*echoSocket, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.waits.sweep = e.sweep
 	e.sockets = append(slices.Clip(e.sockets), s)
 	e.work.Go(func() { s.read(e.leave, e.deliver) })
 	return s, nil
@@ -332,11 +286,9 @@ func (e *Echo) Open() error {
 func (e *Echo) Halt() {
 	e.mu.Lock()
 	e.halted = true
-	if e.sweeper != nil {
-		e.sweeper.Stop()
-	}
+	e.waits.halt()
 	flights := e.flights
-	e.flights, e.free, e.lanes = nil, nil, nil
+	e.flights, e.free = nil, nil
 	sockets := e.sockets
 	e.sockets = nil
 	e.mu.Unlock()

@@ -51,6 +51,9 @@ func (c *client) follow(ctx context.Context, r *Result, d *door) error {
 	next := d.first
 	for followed := 0; ; followed++ {
 		a, err := c.once(ctx, r, next, d.body != nil)
+		if err != nil && followed > 0 {
+			return fmt.Errorf("redirected to %s: %w", excerpt(next.url.String()), err)
+		}
 		if err != nil {
 			return err
 		}

@@ -60,9 +60,9 @@ func (m *messages) to(i int, to netip.Addr, length int) {
 	m.vectors[i].SetLen(length)
 }
 
-// send sends the messages [from, to) and returns how many went.
+// send sends the messages [from, to) and returns how many went. It does not wait, and need not be watched by the runtime.
 func (m *messages) send(fd, from, to int) (int, error) {
-	n, _, err := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&m.headers[from])), uintptr(to-from), 0, 0, 0)
+	n, _, err := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&m.headers[from])), uintptr(to-from), 0, 0, 0)
 	if err != 0 {
 		return 0, err
 	}
@@ -75,7 +75,7 @@ func (m *messages) receive(fd, flags int) (int, error) {
 		m.vectors[i].SetLen(len(m.packets[i]))
 		m.headers[i].header.SetControllen(len(m.controls[i]))
 	}
-	n, _, err := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&m.headers[0])), burst, uintptr(flags|unix.MSG_DONTWAIT), 0, 0)
+	n, _, err := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&m.headers[0])), burst, uintptr(flags|unix.MSG_DONTWAIT), 0, 0)
 	if err != 0 {
 		return 0, err
 	}

@@ -33,7 +33,7 @@ func TestEveryKindAsksWhetherItMayConnect(t *testing.T) {
 	}
 }
 
-// TestRedirectsAreAskedAboutToo has an app that sends on to where its cloud keeps its secrets.
+// TestRedirectsAreAskedAboutToo has an app that sends on to where its cloud keeps its secrets. Nobody asks there, and nobody says that the app is not well: it answered, and what it sends on to is unknown.
 func TestRedirectsAreAskedAboutToo(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://169.254.169.254/latest/meta-data/", http.StatusFound)
@@ -41,8 +41,10 @@ func TestRedirectsAreAskedAboutToo(t *testing.T) {
 	g := &guard.Guard{Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	k := probe.NewKit("london", socks.Dialer{Permit: g.Permit}, nil)
 	defer k.Close(context.Background())
-	if m := k.Measure(context.Background(), checked(schemas.KindHTTP, s.URL, schemas.HTTPCheck{Redirects: 1}), time.Now()); !errors.Is(m.Err, guard.ErrForbidden) {
-		t.Error(m.Err)
+	m := k.Measure(context.Background(), checked(schemas.KindHTTP, s.URL, schemas.HTTPCheck{Redirects: 1}), time.Now())
+	const says = "http: redirected to http://169.254.169.254/latest/meta-data/: not measured: 169.254.169.254 is of a range that probers never reach"
+	if !errors.Is(m.Err, guard.ErrForbidden) || m.Err.Error() != says {
+		t.Errorf("got %v, want %s", m.Err, says)
 	}
 	expectOf(t, k, checked(schemas.KindHTTP, s.URL, schemas.HTTPCheck{}), schemas.OK, "")
 }

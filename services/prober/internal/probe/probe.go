@@ -74,6 +74,8 @@ type Kit struct {
 	Checks Checks
 
 	echo     Echo
+	poller   poller
+	connects *connector
 	database database.Pool
 	client   *client
 	registry *registry
@@ -86,8 +88,10 @@ type Kit struct {
 func NewKit(vantage string, network socks.Dialer, resolve func(ref string) (string, error)) *Kit {
 	// Reading the machine's certificates takes a while, which the first HTTPS sample would pay for.
 	_, _ = x509.SystemCertPool()
-	dial := Dial(network.DialContext)
-	k := &Kit{network: network, echo: Echo{Permit: network.Permit}, database: database.Pool{Vantage: vantage, Dial: network.DialContext, Resolve: resolve}, client: newClient(dial), registry: newRegistry(dial)}
+	k := &Kit{network: network, echo: Echo{Permit: network.Permit}, database: database.Pool{Vantage: vantage, Dial: network.DialContext, Resolve: resolve}}
+	k.connects = newConnector(network.Permit, &k.poller)
+	dial := dialer(network, &k.poller)
+	k.client, k.registry = newClient(dial), newRegistry(dial)
 	k.Checks.Vantage = vantage
 	k.probes = map[schemas.Kind]Func{
 		schemas.KindICMP: timed(k.echo.Probe), schemas.KindTCP: timed(dial.TCP),
@@ -124,13 +128,18 @@ func (k *Kit) Open() error {
 }
 
 // Halt ends the measurements under way that no context ends, and those that are started later at once.
-func (k *Kit) Halt() { k.echo.Halt() }
+func (k *Kit) Halt() {
+	k.echo.Halt()
+	k.connects.halt()
+}
 
 // Close ends what is under way and what is open between measurements, even when ctx is over. What was started with a context that has not ended is waited for.
 func (k *Kit) Close(ctx context.Context) {
 	k.echo.Close()
+	k.connects.halt()
 	k.work.Wait()
 	k.client.close()
+	k.poller.close()
 	k.database.Close(ctx)
 }
 
@@ -145,9 +154,20 @@ type Measurement struct {
 
 // Start measures a target that is due and calls done when that has ended. It does not block; what is sent in bursts leaves with the next Flush.
 func (k *Kit) Start(ctx context.Context, t target.Target, due time.Time, done func(Measurement)) {
-	if a, err := netip.ParseAddr(t.Address); err == nil && t.Kind == schemas.KindICMP && k.network.Proxy == "" {
-		k.echo.Start(a, t.Timeout, func(r Result) { done(measurement(t, due, r)) })
-		return
+	if k.network.Proxy == "" {
+		end := func(r Result) { done(measurement(t, due, r)) }
+		switch t.Kind {
+		case schemas.KindICMP:
+			if a, err := netip.ParseAddr(t.Address); err == nil {
+				k.echo.Start(a, t.Timeout, end)
+				return
+			}
+		case schemas.KindTCP:
+			if a, err := netip.ParseAddrPort(t.Address); err == nil && a.Addr().Zone() == "" && k.connects != nil {
+				k.connects.start(a, t.Timeout, end)
+				return
+			}
+		}
 	}
 	k.work.Go(func() { done(k.Measure(ctx, t, due)) })
 }
@@ -165,7 +185,10 @@ func (k *Kit) Kinds() []string {
 }
 
 // Flush sends what was started.
-func (k *Kit) Flush() { k.echo.Flush() }
+func (k *Kit) Flush() {
+	k.echo.Flush()
+	k.connects.flush()
+}
 
 // Measure measures a target that is due.
 func (k *Kit) Measure(ctx context.Context, t target.Target, due time.Time) Measurement {

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/leeward-failover/leeward/schemas"
 )
 
 // Dial opens a connection to host:port, directly or through a proxy.
@@ -15,9 +17,21 @@ func (d Dial) TCP(ctx context.Context, address string) Result {
 	r := begin()
 	conn, err := d.connect(ctx, &r, address)
 	if r.Err = err; err == nil {
+		if kernel, ok := conn.(interface{ roundTrip() (time.Duration, bool) }); ok {
+			r.believe(kernel.roundTrip())
+		}
 		_ = conn.Close()
 	}
 	return r
+}
+
+// believe puts what the kernel saw of a handshake in the place of what the process did, which may have come late to it.
+func (r *Result) believe(trip time.Duration, known bool) {
+	if known && trip <= r.Connect+stepTolerance {
+		r.Ended = r.Ended.Add(trip - r.Connect)
+		r.Connect = trip
+		r.Flags |= schemas.KernelStamps
+	}
 }
 
 // connect resolves and connects, and times both. Of several addresses it takes the first that answers.
