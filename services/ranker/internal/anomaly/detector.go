@@ -24,6 +24,8 @@ const (
 type Detector struct {
 	cells map[Cell]*series
 	open  []schemas.AnomalyDetected
+	// found are the cells of the look before this one.
+	found []Cell
 }
 
 // NewDetector goes on with anomalies that were told of earlier.
@@ -143,46 +145,84 @@ func worsened(k schemas.AnomalyCell, now schemas.AnomalyLevel) bool {
 	})
 }
 
-// begin returns the anomalies that the minute's tests find.
+// look is what one minute's tests say.
+type look struct {
+	// known are the cells that can be tested, found those whose change is a discovery and belongs to no open anomaly.
+	known, found []Cell
+	// moved are the cells that became worse, those of open anomalies among them.
+	moved map[Cell]schemas.AnomalyCell
+	// p and q are the least of a cell's hypotheses, since is when they date the change.
+	p, q  map[Cell]float64
+	since map[Cell]int
+}
+
+// begin returns the anomalies that the minute's tests find. One is told of when a cell of it was found in the look before, too: those of its cells that are the first to show are joined by the others.
 func (d *Detector) begin(number int64, at time.Time, measured []Cell) []schemas.AnomalyDetected {
-	var all []hypothesis
-	var known []Cell
-	for _, c := range measured {
-		tested := d.test(c, number)
-		all = append(all, tested...)
-		if len(tested) > 0 {
-			known = append(known, c)
-		}
-	}
-	discover(all)
-	moved, found := map[Cell]bool{}, []Cell{}
-	byCell := map[Cell][]hypothesis{}
-	for _, h := range all {
-		byCell[h.cell] = append(byCell[h.cell], h)
-		moved[h.cell] = moved[h.cell] || h.p <= suspicion
-		if h.q <= perMinute && !slices.Contains(found, h.cell) {
-			found = append(found, h.cell)
-		}
-	}
-	for _, c := range measured {
-		if open, worse := d.covered(c, number); open {
-			moved[c] = worse || moved[c]
-			found = slices.DeleteFunc(found, func(f Cell) bool { return f == c })
-		}
-	}
+	l := d.look(number, measured)
 	var began []schemas.AnomalyDetected
-	for _, g := range common(found, moved, known) {
-		began = append(began, d.tell(g, byCell, number, at))
+	for _, g := range common(l.found, l.moved, l.known) {
+		if slices.ContainsFunc(d.found, func(c Cell) bool { _, ok := l.moved[c]; return ok && g.scope.has(c) }) {
+			began = append(began, l.tell(g, number, at))
+		}
 	}
+	d.found = l.found
 	return began
 }
 
-// covered says whether an open anomaly's scope has the cell, and whether the cell is worse there.
-func (d *Detector) covered(c Cell, number int64) (open, worse bool) {
+// look tests every cell. Those of open anomalies are no discoveries, nor do they make any easier.
+func (d *Detector) look(number int64, measured []Cell) look {
+	l := look{moved: map[Cell]schemas.AnomalyCell{}, p: map[Cell]float64{}, q: map[Cell]float64{}, since: map[Cell]int{}}
+	var free, taken []hypothesis
+	for _, c := range measured {
+		tested := d.test(c, number)
+		if len(tested) > 0 {
+			l.known = append(l.known, c)
+		}
+		if open, cell := d.covered(c, number); !open {
+			free = append(free, tested...)
+		} else if taken = append(taken, tested...); cell.Vantage != "" {
+			l.moved[c] = cell
+		}
+	}
+	discover(free)
+	for _, h := range append(free, taken...) {
+		if h.p <= suspicion {
+			l.move(h, d.cells[h.cell], number)
+		}
+		if h.q > 0 && h.q <= perMinute && (len(l.found) == 0 || l.found[len(l.found)-1] != h.cell) {
+			l.found = append(l.found, h.cell)
+		}
+	}
+	return l
+}
+
+// move notes that a measure of a cell became worse.
+func (l *look) move(h hypothesis, s *series, number int64) {
+	k, ok := l.moved[h.cell]
+	if !ok {
+		c := h.cell
+		k = schemas.AnomalyCell{App: c.App, Region: c.Region, Variant: c.Variant, Vantage: c.Vantage, Kind: c.Kind, Before: s.before(number), After: s.level(number)}
+	}
+	if !slices.Contains(k.Measures, measures[h.measure]) {
+		k.Measures = append(slices.Clone(k.Measures), measures[h.measure])
+	}
+	l.moved[h.cell] = k
+	if p, ok := l.p[h.cell]; !ok || h.p < p {
+		l.p[h.cell], l.q[h.cell], l.since[h.cell] = h.p, h.q, h.since
+	}
+}
+
+// covered says whether the scope of an open anomaly has the cell, and how the cell moved there if it is still worse.
+func (d *Detector) covered(c Cell, number int64) (open bool, worse schemas.AnomalyCell) {
 	for _, e := range d.open {
-		if scopeOf(e.Scope).has(c) {
-			i := slices.IndexFunc(e.Cells, func(k schemas.AnomalyCell) bool { return cellOf(k) == c })
-			open, worse = true, worse || i >= 0 && worsened(e.Cells[i], d.cells[c].level(number))
+		if !scopeOf(e.Scope).has(c) {
+			continue
+		}
+		open = true
+		for _, k := range e.Cells {
+			if cellOf(k) == c && worsened(k, d.cells[c].level(number)) {
+				worse = k
+			}
 		}
 	}
 	return open, worse
@@ -221,11 +261,12 @@ func lossOf(m Minute) float64 {
 	return float64(m.Failures) / float64(m.Samples)
 }
 
-// lossier cuts the counts of failures and tests them.
+// lossier cuts the counts of failures, tests them and dates the change.
 func (s *series) lossier(number int64) result {
 	r := lossier(s.tallies(number-Span+1, number-after, true), s.tallies(number-after+1, number, false))
 	if r.p < 1 {
-		r.since = change(s.cut(number, lossOf)).since
+		w := s.cut(number, lossOf)
+		r.since = change(w, trimmed(w.before), trimmed(w.now)).since
 	}
 	return r
 }
@@ -277,7 +318,7 @@ func trimmed(values []float64) float64 {
 }
 
 // tell describes a group of cells.
-func (d *Detector) tell(g group, tested map[Cell][]hypothesis, number int64, at time.Time) schemas.AnomalyDetected {
+func (l look) tell(g group, number int64, at time.Time) schemas.AnomalyDetected {
 	e := schemas.AnomalyDetected{State: schemas.AnomalyBegan, Scope: g.scope.event(), Apps: distinct(g.moved, func(c Cell) string { return c.App }),
 		Moved: len(g.moved), Of: len(g.of), MovedVantages: vantages(g.moved), OfVantages: vantages(g.of), PValue: 1, QValue: 1, DetectedAt: at, At: at}
 	if len(e.Apps) == 1 {
@@ -285,17 +326,10 @@ func (d *Detector) tell(g group, tested map[Cell][]hypothesis, number int64, at 
 	}
 	var since []int
 	for _, c := range g.moved {
-		k := schemas.AnomalyCell{App: c.App, Region: c.Region, Variant: c.Variant, Vantage: c.Vantage, Kind: c.Kind, Before: d.cells[c].before(number), After: d.cells[c].level(number)}
-		for _, h := range tested[c] {
-			if h.p > suspicion {
-				continue
-			}
-			k.Measures = append(k.Measures, measures[h.measure])
-			e.PValue, e.QValue = min(e.PValue, h.p), min(e.QValue, h.q)
-			since = append(since, h.since)
-		}
-		if len(k.Measures) > 0 {
-			e.Cells = append(e.Cells, k)
+		e.Cells = append(e.Cells, l.moved[c])
+		if p, ok := l.p[c]; ok {
+			e.PValue, e.QValue = min(e.PValue, p), min(e.QValue, cmp.Or(l.q[c], 1))
+			since = append(since, l.since[c])
 		}
 	}
 	slices.SortStableFunc(e.Cells, func(a, b schemas.AnomalyCell) int { return cmp.Compare(badness(b), badness(a)) })

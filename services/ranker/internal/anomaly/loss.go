@@ -16,14 +16,14 @@ func (t tally) rate() float64 { return t.failures / max(t.samples, 1) }
 
 // lossier tests whether more of the newest samples failed than of those before.
 //
-// The newest count is referred to its beta-binomial distribution given the baseline's, with Jeffreys' prior, so a baseline without any failure has an answer, too. Failures come in bursts: both
-// counts are divided by how much more the baseline's minutes vary than a binomial would. Only the better half of the newest minutes counts, three of five, so that a lone burst is no change.
+// The newest count is referred to its beta-binomial distribution given the baseline's, with Jeffreys' prior, so a baseline without any failure has an answer, too. Failures come in bursts, and a lone
+// burst is no change: of the newest minutes only the better half counts, three of five, and of the baseline all but the worst tenth. What still is more than binomial divides both counts.
 func lossier(before, now []tally) result {
 	if len(before) < least || len(now) < enough {
 		return result{p: 1}
 	}
-	slices.SortFunc(now, func(a, b tally) int { return cmp.Compare(a.rate(), b.rate()) })
-	base, recent := sum(before), sum(now[:(len(now)+1)/2])
+	before, now = best(before, len(before)-len(before)/10), best(now, (len(now)+1)/2)
+	base, recent := sum(before), sum(now)
 	if recent.rate()-base.rate() < materialLoss {
 		return result{tested: true, p: 1}
 	}
@@ -31,6 +31,13 @@ func lossier(before, now []tally) result {
 	return result{tested: true, p: exceeding(
 		tally{math.Floor(recent.failures / over), math.Ceil(recent.samples / over)},
 		tally{base.failures / over, base.samples / over})}
+}
+
+// best are the n minutes with the fewest failures.
+func best(minutes []tally, n int) []tally {
+	sorted := slices.Clone(minutes)
+	slices.SortFunc(sorted, func(a, b tally) int { return cmp.Compare(a.rate(), b.rate()) })
+	return sorted[:n]
 }
 
 func sum(all []tally) (s tally) {

@@ -59,7 +59,10 @@ type group struct {
 
 // common puts found cells together: again and again the scope is taken that explains the most moved cells, among those of whose cells three in four or more have moved.
 // Of scopes with the same cells the one with the fewest dimensions is named. A cell that has no company stands for itself.
-func common(found []Cell, moved map[Cell]bool, all []Cell) []group {
+func common(found []Cell, moved map[Cell]schemas.AnomalyCell, all []Cell) []group {
+	if len(found) == 0 {
+		return nil
+	}
 	cells := map[scope][]Cell{}
 	for _, c := range all {
 		for _, s := range scopes(c) {
@@ -81,7 +84,7 @@ func common(found []Cell, moved map[Cell]bool, all []Cell) []group {
 }
 
 // widest is the best scope of the found cells that are not explained yet.
-func widest(found []Cell, cells map[scope][]Cell, moved, explained map[Cell]bool) (best group) {
+func widest(found []Cell, cells map[scope][]Cell, moved map[Cell]schemas.AnomalyCell, explained map[Cell]bool) (best group) {
 	seen, record := map[scope]bool{}, 0
 	for _, c := range found {
 		if explained[c] {
@@ -101,10 +104,10 @@ func widest(found []Cell, cells map[scope][]Cell, moved, explained map[Cell]bool
 }
 
 // weigh says how many moved cells a scope would explain that are not explained yet; 0 when it is not what they have in common.
-func weigh(s scope, of []Cell, moved, explained map[Cell]bool) (group, int) {
+func weigh(s scope, of []Cell, moved map[Cell]schemas.AnomalyCell, explained map[Cell]bool) (group, int) {
 	g, news := group{scope: s, of: of}, 0
 	for _, k := range of {
-		if moved[k] {
+		if _, ok := moved[k]; ok {
 			g.moved = append(g.moved, k)
 			if !explained[k] {
 				news++

@@ -46,11 +46,15 @@ func rise(w window) result {
 		return result{p: 1}
 	}
 	slices.Sort(now)
-	level, current := median(before), now[1]
-	if current-level < math.Log1p(material) || math.Exp(current)-math.Exp(level) < materialMS {
+	current := now[1]
+	if 2*upTo(before, current-math.Log1p(material)) < len(before) {
 		return result{tested: true, p: 1}
 	}
-	split := change(w)
+	level := median(before)
+	if math.Exp(current)-math.Exp(level) < materialMS {
+		return result{tested: true, p: 1}
+	}
+	split := change(w, level, current)
 	if split.p > confident {
 		return result{tested: true, p: 1}
 	}
@@ -61,14 +65,20 @@ func rise(w window) result {
 
 // sign is the chance that all of n minutes but one are at a level or above it. How often a minute is there is known from the baseline, which is one minute short.
 func sign(before []float64, n int, level float64) float64 {
-	reached := 1
-	for _, v := range before {
-		if v >= level {
-			reached++
+	reached := len(before) + 1 - upTo(before, math.Nextafter(level, math.Inf(-1)))
+	minutes := distuv.Binomial{N: float64(n), P: float64(reached) / float64(len(before)+1)}
+	return minutes.Survival(float64(n) - 1.5)
+}
+
+// upTo counts the values that are not above a limit.
+func upTo(values []float64, limit float64) int {
+	n := 0
+	for _, v := range values {
+		if v <= limit {
+			n++
 		}
 	}
-	minutes := distuv.Binomial{N: float64(n), P: min(float64(reached)/float64(len(before)+1), 1)}
-	return minutes.Survival(float64(n) - 1.5)
+	return n
 }
 
 // scale is how much the medians of successive minutes spread around the baseline's level.
@@ -83,42 +93,47 @@ func scale(values []float64, level float64) float64 {
 	return max(finest, quantile(spread, 0.5)/0.6745, quantile(spread, 0.9)/1.6449)
 }
 
-// split is a change point.
+// split is a change point: since how many minutes, and how sure it is.
 type split struct {
 	p     float64
 	since int
 }
 
-// change finds the minute from which on the values stand highest above the baseline, among the last lookback ones, by the rank statistic of Mann and Whitney. Its variance is inflated
-// by the autocorrelation of the ranks, as if they were autoregressive of the first order. The p-value is of the best split and not corrected for the search: it only confirms.
-func change(w window) split {
+// change dates a change between two levels and tests it. The date is where a cumulative sum of what the values are above the middle of the levels begins to rise for good, each value counting
+// for no more than the distance of the levels, so that outliers move it little. The test is that of Mann and Whitney at that date, its variance inflated by the autocorrelation of the ranks
+// as if they were autoregressive of the first order. Its p-value is not corrected for the search, so it only confirms.
+func change(w window, level, current float64) split {
 	values := append(slices.Clone(w.before), w.now...)
-	ranks := midranks(values)
-	phi := autocorrelation(ranks[:len(w.before)])
-	best := split{p: 1}
-	for since := enough - 1; since < lookback; since++ {
-		cut := len(values) - 1 - since
-		m, k, sum := 0.0, 0.0, 0.0
-		for i, r := range ranks {
-			if math.IsNaN(r) {
-				continue
-			}
-			if i < cut {
-				m++
-			} else {
-				k, sum = k+1, sum+r
-			}
+	middle, most := (level+current)/2, (current-level)/2
+	sum, highest, since := 0.0, 0.0, 0
+	for back := range lookback {
+		if v := values[len(values)-1-back]; !math.IsNaN(v) {
+			sum += min(max(v-middle, -most), most)
 		}
-		if k < enough || m < least {
-			continue
-		}
-		variance := m * k * (m + k + 1) / 12 * inflation(phi, k)
-		z := (sum - k*(m+k+1)/2) / math.Sqrt(variance)
-		if p := distuv.UnitNormal.Survival(z); p < best.p {
-			best = split{p, since}
+		if sum > highest {
+			highest, since = sum, back
 		}
 	}
-	return best
+	return split{higher(values, len(values)-1-since, autocorrelation(midranks(w.before))), since}
+}
+
+// higher tests whether the values from a cut on have the higher ranks.
+func higher(values []float64, cut int, phi float64) float64 {
+	m, k, sum := 0.0, 0.0, 0.0
+	for i, r := range midranks(values) {
+		switch {
+		case math.IsNaN(r):
+		case i < cut:
+			m++
+		default:
+			k, sum = k+1, sum+r
+		}
+	}
+	if m < least || k < enough {
+		return 1
+	}
+	variance := m * k * (m + k + 1) / 12 * inflation(phi, k)
+	return distuv.UnitNormal.Survival((sum - k*(m+k+1)/2) / math.Sqrt(variance))
 }
 
 // inflation is by how much autocorrelation raises the variance of a mean of k values.

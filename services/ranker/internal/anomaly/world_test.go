@@ -33,6 +33,9 @@ type world struct {
 	trouble            trouble
 	detector           *anomaly.Detector
 	minute             int
+	// added is told of every minute, blind are vantages that measure nothing.
+	added func(anomaly.Cell, int64, anomaly.Minute)
+	blind map[string]bool
 }
 
 const (
@@ -69,7 +72,14 @@ func (w *world) pass() []schemas.AnomalyDetected {
 	}
 	number := int64(start + w.minute)
 	for i, c := range w.cells {
-		w.detector.Add(c, number, w.measure(i, c))
+		m := w.measure(i, c)
+		if w.blind[c.Vantage] {
+			continue
+		}
+		w.detector.Add(c, number, m)
+		if w.added != nil {
+			w.added(c, number, m)
+		}
 	}
 	w.minute++
 	return w.detector.Look(number, time.Unix((number+1)*60+10, 0).UTC())
