@@ -144,10 +144,14 @@ func (s scope) event() schemas.AnomalyScope {
 func (s scope) has(c Cell) bool { return within(s.dimensions, c) == s }
 
 // contains says whether every cell of the other scope is one of this.
-func (s scope) contains(o scope) bool { return s.dimensions&o.dimensions == s.dimensions && s.has(o.Cell) }
+func (s scope) contains(o scope) bool {
+	return s.dimensions&o.dimensions == s.dimensions && s.has(o.Cell)
+}
 
 // vantages counts whose cells they are.
-func vantages(cells []Cell) int { return len(distinct(cells, func(c Cell) string { return c.Vantage })) }
+func vantages(cells []Cell) int {
+	return len(distinct(cells, func(c Cell) string { return c.Vantage }))
+}
 
 func distinct(cells []Cell, of func(Cell) string) []string {
 	var names []string
