@@ -11,11 +11,11 @@ import (
 
 // The coarse first condition lets ClickHouse skip by the table's sort key. What load generators measured is of another time and load.
 const query = `
-SELECT app, region, variant, vantage, kind, intDiv(toUnixTimestamp(minute), 60) AS number, sum(m.samples) AS samples, sum(m.failures) AS failures,
+SELECT app, region, variant, vantage, kind, toInt64(intDiv(toUnixTimestamp(minute), 60)) AS number, sum(m.samples) AS samples, sum(m.failures) AS failures,
 	quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(m.latency) AS quantiles
 FROM samples_1m AS m
-WHERE toStartOfHour(minute) >= toStartOfHour(fromUnixTimestamp({from:Int64} * 60, 'UTC'))
-	AND minute >= fromUnixTimestamp({from:Int64} * 60, 'UTC') AND minute <= fromUnixTimestamp({to:Int64} * 60, 'UTC') AND kind != 'bench'
+WHERE toStartOfHour(minute) >= toStartOfHour(toDateTime({from:Int64} * 60, 'UTC'))
+	AND minute >= toDateTime({from:Int64} * 60, 'UTC') AND minute <= toDateTime({to:Int64} * 60, 'UTC') AND kind != 'bench'
 GROUP BY app, region, variant, vantage, kind, minute`
 
 // read adds the minutes from one to another, both included, of all apps.
