@@ -169,7 +169,7 @@ type postable struct {
 // alertOf makes an alert whose labels stay the same while the anomaly lasts.
 func alertOf(e schemas.AnomalyDetected, now time.Time) postable {
 	a := postable{
-		Labels:      map[string]string{"alertname": "LeewardAnomaly", "severity": "warning", "anomaly": e.ID},
+		Labels:      map[string]string{"alertname": "LeewardAnomaly", "severity": "warn", "anomaly": e.ID},
 		Annotations: map[string]string{"summary": e.Where(), "description": e.Worst()},
 		StartsAt:    e.Since, EndsAt: now.Add(lasting),
 	}

@@ -63,7 +63,7 @@ func TestASlowerRegionIsOneEventAndOneAlertUntilItIsOver(t *testing.T) {
 			t.Errorf("%s from %s rose by a factor of %.2f, want 1.5", c.Region, c.Vantage, f)
 		}
 	}
-	manager.await(t, map[string]string{"alertname": "LeewardAnomaly", "severity": "warning", "anomaly": began.ID, "region": "tokyo", "app": "shop"})
+	manager.await(t, map[string]string{"alertname": "LeewardAnomaly", "severity": "warn", "anomaly": began.ID, "region": "tokyo", "app": "shop"})
 
 	// One that starts again, and an Alertmanager that forgot everything: nothing is told twice on the bus, and the alert is there again.
 	first.stop()
@@ -71,7 +71,7 @@ func TestASlowerRegionIsOneEventAndOneAlertUntilItIsOver(t *testing.T) {
 	second := w.start(server, manager.url)
 	w.pass(1, 1.5)
 	second.look(t)
-	manager.await(t, map[string]string{"alertname": "LeewardAnomaly", "severity": "warning", "anomaly": began.ID, "region": "tokyo", "app": "shop"})
+	manager.await(t, map[string]string{"alertname": "LeewardAnomaly", "severity": "warn", "anomaly": began.ID, "region": "tokyo", "app": "shop"})
 	for range 6 {
 		w.pass(1, 1)
 		second.look(t)
