@@ -18,19 +18,23 @@ type metrics struct {
 
 func newMetrics(registry *prometheus.Registry) *metrics {
 	m := &metrics{
-		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leeward_ranker_anomalies_open", Help: "Anomalies that last, by what their cells have in common: the dimensions, or everything."}, []string{"scope"}),
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leeward_ranker_anomalies_open", Help: "Anomalies that last, by what their cells have in common: the dimensions, as region or region+vantage, or everything."}, []string{"scope"}),
 		lag: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "leeward_ranker_anomaly_lag_seconds", Help: "Time from the start of the minute in which cells became worse until that was found.",
 			Buckets: []float64{120, 180, 240, 300, 360, 420, 600, 900, 1800}}),
 		failures:     prometheus.NewCounter(prometheus.CounterOpts{Name: "leeward_ranker_anomaly_failures_total", Help: "Looks for anomalies that did not end well."}),
 		alertmanager: prometheus.NewCounter(prometheus.CounterOpts{Name: "leeward_ranker_alertmanager_failures_total", Help: "Rounds in which Alertmanager could not be told of the anomalies."}),
 	}
 	registry.MustRegister(m.open, m.lag, m.failures, m.alertmanager)
+	m.looked(nil, nil)
 	return m
 }
 
 // looked notes what is open after a look, and what began in it.
 func (m *metrics) looked(open, told []schemas.AnomalyDetected) {
 	m.open.Reset()
+	for _, usual := range []string{"everything", "region", "vantage", "region+vantage"} {
+		m.open.WithLabelValues(usual) // 0 is an answer, too
+	}
 	for _, e := range open {
 		m.open.WithLabelValues(dimensions(e.Scope)).Inc()
 	}
