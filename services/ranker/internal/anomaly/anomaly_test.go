@@ -10,13 +10,14 @@ import (
 	"github.com/leeward-failover/leeward/services/ranker/internal/anomaly"
 )
 
-// TestNoiseIsNoAnomaly holds the detector to its promise, one false alarm a day at most: over two days of 200 cells there may be two.
+// TestNoiseIsNoAnomaly holds the detector to its promise, one false alarm a day at most: over two days of 200 cells there may be two. The second day's minutes have a longer memory.
 func TestNoiseIsNoAnomaly(t *testing.T) {
 	t.Parallel()
 	const promised = 2
 	var alarms []string
-	for seed := range uint64(2) {
-		w := newWorld(seed, calm)
+	for seed, phi := range []float64{0.5, 0.8} {
+		w := newWorld(uint64(seed), calm)
+		w.phi = phi
 		for range 24 * 60 {
 			for _, e := range w.pass() {
 				if e.State == schemas.AnomalyBegan {
@@ -93,6 +94,47 @@ func TestWhatHappensIsFoundInFiveMinutesAsOneThing(t *testing.T) {
 		t.Logf("%s: %d of %d", c.name, good, c.runs)
 		if good < c.least {
 			t.Errorf("%s: found as one thing in %d of %d runs, want %d", c.name, good, c.runs, c.least)
+		}
+	}
+}
+
+// TestWhatIsCommonIsNamedByNoMoreThanItTakes has two apps, and databases, which are measured of a region as a whole and have no variant.
+func TestWhatIsCommonIsNamedByNoMoreThanItTakes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		within func(anomaly.Cell) bool
+		scope  schemas.AnomalyScope
+		of     int
+	}{
+		{"an app in a region", func(c anomaly.Cell) bool { return c.App == "cart" && c.Region == "tokyo" }, schemas.AnomalyScope{App: "cart", Region: "tokyo"}, 15},
+		{"the databases of a region", func(c anomaly.Cell) bool { return c.Variant == "" && c.Region == "tokyo" }, schemas.AnomalyScope{Kind: "db_read", Region: "tokyo"}, 5},
+		{"one database from one vantage", func(c anomaly.Cell) bool { return c.Variant == "" && c.Region == "tokyo" && c.Vantage == "madrid" },
+			schemas.AnomalyScope{App: "shop", Kind: "db_read", Region: "tokyo", Vantage: "madrid"}, 1},
+	} {
+		w := newWorld(2, after(9, c.within, 1.6, 0))
+		var cells []anomaly.Cell
+		for _, k := range w.cells {
+			switch {
+			case k.Kind != "tls" && k.Variant == "single":
+				k.App, k.Variant = "cart", "slim"
+			case k.Kind == "tls" && k.Variant == "single":
+				continue
+			case k.Kind == "tls":
+				k.Kind, k.Variant = "db_read", ""
+			}
+			cells = append(cells, k)
+		}
+		w.cells = cells
+		var began []schemas.AnomalyDetected
+		for range warm + 9 {
+			began = append(began, w.pass()...)
+		}
+		if len(began) != 1 || began[0].Scope != c.scope || began[0].Of != c.of {
+			t.Errorf("%s: want one of %d cells, %+v", c.name, c.of, c.scope)
+			for _, e := range began {
+				t.Log(said(e))
+			}
 		}
 	}
 }

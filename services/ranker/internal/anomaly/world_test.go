@@ -30,23 +30,24 @@ type world struct {
 	// base, noise and phase belong to a cell, shared to a path.
 	base, noise, phase []float64
 	shared             map[string]float64
-	trouble            trouble
-	detector           *anomaly.Detector
-	minute             int
+	// phi is the correlation of successive minutes.
+	phi      float64
+	trouble  trouble
+	detector *anomaly.Detector
+	minute   int
 	// added is told of every minute, blind are vantages that measure nothing.
 	added func(anomaly.Cell, int64, anomaly.Minute)
 	blind map[string]bool
 }
 
 const (
-	// phi is the correlation of successive minutes, spread the deviation of a minute's log median.
-	phi    = 0.5
+	// spread is the deviation of a minute's log median.
 	spread = 0.04
 	each   = 12 // samples a minute
 )
 
 func newWorld(seed uint64, t trouble) *world {
-	w := &world{random: rand.New(rand.NewPCG(seed, 7)), shared: map[string]float64{}, trouble: t, detector: anomaly.NewDetector(nil)}
+	w := &world{random: rand.New(rand.NewPCG(seed, 7)), phi: 0.5, shared: map[string]float64{}, trouble: t, detector: anomaly.NewDetector(nil)}
 	for _, v := range vantages {
 		for _, r := range regions {
 			base := 2 + 200*w.random.Float64()
@@ -67,7 +68,7 @@ func newWorld(seed uint64, t trouble) *world {
 func (w *world) pass() []schemas.AnomalyDetected {
 	for _, v := range vantages {
 		for _, r := range regions {
-			w.shared[v+r] = phi*w.shared[v+r] + math.Sqrt(1-phi*phi)*w.random.NormFloat64()
+			w.shared[v+r] = w.phi*w.shared[v+r] + math.Sqrt(1-w.phi*w.phi)*w.random.NormFloat64()
 		}
 	}
 	number := int64(start + w.minute)
@@ -86,7 +87,7 @@ func (w *world) pass() []schemas.AnomalyDetected {
 }
 
 func (w *world) measure(i int, c anomaly.Cell) anomaly.Minute {
-	w.noise[i] = phi*w.noise[i] + math.Sqrt(1-phi*phi)*w.random.NormFloat64()
+	w.noise[i] = w.phi*w.noise[i] + math.Sqrt(1-w.phi*w.phi)*w.random.NormFloat64()
 	deviation := spread * (0.6*w.shared[c.Vantage+c.Region] + 0.8*w.noise[i])
 	deviation += 0.15 * math.Sin(w.phase[i]+2*math.Pi*float64(w.minute)/1440)
 	tail := 0.15 + 0.08*math.Abs(w.random.NormFloat64())
