@@ -45,7 +45,7 @@ func TestPValuesAreNotSmallerThanTheChanceTheyStandFor(t *testing.T) {
 			for i := range values {
 				values[i] = c.draw()
 			}
-			p := 0.0
+			var p float64
 			if c.loss {
 				p = anomaly.Lossier(values[:115], values[115:], 12)
 			} else {
