@@ -76,6 +76,8 @@ var (
 		Doc: "Per vantage: that it is there, and whether it reaches its anchors."}}
 	RankingBucket = Bucket[Ranking]{BucketContract{Name: "rankings", Writer: Ranker, Readers: []Service{Actuator},
 		Doc: "Per app: the last good ranking, one order per possible active region."}}
+	AnomalyBucket = Bucket[Anomaly]{BucketContract{Name: "anomalies", Writer: Ranker,
+		Doc: "Per anomaly: what was last told of it; those that ended stay for a day."}}
 	RouteBucket = Bucket[Route]{BucketContract{Name: "routes", Writer: Actuator, Readers: []Service{Ranker},
 		Doc: "Per app: where its traffic is sent, under which epoch, by which plan."}}
 	PlanBucket = Bucket[Plan]{BucketContract{Name: "plans", Writer: Actuator,
@@ -91,7 +93,7 @@ var (
 // Buckets lists every bucket's contract.
 func Buckets() []BucketContract {
 	return []BucketContract{
-		TopologyBucket.contract, BuildBucket.contract, ImageBucket.contract, VerdictBucket.contract, VantageBucket.contract, RankingBucket.contract,
+		TopologyBucket.contract, BuildBucket.contract, ImageBucket.contract, VerdictBucket.contract, VantageBucket.contract, RankingBucket.contract, AnomalyBucket.contract,
 		RouteBucket.contract, PlanBucket.contract, LeaseBucket.contract, ShareBucket.contract, IntentBucket.contract,
 		DiscoveryBucket.contract, GatewayLeaseBucket.contract,
 	}

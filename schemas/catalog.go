@@ -12,6 +12,7 @@ func Catalog() []Contract {
 		ImageReplicatedTopic.contract,
 		HealthChangedTopic.contract,
 		RankingChangedTopic.contract,
+		AnomalyDetectedTopic.contract,
 		ProbeRequestedTopic.contract,
 		FailoverPlannedTopic.contract,
 		FailoverSteppedTopic.contract,

@@ -55,6 +55,7 @@ func events() []golden {
 		chosen(schemas.RankingChanged{
 			App: "shop", Active: "frankfurt", Order: []schemas.Candidate{frankfurt, london}, Eligible: []schemas.Candidate{london}, Choice: london,
 			Reason: "frankfurt/slim is no longer eligible", Topology: "0011223344556677", At: at(0)}),
+		event(schemas.AnomalyDetectedTopic, anomaly()),
 		event(schemas.ProbeRequestedTopic, schemas.ProbeRequested{Incident: "i1", App: "shop", Region: "frankfurt", Reason: "alert RegionDown", At: at(0)}),
 		event(schemas.FailoverPlannedTopic, schemas.FailoverPlanned{Plan: plan(), At: at(3)}),
 		event(schemas.FailoverSteppedTopic, schemas.FailoverStepped{App: "shop", Plan: "p1", Step: plan().Journal[0], Number: 1, Epoch: schemas.Epoch{Term: 1, N: 7}, At: at(4)}),
@@ -72,6 +73,15 @@ func build() schemas.BuildFinished {
 		Build: "b1", App: "shop", Variant: "slim", Trigger: digest, Outcome: "succeeded", Error: "kept from an earlier try", Digest: otherDigest, Reference: "10.88.0.1:5000/shop@" + otherDigest,
 		SizeBytes: 9_118_955, Layers: []schemas.BuildLayer{{Digest: digest, SizeBytes: 9_118_170}},
 		Stages: []schemas.BuildStage{{Name: "slim", Seconds: 4.25, Steps: 3, CachedSteps: 1}}, Seconds: 12.5, StartedAt: at(0), At: at(12)}
+}
+
+func anomaly() schemas.AnomalyDetected {
+	return schemas.AnomalyDetected{
+		ID: "0a1b2c3d4e5f", State: schemas.AnomalyEnded, App: "shop", Apps: []string{"shop"}, Scope: schemas.AnomalyScope{Vantage: "madrid", Region: "tokyo", App: "shop", Variant: "slim", Kind: "http"},
+		Moved: 1, Of: 1, MovedVantages: 1, OfVantages: 1,
+		Cells: []schemas.AnomalyCell{{App: "shop", Region: "tokyo", Variant: "slim", Vantage: "madrid", Kind: "http", Measures: []schemas.AnomalyMeasure{schemas.AnomalyLatency, schemas.AnomalyTail, schemas.AnomalyLoss},
+			Before: schemas.AnomalyLevel{P50MS: 210.5, P95MS: 240, Loss: 0.001}, After: schemas.AnomalyLevel{P50MS: 275.25, P95MS: 420, Loss: 0.25}}},
+		PValue: 1.5e-9, QValue: 2.5e-7, Since: at(0), DetectedAt: at(1), Reason: "1 of 1 cells are as before", At: at(2)}
 }
 
 // buildOfCommit is a build of an app that is built from a git repository.
@@ -118,6 +128,7 @@ func entries() []golden {
 		entry(schemas.RankingBucket, "", ranking()),
 		entry(schemas.RankingBucket, ".published", publishedRanking()),
 		entry(schemas.RankingBucket, ".declared", withDeclared(ranking())),
+		entry(schemas.AnomalyBucket, "", schemas.Anomaly{Last: anomaly(), Announced: true}),
 		entry(schemas.RouteBucket, "", schemas.Route{App: "shop", Active: frankfurt, Epoch: schemas.Epoch{Term: 1, N: 6}, Plan: "p0", Since: at(0)}),
 		entry(schemas.PlanBucket, "", plan()),
 		entry(schemas.PlanBucket, ".preview", preview()),

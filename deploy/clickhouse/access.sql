@@ -55,6 +55,7 @@ GRANT TRUNCATE ON leeward.build_stages TO leeward_recorder;
 GRANT SELECT ON system.processes TO leeward_recorder;
 
 GRANT SELECT ON leeward.samples TO leeward_ranker;
+GRANT SELECT ON leeward.samples_1m TO leeward_ranker;
 
 -- Analysts. leeward_analyst is what they have in common; alone it shows no row that belongs to a region. A role of a jurisdiction adds the rows of its regions.
 
@@ -85,9 +86,10 @@ CREATE ROLE IF NOT EXISTS leeward_analyst_gb;
 CREATE ROLE IF NOT EXISTS leeward_analyst_all;
 GRANT leeward_analyst TO leeward_analyst_de, leeward_analyst_gb, leeward_analyst_all;
 
--- What is not divided by regions: whole events, decisions with how they ended, which events tell, and whole rankings.
+-- What is not divided by regions: whole events, decisions with how they ended and anomalies, which events tell, and whole rankings.
 GRANT SELECT ON leeward.events TO leeward_analyst_all;
 GRANT SELECT ON leeward.decision_log TO leeward_analyst_all;
+GRANT SELECT ON leeward.anomalies TO leeward_analyst_all;
 GRANT SELECT ON leeward.rankings TO leeward_analyst_all;
 
 -- Rows belong to the region they measure: `region`, of a drill the region it moved to. Policies add up: a user sees what one of the roles shows, and each role

@@ -29,9 +29,9 @@ func bucket[V schemas.Value](b schemas.Bucket[V]) payload {
 // payloads binds each contract to its type once more, since a catalogue can not hold types; complete fails when one is missing.
 var payloads = []payload{
 	topic(schemas.ImagePushedTopic), topic(schemas.SourcePushedTopic), topic(schemas.AlertReceivedTopic), topic(schemas.TopologyChangedTopic), topic(schemas.FailoverRequestedTopic),
-	topic(schemas.BuildFinishedTopic), topic(schemas.ImageReplicatedTopic), topic(schemas.HealthChangedTopic), topic(schemas.RankingChangedTopic),
+	topic(schemas.BuildFinishedTopic), topic(schemas.ImageReplicatedTopic), topic(schemas.HealthChangedTopic), topic(schemas.RankingChangedTopic), topic(schemas.AnomalyDetectedTopic),
 	topic(schemas.ProbeRequestedTopic), topic(schemas.FailoverPlannedTopic), topic(schemas.FailoverSteppedTopic), topic(schemas.FailoverFinishedTopic), topic(schemas.DrillFinishedTopic),
-	bucket(schemas.TopologyBucket), bucket(schemas.BuildBucket), bucket(schemas.ImageBucket), bucket(schemas.VerdictBucket), bucket(schemas.VantageBucket), bucket(schemas.RankingBucket),
+	bucket(schemas.TopologyBucket), bucket(schemas.BuildBucket), bucket(schemas.ImageBucket), bucket(schemas.VerdictBucket), bucket(schemas.VantageBucket), bucket(schemas.RankingBucket), bucket(schemas.AnomalyBucket),
 	bucket(schemas.RouteBucket), bucket(schemas.PlanBucket), bucket(schemas.LeaseBucket), bucket(schemas.ShareBucket), bucket(schemas.IntentBucket),
 	bucket(schemas.DiscoveryBucket), bucket(schemas.GatewayLeaseBucket),
 }

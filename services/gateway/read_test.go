@@ -45,6 +45,10 @@ func TestReadsAnswerWithWhatTheServicesSaidLast(t *testing.T) {
 	for i, id := range []string{"older", "newer"} {
 		write(t, actuator, schemas.PlanBucket, schemas.Plan{ID: id, App: "shop", Trigger: schemas.TriggerAlert, From: from, To: to, State: schemas.PlanFinished, At: now.Add(time.Duration(i) * time.Second)})
 	}
+	for id, state := range map[string]schemas.AnomalyState{"a1": schemas.AnomalyBegan, "a2": schemas.AnomalyEnded} {
+		write(t, s.Connect(schemas.Ranker, ""), schemas.AnomalyBucket, schemas.Anomaly{Last: schemas.AnomalyDetected{ID: id, State: state, Apps: []string{"shop"}, Moved: 1, Of: 1, Since: now, DetectedAt: now, At: now, Reason: "over",
+			Cells: []schemas.AnomalyCell{{App: "shop", Region: "r0", Vantage: "v", Kind: "http", Measures: []schemas.AnomalyMeasure{schemas.AnomalyLatency}}}}})
+	}
 	write(t, actuator, schemas.RouteBucket, schemas.Route{App: "shop", Active: to, Epoch: schemas.Epoch{Term: 1, N: 2}, Since: now})
 	g.await("the route", func() bool { return g.call(http.MethodGet, "/v1/apps/shop/route", nil, nil).status == http.StatusOK })
 	for _, c := range []struct {
@@ -63,6 +67,9 @@ func TestReadsAnswerWithWhatTheServicesSaidLast(t *testing.T) {
 		{"/v1/failovers", 200, `"id":"newer"`, ""},
 		{"/v1/failovers?app=shop", 200, `"id":"older"`, ""},
 		{"/v1/failovers?app=cart", 200, `[]`, "newer"},
+		{"/v1/anomalies", 200, `"id":"a1"`, ""},
+		{"/v1/anomalies?app=shop&limit=1", 200, `"id":"a1"`, "a2"},
+		{"/v1/anomalies?app=cart", 404, "no app named cart", ""},
 	} {
 		g.await(c.path+" with "+c.has, func() bool { return strings.Contains(g.call(http.MethodGet, c.path, nil, nil).body, c.has) })
 		if r := g.call(http.MethodGet, c.path, nil, nil); r.status != c.status || c.lacks != "" && strings.Contains(r.body, c.lacks) {
@@ -86,7 +93,7 @@ func TestPageOfTheAPINamesEveryPathAndWhichNeedTheToken(t *testing.T) {
 	}
 	for path, methods := range map[string][]string{
 		"/v1/topology": {"get", "put"}, "/v1/apps": {"get"}, "/v1/apps/{app}/ranking": {"get"}, "/v1/apps/{app}/route": {"get"}, "/v1/apps/{app}/images": {"get"},
-		"/v1/failovers": {"get", "post"}, "/v1/events": {"get"},
+		"/v1/failovers": {"get", "post"}, "/v1/events": {"get"}, "/v1/anomalies": {"get"},
 	} {
 		for _, method := range methods {
 			operation, ok := page.Paths[path][method]

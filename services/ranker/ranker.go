@@ -16,6 +16,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/env"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/ranker/internal/command"
+	"github.com/leeward-failover/leeward/services/ranker/internal/detect"
 	"github.com/leeward-failover/leeward/services/ranker/internal/refresh"
 )
 
@@ -37,11 +38,13 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	defer func() { _ = db.Close() }()
 	mirrors := refresh.NewMirrors(b)
 	loop := &refresh.Loop{Interval: cfg.interval, Mirrors: mirrors, DB: db, Bus: b, Metrics: refresh.NewMetrics(proc.Metrics), Log: proc.Log}
+	anomalies := detect.New(b, db, proc, cfg.alertmanager, cfg.alertmanagerToken)
 	ready := func() error { return errors.Join(b.Ready(), mirrors.Ready(), loop.Ready()) }
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return mirrors.Run(ctx) })
 	g.Go(func() error { return loop.Run(ctx) })
+	g.Go(func() error { return anomalies.Run(ctx) })
 	g.Go(func() error { return daemon.Health{Addr: cfg.healthAddr, Ready: ready, Proc: proc}.Run(ctx) })
 	return g.Wait()
 }

@@ -56,6 +56,7 @@ func (s Server) Handler() http.Handler {
 	s.apps(api)
 	s.builds(api)
 	s.failovers(api)
+	s.anomalies(api)
 	s.events(api)
 	s.samples(api)
 	s.imports(api)

@@ -121,6 +121,12 @@ var readers = map[string]reader{
 		}
 		return e.App, "none", said
 	}),
+	schemas.AnomalyDetectedTopic.Contract().Name: reads(schemas.AnomalyDetectedTopic, func(e schemas.AnomalyDetected) (string, string, string) {
+		if e.State == schemas.AnomalyEnded {
+			return e.App, "pass", fmt.Sprintf("anomaly of %s is over: %s", e.Where(), e.Reason)
+		}
+		return e.App, "degraded", fmt.Sprintf("%s: %s", e.Where(), e.Worst())
+	}),
 	schemas.ProbeRequestedTopic.Contract().Name: reads(schemas.ProbeRequestedTopic, func(e schemas.ProbeRequested) (string, string, string) {
 		return e.App, "busy", fmt.Sprintf("every vantage is asked to look at %s: %s", e.Region, e.Reason)
 	}),

@@ -14,14 +14,15 @@ import (
 
 // State is a live copy of what the services last said.
 type State struct {
-	Topology *bus.Mirror[schemas.TopologyPart]
-	Images   *bus.Mirror[schemas.ImageState]
-	Verdicts *bus.Mirror[schemas.Verdict]
-	Vantages *bus.Mirror[schemas.Presence]
-	Rankings *bus.Mirror[schemas.Ranking]
-	Routes   *bus.Mirror[schemas.Route]
-	Plans    *bus.Mirror[schemas.Plan]
-	Builds   *bus.Mirror[schemas.BuildState]
+	Topology  *bus.Mirror[schemas.TopologyPart]
+	Images    *bus.Mirror[schemas.ImageState]
+	Verdicts  *bus.Mirror[schemas.Verdict]
+	Vantages  *bus.Mirror[schemas.Presence]
+	Rankings  *bus.Mirror[schemas.Ranking]
+	Routes    *bus.Mirror[schemas.Route]
+	Plans     *bus.Mirror[schemas.Plan]
+	Builds    *bus.Mirror[schemas.BuildState]
+	Anomalies *bus.Mirror[schemas.Anomaly]
 	// Discoveries are the latest looks at the entries of discover, Leases which gateway takes them.
 	Discoveries *bus.Mirror[schemas.DiscoveryState]
 	Leases      *bus.Mirror[schemas.Lease]
@@ -37,22 +38,35 @@ func New(b *bus.Bus, log zerolog.Logger) *State {
 		Topology: bus.NewMirror(b, schemas.TopologyBucket), Builds: bus.NewMirror(b, schemas.BuildBucket), Images: bus.NewMirror(b, schemas.ImageBucket),
 		Verdicts: bus.NewMirror(b, schemas.VerdictBucket), Vantages: bus.NewMirror(b, schemas.VantageBucket),
 		Rankings: bus.NewMirror(b, schemas.RankingBucket), Routes: bus.NewMirror(b, schemas.RouteBucket), Plans: bus.NewMirror(b, schemas.PlanBucket),
+		Anomalies: bus.NewMirror(b, schemas.AnomalyBucket),
+	}
+}
+
+// mirror is what all of them have in common.
+type mirror interface {
+	Run(ctx context.Context) error
+	Synced() bool
+}
+
+func (s *State) mirrors() []mirror {
+	return []mirror{
+		s.Topology, s.Builds, s.Images, s.Verdicts, s.Vantages, s.Rankings, s.Routes, s.Plans, s.Anomalies, s.Discoveries, s.Leases,
 	}
 }
 
 // Run keeps every mirror until ctx ends.
 func (s *State) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, run := range []func(context.Context) error{s.Topology.Run, s.Builds.Run, s.Images.Run, s.Verdicts.Run, s.Vantages.Run, s.Rankings.Run, s.Routes.Run, s.Plans.Run, s.Discoveries.Run, s.Leases.Run} {
-		g.Go(func() error { return run(ctx) })
+	for _, one := range s.mirrors() {
+		g.Go(func() error { return one.Run(ctx) })
 	}
 	return g.Wait()
 }
 
 // Ready says whether every mirror has seen its bucket.
 func (s *State) Ready() error {
-	for _, synced := range []func() bool{s.Topology.Synced, s.Builds.Synced, s.Images.Synced, s.Verdicts.Synced, s.Vantages.Synced, s.Rankings.Synced, s.Routes.Synced, s.Plans.Synced, s.Discoveries.Synced, s.Leases.Synced} {
-		if !synced() {
+	for _, one := range s.mirrors() {
+		if !one.Synced() {
 			return errors.New("the buckets have not been read yet")
 		}
 	}
