@@ -27,7 +27,7 @@ type Order struct {
 // RankedCandidate is one candidate with its cost, how sure that is, and every gate.
 type RankedCandidate struct {
 	Candidate
-	// Rank counts from 1; candidates whose intervals overlap that of the first of their group share a rank.
+	// Rank counts from 1; candidates that the data can not tell from the first of their group share a rank.
 	Rank int `json:"rank"`
 	// Running is false for a candidate without an endpoint: it is shown and never eligible.
 	Running bool `json:"running"`
@@ -41,6 +41,12 @@ type RankedCandidate struct {
 	Enough   bool   `json:"enough"`
 	Samples  uint64 `json:"samples"`
 	Failures uint64 `json:"failures"`
+	// PBest is the probability that no candidate with enough samples is cheaper, RegretMS what choosing it costs over the best on average, in milliseconds.
+	// Both are 0 when Enough is false.
+	PBest    float64 `json:"p_best"`
+	RegretMS float64 `json:"regret_ms"`
+	// Doubt is why the data can not tell it from the first of its rank, or what is missing.
+	Doubt    string `json:"doubt,omitempty"`
 	Eligible bool   `json:"eligible"`
 	Gates    []Gate `json:"gates"`
 }
@@ -85,7 +91,7 @@ func (r Ranking) Validate() error {
 		c.name("active", o.Active)
 		for _, k := range o.Candidates {
 			c.candidate("candidate", k.Candidate)
-			c.finite("cost", k.CostMS, k.LowMS, k.HighMS)
+			c.finite("cost", k.CostMS, k.LowMS, k.HighMS, k.PBest, k.RegretMS)
 			for _, g := range k.Gates {
 				c.optionalTime("evidence_at", g.EvidenceAt)
 			}

@@ -17,9 +17,8 @@ func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (schem
 	if err != nil {
 		return schemas.Ranking{}, fmt.Errorf("inputs of %s: %w", app.Name, err)
 	}
-	k := known{in: in, cells: newTable(in), app: app, topology: t, state: state}
-	k.counted, k.leftOut = shares(k.cells, app, t)
-	ranked := order(k.candidates())
+	k := newKnown(in, app, t, state)
+	ranked := k.ranked()
 	r := schemas.Ranking{
 		App: app.Name, At: in.End, Topology: in.Topology,
 		Quantile: app.Objective.Quantile, WindowSeconds: int(in.WindowMS / 1000), Inputs: stored,
@@ -30,38 +29,62 @@ func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (schem
 	return r, nil
 }
 
-// candidates estimates the cost of every candidate; it does not depend on where traffic is.
-func (k known) candidates() []schemas.RankedCandidate {
-	names := k.app.Candidates(k.topology)
-	all := make([]schemas.RankedCandidate, len(names))
-	costs := make([][]term, len(names))
-	for i, name := range names {
-		all[i].Candidate = name
-		if _, all[i].Running = k.app.Endpoint(name); all[i].Running {
-			costs[i] = terms(k.cells, k.app, name, k.counted)
-		}
-	}
-	live := liveBlocks(k.in, costs)
-	var drawn [][]int
-	if len(live) > 0 {
-		drawn = draw(k.in, live)
-	}
-	q := k.app.Objective.Quantile
-	for i := range all {
-		if len(costs[i]) == 0 {
+// costs are what is known of the candidates' costs.
+type costs struct {
+	estimates map[schemas.Candidate]Estimate
+	noise     noise
+	// live are the blocks that hold samples.
+	live []int
+}
+
+// newKnown estimates the cost of every candidate that runs; it does not depend on where traffic is.
+func newKnown(in Inputs, app schemas.App, t schemas.Topology, state State) known {
+	k := known{in: in, cells: newTable(in, app), app: app, topology: t, state: state, costs: costs{estimates: map[schemas.Candidate]Estimate{}}}
+	k.counted, k.leftOut = shares(k.cells, app, t)
+	var sums [][]term
+	var all []Estimate
+	for _, c := range app.Candidates(t) {
+		if _, running := app.Endpoint(c); !running {
 			continue
 		}
-		e := estimateOf(k.in, costs[i], q, drawn, len(live))
+		if one := terms(k.cells, app, c, k.counted); len(one) > 0 {
+			sums = append(sums, one)
+			all = append(all, estimate(in, c, one))
+		}
+	}
+	k.live = liveBlocks(in, sums)
+	k.noise = noiseOf(all, len(k.live))
+	for i, e := range all {
+		e.noise = k.noise
+		e.Enough = enough(sums[i], app.Objective.Quantile, len(k.live))
+		k.estimates[e.Candidate] = e
+	}
+	return k
+}
+
+// ranked is every candidate in order, without gates.
+func (k known) ranked() []schemas.RankedCandidate {
+	names := k.app.Candidates(k.topology)
+	all := make([]schemas.RankedCandidate, len(names))
+	odds := k.contest()
+	for i, name := range names {
 		c := &all[i]
-		c.CostMS, c.LowMS, c.HighMS, c.Censored = e.cost, e.low, e.high, e.censored
-		c.Enough = enough(costs[i], q, len(live))
+		c.Candidate = name
+		_, c.Running = k.app.Endpoint(name)
+		e, ok := k.estimates[name]
+		if !ok {
+			continue
+		}
+		c.CostMS, c.Censored, c.Enough = rounded(e.CostMS), e.Censored, e.Enough
+		c.LowMS, c.HighMS = e.Interval(level)
+		c.PBest, c.RegretMS = odds[name].best, odds[name].regret
 		for _, s := range k.counted {
-			cell := k.cells.cell(s.vantage, c.Candidate, k.app.Objective.Kind)
+			cell := k.cells.cell(s.vantage, name, k.app.Objective.Kind)
 			c.Samples += cell.samples
 			c.Failures += cell.total.Failures
 		}
 	}
-	return all
+	return k.order(all)
 }
 
 // gated returns the ranked candidates with their gates for one active region.
@@ -73,4 +96,12 @@ func (k known) gated(active string, ranked []schemas.RankedCandidate) []schemas.
 		all[i] = c
 	}
 	return all
+}
+
+// Estimates are the costs of the candidates that run, for intervals of any level.
+func Estimates(in Inputs, app schemas.App, t schemas.Topology) ([]Estimate, error) {
+	if err := in.validate(); err != nil {
+		return nil, err
+	}
+	return newKnown(in.sorted(), app, t, State{}).measured(), nil
 }

@@ -116,42 +116,21 @@ func writers(cells table, c schemas.Candidate, counted []share) []share {
 	return counted
 }
 
-// estimate is a candidate's cost in milliseconds with its interval.
-type estimate struct {
-	cost, low, high float64
-	censored        bool
-}
-
-// costOf sums the quantiles of the terms' cells, each taken over the blocks as often as times says.
-func costOf(in Inputs, all []term, q float64, times []int) (ms float64, censored bool) {
+// estimate sums a candidate's terms.
+func estimate(in Inputs, c schemas.Candidate, all []term) Estimate {
+	e := Estimate{Candidate: c, up: make([]float64, in.Blocks()), down: make([]float64, in.Blocks())}
 	for _, t := range all {
-		x := resample(t.cell.Blocks, times).quantile(q, in.TimeoutUS)
-		ms += t.weight * x.us / 1000
-		censored = censored || x.censored
-	}
-	return ms, censored
-}
-
-// resample merges blocks, block i as often as times[i].
-func resample(blocks []Histogram, times []int) Histogram {
-	first, end := maxBins, 0
-	for i, b := range blocks {
-		if times[i] > 0 && len(b.Counts) > 0 {
-			first, end = min(first, b.First), max(end, b.First+len(b.Counts))
+		s := t.cell.spread
+		e.CostMS += t.weight * s.us / 1000
+		e.limitMS += t.weight * s.limitUS / 1000
+		e.Censored = e.Censored || s.censored
+		e.rounding += math.Pow(t.weight*s.rounding/1000, 2)
+		for b, luck := range s.luck {
+			e.up[b] += t.weight * luck * s.up / 1000
+			e.down[b] += t.weight * luck * s.down / 1000
 		}
 	}
-	sum := Histogram{First: first, Counts: make([]uint64, max(0, end-first))}
-	for i, b := range blocks {
-		if times[i] == 0 {
-			continue
-		}
-		k := uint64(times[i])
-		sum.Failures += k * b.Failures
-		for j, n := range b.Counts {
-			sum.Counts[b.First-first+j] += k * n
-		}
-	}
-	return sum
+	return e
 }
 
 // enough says whether every cell of a cost holds the samples that the quantile needs, from more than a moment.

@@ -28,6 +28,7 @@ type known struct {
 	state    State
 	counted  []share
 	leftOut  []string
+	costs
 }
 
 // gates are the conditions for moving to a candidate when traffic is in the active region. A gate whose setting is zero is left out.

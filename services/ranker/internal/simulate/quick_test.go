@@ -15,7 +15,7 @@ func quick(v, r int, link Link, shock Shock) World {
 		Name: "shop", Source: schemas.Source{Context: "shop"}, Mode: "auto", Variants: []schemas.Variant{{Name: "slim"}},
 		Probe:     schemas.Probe{Interval: schemas.Duration(time.Second), Timeout: schemas.Duration(2 * time.Second)},
 		Objective: schemas.Objective{Kind: "http", Quantile: 0.95, Window: schemas.Duration(10 * time.Minute)},
-		Failover: schemas.Failover{Quorum: 0.5, MinVantages: 1},
+		Failover:  schemas.Failover{Quorum: 0.5, MinVantages: 1},
 	}
 	w := World{Topology: schemas.Topology{Version: 1}, Shock: shock, Regimes: []Regime{{}}}
 	for i := range r {
@@ -51,8 +51,8 @@ func TestQuick(t *testing.T) {
 		{"ar5", Link{50, .1, .02, .01}, Shock{.05, .03, .5}, 5},
 		{"ar10", Link{50, .1, .02, .01}, Shock{.05, .05, .5}, 10},
 	} {
-		n, hit, width, bias := 0, 0, 0., 0.
-		for seed := range uint64(150) {
+		n, hit, width, bias, above := 0, [4]float64{}, 0., 0., 0.
+		for seed := range uint64(300) {
 			w := quick(c.v, 3, c.link, c.shock)
 			s := NewStream(w, rand.New(rand.NewPCG(seed, 1)))
 			s.Advance(10 * time.Minute)
@@ -60,24 +60,33 @@ func TestQuick(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := rank.Compute(in, w.app(), w.Topology, w.state(s.End()))
+			es, err := rank.Estimates(in, w.app(), w.Topology)
 			if err != nil {
 				t.Fatal(err)
 			}
 			truth := w.Truth(s.now)
 			for i, e := range w.app().Endpoints {
-				for _, k := range r.Orders[0].Candidates {
+				for _, k := range es {
 					if k.Candidate == e.Candidate() {
 						n++
-						if k.LowMS <= truth[i] && truth[i] <= k.HighMS {
-							hit++
+						for l, level := range []float64{.5, .8, .9, .95} {
+							low, high := k.Interval(level)
+							if low <= truth[i] && truth[i] <= high {
+								hit[l]++
+							}
+							if level == .95 {
+								if high < truth[i] {
+									above++
+								}
+								width += (high - low) / truth[i]
+							}
 						}
-						width += (k.HighMS - k.LowMS) / truth[i]
 						bias += k.CostMS/truth[i] - 1
 					}
 				}
 			}
 		}
-		fmt.Printf("%-10s coverage %.3f width %.4f bias %.4f\n", c.name, float64(hit)/float64(n), width/float64(n), bias/float64(n))
+		f := float64(n)
+		fmt.Printf("%-10s coverage %.3f %.3f %.3f %.3f (too low %.3f) width %.4f bias %.4f\n", c.name, hit[0]/f, hit[1]/f, hit[2]/f, hit[3]/f, above/f, width/f, bias/f)
 	}
 }

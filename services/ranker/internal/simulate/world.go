@@ -57,7 +57,7 @@ func (w World) shares(end time.Duration) []float64 {
 		if i+1 < len(w.Regimes) {
 			to = min(to, w.Regimes[i+1].From)
 		}
-		all[i] = max(0, (to - from).Seconds()) / window.Seconds()
+		all[i] = max(0, (to-from).Seconds()) / window.Seconds()
 	}
 	return all
 }

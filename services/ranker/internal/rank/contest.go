@@ -1,0 +1,137 @@
+package rank
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/leeward-failover/leeward/schemas"
+)
+
+// contested is the level up to which a candidate that the data do not tell from the first takes part in the bootstrap.
+const contested = 0.999
+
+// lead is by how many milliseconds a candidate is cheaper than another, and how much of that luck can explain.
+type lead struct{ ms, deviation, t float64 }
+
+// leadOf compares two candidates block by block, so that luck that both had cancels out.
+func leadOf(cheaper, dearer Estimate, level float64) lead {
+	sum := 0.0
+	for b := range cheaper.up {
+		x := dearer.down[b] - cheaper.up[b]
+		sum += x * x
+	}
+	n := cheaper.noise
+	return lead{dearer.CostMS - cheaper.CostMS, math.Sqrt(n.factor*sum + cheaper.rounding + dearer.rounding), n.t(level)}
+}
+
+// clear says whether luck can not explain the lead.
+func (l lead) clear() bool { return l.ms > l.t*l.deviation && l.ms > 0 }
+
+// doubt says why the data can not tell that one candidate is cheaper than another, or nothing if they can.
+// No vantage makes a winner alone: the lead must be clear without any one of them, since a prober may be sick, or lie.
+func (k known) doubt(cheaper, dearer schemas.Candidate) string {
+	name := fmt.Sprintf("tie with %s: ", cheaper)
+	l := leadOf(k.estimates[cheaper], k.estimates[dearer], level)
+	if !l.clear() {
+		return name + fmt.Sprintf("%.3g ms apart, 95 %% interval from %.3g to %.3g", l.ms, l.ms-l.t*l.deviation, l.ms+l.t*l.deviation)
+	}
+	if len(k.counted) == 1 {
+		return name + fmt.Sprintf("only %s measures them", k.counted[0].vantage)
+	}
+	for i, s := range k.counted {
+		rest := normalised(slices.Delete(slices.Clone(k.counted), i, i+1))
+		l := leadOf(k.estimate(cheaper, rest), k.estimate(dearer, rest), level)
+		if !l.clear() {
+			return name + fmt.Sprintf("without %s they are %.3g ms apart, 95 %% interval from %.3g to %.3g", s.vantage, l.ms, l.ms-l.t*l.deviation, l.ms+l.t*l.deviation)
+		}
+	}
+	return ""
+}
+
+// estimate is that of a candidate by the given vantages, with the noise of all of them.
+func (k known) estimate(c schemas.Candidate, counted []share) Estimate {
+	e := estimate(k.in, c, terms(k.cells, k.app, c, counted))
+	e.noise = k.noise
+	return e
+}
+
+// odds are a candidate's chance of being the best and what choosing it costs on average over the best.
+type odds struct{ best, regret float64 }
+
+// contest plays the blocks again and again for all candidates that may be the best: the paired bootstrap over blocks. All candidates use the same draws,
+// so that a slow minute which hit all of them makes none look worse than another. Draws are spread as far as the noise asks for, with the tails of Student's t.
+func (k known) contest() map[schemas.Candidate]odds {
+	all := k.measured()
+	if len(all) == 0 {
+		return nil
+	}
+	first := all[0]
+	var open []Estimate
+	for _, e := range all {
+		if e.Candidate == first.Candidate || !leadOf(first, e, contested).clear() {
+			open = append(open, e)
+		}
+	}
+	wins, least := k.play(open)
+	result := make(map[schemas.Candidate]odds, len(all))
+	for _, e := range all {
+		result[e.Candidate] = odds{best: math.Round(wins[e.Candidate]*1e4) / 1e4, regret: rounded(max(0, e.CostMS-least))}
+	}
+	return result
+}
+
+// measured are the estimates that stand on enough samples, the cheapest first.
+func (k known) measured() []Estimate {
+	var all []Estimate
+	for _, e := range k.estimates {
+		if e.Enough {
+			all = append(all, e)
+		}
+	}
+	slices.SortFunc(all, func(a, b Estimate) int {
+		return cmp.Or(cmp.Compare(a.CostMS, b.CostMS), a.Candidate.Compare(b.Candidate))
+	})
+	return all
+}
+
+// play returns how often each candidate won, and the mean cost of the winner.
+func (k known) play(open []Estimate) (wins map[schemas.Candidate]float64, least float64) {
+	wins = map[schemas.Candidate]float64{}
+	if len(open) == 1 {
+		wins[open[0].Candidate] = 1
+		return wins, open[0].CostMS
+	}
+	random := rand.New(rand.NewPCG(k.in.Seed, uint64(k.in.Draws)))
+	chi := distuv.ChiSquared{K: k.noise.freedom, Src: random}
+	all := make([][]term, len(open))
+	for i, e := range open {
+		all[i] = terms(k.cells, k.app, e.Candidate, k.counted)
+	}
+	weights := make([]float64, k.in.Blocks())
+	for range k.in.Draws {
+		clear(weights)
+		for range k.live {
+			weights[k.live[random.IntN(len(k.live))]]++
+		}
+		stretch := math.Sqrt(k.noise.factor * k.noise.freedom / chi.Rand())
+		best, lowest := -1, math.Inf(1)
+		for i, e := range open {
+			drawn := 0.0
+			for _, t := range all[i] {
+				drawn += t.weight * t.cell.mass.quantile(k.app.Objective.Quantile, weights).us / 1000
+			}
+			cost := e.CostMS + stretch*(drawn-e.CostMS) + math.Sqrt(e.rounding)*random.NormFloat64()
+			if cost < lowest {
+				best, lowest = i, cost
+			}
+		}
+		wins[open[best].Candidate] += 1 / float64(k.in.Draws)
+		least += lowest / float64(k.in.Draws)
+	}
+	return wins, least
+}
