@@ -102,9 +102,7 @@ type spread struct {
 	rounding float64
 }
 
-// reach is how many standard errors from the quantile its distribution's density is looked at: about as far as an interval goes.
-const reach = 2
-
+// spread looks at the density within one standard error of sampling: the luck of whole blocks, which is larger, moves the distribution rather than along it.
 func (m mass) spread(q float64) spread {
 	once := make([]float64, len(m.total))
 	for b := range once {
@@ -115,7 +113,6 @@ func (m mass) spread(q float64) spread {
 	if m.n == 0 {
 		return s
 	}
-	variance := 0.0
 	share := 0.0
 	for b := range s.luck {
 		s.luck[b] = m.below[at.edge][b]
@@ -126,9 +123,8 @@ func (m mass) spread(q float64) spread {
 	}
 	for b := range s.luck {
 		s.luck[b] = (s.luck[b] - share*m.total[b]) / m.n
-		variance += s.luck[b] * s.luck[b]
 	}
-	h := reach * max(math.Sqrt(variance), math.Sqrt(q*(1-q)/m.n))
+	h := math.Sqrt(q * (1 - q) / m.n)
 	s.up = (m.quantile(min(q+h, 1), once).us - at.us) / h
 	s.down = (at.us - m.quantile(max(q-h, 0), once).us) / h
 	s.rounding = m.rounding(at, once)
