@@ -32,7 +32,8 @@ func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (schem
 // costs are what is known of the candidates' costs.
 type costs struct {
 	estimates map[schemas.Candidate]Estimate
-	noise     noise
+	// apart is the noise of the differences between candidates, in which the luck that they share cancels out.
+	apart noise
 	// live are the blocks that hold samples.
 	live []int
 }
@@ -53,12 +54,17 @@ func newKnown(in Inputs, app schemas.App, t schemas.Topology, state State) known
 		}
 	}
 	k.live = liveBlocks(in, sums)
-	k.noise = noiseOf(all, len(k.live))
+	var luck [][]float64
+	for _, e := range all {
+		luck = append(luck, e.down)
+	}
+	common := noiseOf(luck, len(k.live))
 	for i, e := range all {
-		e.noise = k.noise
+		e.noise = common
 		e.Enough = enough(sums[i], app.Objective.Quantile, len(k.live))
 		k.estimates[e.Candidate] = e
 	}
+	k.apart = noiseOf(differences(k.measured()), len(k.live))
 	return k
 }
 

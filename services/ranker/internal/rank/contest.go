@@ -18,15 +18,27 @@ const contested = 0.999
 // lead is by how many milliseconds a candidate is cheaper than another, and how much of that luck can explain.
 type lead struct{ ms, deviation, t float64 }
 
-// leadOf compares two candidates block by block, so that luck that both had cancels out.
-func leadOf(cheaper, dearer Estimate, level float64) lead {
-	sum := 0.0
-	for b := range cheaper.up {
-		x := dearer.down[b] - cheaper.up[b]
-		sum += x * x
+// lead compares two candidates block by block, so that luck that both had cancels out.
+func (k known) lead(cheaper, dearer Estimate, level float64) lead {
+	variance := k.apart.factor*squares(difference(cheaper, dearer)) + cheaper.rounding + dearer.rounding
+	return lead{dearer.CostMS - cheaper.CostMS, math.Sqrt(variance), k.apart.t(level)}
+}
+
+// difference is by how much each block's luck has moved two candidates together, or apart if it is negative.
+func difference(cheaper, dearer Estimate) []float64 {
+	all := make([]float64, len(cheaper.up))
+	for b := range all {
+		all[b] = dearer.down[b] - cheaper.up[b]
 	}
-	n := cheaper.noise
-	return lead{dearer.CostMS - cheaper.CostMS, math.Sqrt(n.factor*sum + cheaper.rounding + dearer.rounding), n.t(level)}
+	return all
+}
+
+// differences are those of all candidates from the cheapest, which is the first of them.
+func differences(all []Estimate) (series [][]float64) {
+	for i := 1; i < len(all); i++ {
+		series = append(series, difference(all[0], all[i]))
+	}
+	return series
 }
 
 // clear says whether luck can not explain the lead.
@@ -36,7 +48,7 @@ func (l lead) clear() bool { return l.ms > l.t*l.deviation && l.ms > 0 }
 // No vantage makes a winner alone: the lead must be clear without any one of them, since a prober may be sick, or lie.
 func (k known) doubt(cheaper, dearer schemas.Candidate) string {
 	name := fmt.Sprintf("tie with %s: ", cheaper)
-	l := leadOf(k.estimates[cheaper], k.estimates[dearer], level)
+	l := k.lead(k.estimates[cheaper], k.estimates[dearer], level)
 	if !l.clear() {
 		return name + fmt.Sprintf("%.3g ms apart, 95 %% interval from %.3g to %.3g", l.ms, l.ms-l.t*l.deviation, l.ms+l.t*l.deviation)
 	}
@@ -45,7 +57,7 @@ func (k known) doubt(cheaper, dearer schemas.Candidate) string {
 	}
 	for i, s := range k.counted {
 		rest := normalised(slices.Delete(slices.Clone(k.counted), i, i+1))
-		l := leadOf(k.estimate(cheaper, rest), k.estimate(dearer, rest), level)
+		l := k.lead(k.estimate(cheaper, rest), k.estimate(dearer, rest), level)
 		if !l.clear() {
 			return name + fmt.Sprintf("without %s they are %.3g ms apart, 95 %% interval from %.3g to %.3g", s.vantage, l.ms, l.ms-l.t*l.deviation, l.ms+l.t*l.deviation)
 		}
@@ -53,11 +65,9 @@ func (k known) doubt(cheaper, dearer schemas.Candidate) string {
 	return ""
 }
 
-// estimate is that of a candidate by the given vantages, with the noise of all of them.
+// estimate is that of a candidate by the given vantages.
 func (k known) estimate(c schemas.Candidate, counted []share) Estimate {
-	e := estimate(k.in, c, terms(k.cells, k.app, c, counted))
-	e.noise = k.noise
-	return e
+	return estimate(k.in, c, terms(k.cells, k.app, c, counted))
 }
 
 // odds are a candidate's chance of being the best and what choosing it costs on average over the best.
@@ -73,7 +83,7 @@ func (k known) contest() map[schemas.Candidate]odds {
 	first := all[0]
 	var open []Estimate
 	for _, e := range all {
-		if e.Candidate == first.Candidate || !leadOf(first, e, contested).clear() {
+		if e.Candidate == first.Candidate || !k.lead(first, e, contested).clear() {
 			open = append(open, e)
 		}
 	}
@@ -107,7 +117,7 @@ func (k known) play(open []Estimate) (wins map[schemas.Candidate]float64, least 
 		return wins, open[0].CostMS
 	}
 	random := rand.New(rand.NewPCG(k.in.Seed, uint64(k.in.Draws)))
-	chi := distuv.ChiSquared{K: k.noise.freedom, Src: random}
+	chi := distuv.ChiSquared{K: k.apart.freedom, Src: random}
 	all := make([][]term, len(open))
 	for i, e := range open {
 		all[i] = terms(k.cells, k.app, e.Candidate, k.counted)
@@ -118,7 +128,7 @@ func (k known) play(open []Estimate) (wins map[schemas.Candidate]float64, least 
 		for range k.live {
 			weights[k.live[random.IntN(len(k.live))]]++
 		}
-		stretch := math.Sqrt(k.noise.factor * k.noise.freedom / chi.Rand())
+		stretch := math.Sqrt(k.apart.factor * k.apart.freedom / chi.Rand())
 		best, lowest := -1, math.Inf(1)
 		for i, e := range open {
 			drawn := 0.0

@@ -56,24 +56,24 @@ func squares(all []float64) (sum float64) {
 	return sum
 }
 
-// noiseOf estimates how much the luck of one block is that of the next, from all candidates together: one has too few blocks to tell.
+// noiseOf estimates how much the luck of one block is that of the next, from many series together, since one has too few blocks to tell.
 // A lasting shock is taken as an autoregression of the first order under the noise of sampling; the autocorrelations at the lags 1 and 2 give both.
 // Each is too low by the variance of the mean, because the luck of the blocks adds up to nothing; that is put back.
-func noiseOf(all []Estimate, blocks int) noise {
+func noiseOf(series [][]float64, blocks int) noise {
 	n := float64(blocks)
 	if n < 2 {
 		return noise{}
 	}
 	var lag [3]float64
-	for _, e := range all {
-		sum := squares(e.down)
+	for _, luck := range series {
+		sum := squares(luck)
 		if sum == 0 {
 			continue
 		}
 		lag[0]++
 		for k := 1; k < len(lag); k++ {
-			for b := k; b < len(e.down); b++ {
-				lag[k] += e.down[b] * e.down[b-k] / sum
+			for b := k; b < len(luck); b++ {
+				lag[k] += luck[b] * luck[b-k] / sum
 			}
 		}
 	}
