@@ -124,18 +124,17 @@ func (k known) play(open []Estimate) (wins map[schemas.Candidate]float64, least 
 	}
 	weights := make([]float64, k.in.Blocks())
 	for range k.in.Draws {
-		clear(weights)
-		for range k.live {
-			weights[k.live[random.IntN(len(k.live))]]++
+		variance := k.apart.factor * k.apart.freedom / chi.Rand()
+		gamma := distuv.Gamma{Alpha: max(1/variance-1/float64(len(k.live)), 0.1), Beta: 1, Src: random}
+		for _, b := range k.live {
+			weights[b] = gamma.Rand()
 		}
-		stretch := math.Sqrt(k.apart.factor * k.apart.freedom / chi.Rand())
 		best, lowest := -1, math.Inf(1)
 		for i, e := range open {
-			drawn := 0.0
+			cost := math.Sqrt(e.rounding) * random.NormFloat64()
 			for _, t := range all[i] {
-				drawn += t.weight * t.cell.mass.quantile(k.app.Objective.Quantile, weights).us / 1000
+				cost += t.weight * t.cell.mass.quantile(k.app.Objective.Quantile, weights).us / 1000
 			}
-			cost := e.CostMS + stretch*(drawn-e.CostMS) + math.Sqrt(e.rounding)*random.NormFloat64()
 			if cost < lowest {
 				best, lowest = i, cost
 			}

@@ -57,40 +57,39 @@ func squares(all []float64) (sum float64) {
 }
 
 // noiseOf estimates how much the luck of one block is that of the next, from many series together, since one has too few blocks to tell.
-// A lasting shock is taken as an autoregression of the first order under the noise of sampling; the autocorrelations at the lags 1 and 2 give both.
-// Each is too low by the variance of the mean, because the luck of the blocks adds up to nothing; that is put back.
+// It sums the autocorrelations of the first lags. Each is too low by the variance of the mean, because the luck of the blocks adds up to nothing; that is put back.
 func noiseOf(series [][]float64, blocks int) noise {
 	n := float64(blocks)
 	if n < 2 {
 		return noise{}
 	}
-	var lag [3]float64
+	sum, counted := 0.0, 0.0
 	for _, luck := range series {
-		sum := squares(luck)
-		if sum == 0 {
+		total := squares(luck)
+		if total == 0 {
 			continue
 		}
-		lag[0]++
-		for k := 1; k < len(lag); k++ {
+		counted++
+		for k := 1; k <= lags; k++ {
 			for b := k; b < len(luck); b++ {
-				lag[k] += luck[b] * luck[b-k] / sum
+				sum += luck[b] * luck[b-k] / total
 			}
 		}
 	}
 	inflation := 1.0
-	if lag[0] > 0 {
-		for range 20 {
-			mean := inflation / n
-			one, two := lag[1]/lag[0]*(1-mean)+mean, lag[2]/lag[0]*(1-mean)+mean
-			persistence := min(max(two/one, 0), 0.8)
-			if one <= 0 {
-				persistence = 0
-			}
-			inflation = min(1+2*max(one, 0)/(1-persistence), n/2)
-		}
+	if counted > 0 {
+		// inflation = 1 + 2 * (sum of the lags * (1 - inflation/n) + lags * inflation/n)
+		r := sum / counted
+		inflation = min(max(1, (1+2*r)/(1-2*(lags-r)/n)), most)
 	}
-	return noise{factor: inflation / (1 - inflation/n), freedom: max(1, (n-1)/inflation)}
+	return noise{factor: inflation / (1 - inflation/n), freedom: max(4, (n-1)/1.5/inflation)}
 }
+
+// lags is how many blocks the luck of one is looked for in those after it.
+const lags = 3
+
+// most is the most by which lasting luck is taken to inflate a variance.
+const most = 4.0
 
 // liveBlocks are the blocks in which any of the cells has a sample.
 func liveBlocks(in Inputs, all [][]term) []int {

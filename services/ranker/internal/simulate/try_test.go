@@ -15,8 +15,8 @@ func TestTry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Seed: 200}
-	const n = 1500
+	o := Options{Seed: 300}
+	const n = 1200
 	groups := map[string][]int{}
 	ts, ps := make([]tally, n), make([]tally, n)
 	each(context.Background(), n, nil, func(i int) error {
@@ -55,7 +55,7 @@ func TestTry(t *testing.T) {
 			fmt.Printf(" %.3f", x.Share)
 		}
 		fmt.Printf("  ece %.3f first %.3f claimed %.3f right %.3f regret %.2f said %.2f aa %.3f\n", r.ECE, r.FirstBest, r.Claimed, r.ClaimedBest, r.RegretMS, r.ClaimedRegretMS, r.FalseWins)
-		if g == "all" {
+		if g == "all" || g == "q95calm" {
 			for _, x := range r.Bins {
 				fmt.Printf("   %.1f %5d %.3f %.3f\n", x.From, x.Claims, x.Mean, x.Share)
 			}
