@@ -5,26 +5,31 @@ import (
 	"fmt"
 
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/ranker/internal/stability"
 )
 
-// Compute ranks every candidate of the app, one order for each region that may be active, and stores the inputs in the ranking.
+// Compute ranks every candidate of the app, one order for each region that may be active. It stores what it needs in the ranking, and computes from what it stored.
 func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (schemas.Ranking, error) {
-	if err := in.validate(); err != nil {
-		return schemas.Ranking{}, err
-	}
 	in = in.sorted()
-	stored, err := json.Marshal(in)
+	stored, err := json.Marshal(document{Inputs: in, World: newWorld(app, t), Policy: stability.Default, State: state.of(in, t)})
 	if err != nil {
 		return schemas.Ranking{}, fmt.Errorf("inputs of %s: %w", app.Name, err)
 	}
-	k := newKnown(in, app, t, state)
+	return Again(stored)
+}
+
+// ranking is computed from nothing but the document.
+func (d document) ranking() (schemas.Ranking, error) {
+	k := newKnown(d.Inputs, d.World.App, d.World.topology())
+	k.state, k.policy = d.State, d.Policy
 	ranked := k.ranked()
-	r := schemas.Ranking{
-		App: app.Name, At: in.End, Topology: in.Topology,
-		Quantile: app.Objective.Quantile, WindowSeconds: int(in.WindowMS / 1000), Inputs: stored,
-	}
-	for _, active := range app.Regions() {
-		r.Orders = append(r.Orders, schemas.Order{Active: active, Candidates: k.gated(active, ranked)})
+	r := schemas.Ranking{App: k.app.Name, At: d.End, Topology: d.Topology, Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000)}
+	for _, active := range k.app.Regions() {
+		o, err := k.published(active, k.gated(active, ranked))
+		if err != nil {
+			return schemas.Ranking{}, err
+		}
+		r.Orders = append(r.Orders, o)
 	}
 	return r, nil
 }
@@ -39,8 +44,8 @@ type costs struct {
 }
 
 // newKnown estimates the cost of every candidate that runs; it does not depend on where traffic is.
-func newKnown(in Inputs, app schemas.App, t schemas.Topology, state State) known {
-	k := known{in: in, cells: newTable(in, app), app: app, topology: t, state: state, costs: costs{estimates: map[schemas.Candidate]Estimate{}}}
+func newKnown(in Inputs, app schemas.App, t schemas.Topology) known {
+	k := known{in: in, cells: newTable(in, app), app: app, topology: t, costs: costs{estimates: map[schemas.Candidate]Estimate{}}}
 	k.counted, k.leftOut = shares(k.cells, app, t)
 	var sums [][]term
 	var all []Estimate
@@ -109,5 +114,5 @@ func Estimates(in Inputs, app schemas.App, t schemas.Topology) ([]Estimate, erro
 	if err := in.validate(); err != nil {
 		return nil, err
 	}
-	return newKnown(in.sorted(), app, t, State{}).measured(), nil
+	return newKnown(in.sorted(), app, t).measured(), nil
 }

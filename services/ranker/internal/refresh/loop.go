@@ -203,7 +203,10 @@ func (l *Loop) tell(ctx context.Context, previous, r schemas.Ranking) error {
 	return nil
 }
 
-func (l *Loop) store(ctx context.Context, r schemas.Ranking) error {
+func (l *Loop) store(ctx context.Context, r schemas.Ranking) (err error) {
+	if r.Digest, err = r.Hash(); err != nil {
+		return err
+	}
 	subject, data, err := schemas.EncodeEvaluation(r)
 	if err != nil {
 		return err
