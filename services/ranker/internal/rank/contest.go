@@ -19,9 +19,9 @@ const contested = 0.999
 type lead struct{ ms, deviation, t float64 }
 
 // lead compares two candidates block by block, so that luck that both had cancels out.
-func (k known) lead(cheaper, dearer Estimate, level float64) lead {
+func (k known) lead(cheaper, dearer Estimate, t float64) lead {
 	variance := k.apart.factor*squares(difference(cheaper, dearer)) + cheaper.rounding + dearer.rounding
-	return lead{dearer.CostMS - cheaper.CostMS, math.Sqrt(variance), k.apart.t(level)}
+	return lead{dearer.CostMS - cheaper.CostMS, math.Sqrt(variance), t}
 }
 
 // difference is by how much each block's luck has moved two candidates together, or apart if it is negative.
@@ -44,30 +44,53 @@ func differences(all []Estimate) (series [][]float64) {
 // clear says whether luck can not explain the lead.
 func (l lead) clear() bool { return l.ms > l.t*l.deviation && l.ms > 0 }
 
-// doubt says why the data can not tell that one candidate is cheaper than another, or nothing if they can.
-// No vantage makes a winner alone: the lead must be clear without any one of them, since a prober may be sick, or lie.
-func (k known) doubt(cheaper, dearer schemas.Candidate) string {
-	name := fmt.Sprintf("tie with %s: ", cheaper)
-	l := k.lead(k.estimates[cheaper], k.estimates[dearer], level)
-	if !l.clear() {
-		return name + fmt.Sprintf("%.3g ms apart, 95 %% interval from %.3g to %.3g", l.ms, l.ms-l.t*l.deviation, l.ms+l.t*l.deviation)
-	}
-	if len(k.counted) == 1 {
-		return name + fmt.Sprintf("only %s measures them", k.counted[0].vantage)
-	}
-	for i, s := range k.counted {
-		rest := normalised(slices.Delete(slices.Clone(k.counted), i, i+1))
-		l := k.lead(k.estimate(cheaper, rest), k.estimate(dearer, rest), level)
-		if !l.clear() {
-			return name + fmt.Sprintf("without %s they are %.3g ms apart, 95 %% interval from %.3g to %.3g", s.vantage, l.ms, l.ms-l.t*l.deviation, l.ms+l.t*l.deviation)
-		}
-	}
-	return ""
+// rivals compares candidates with the first of their rank, with all vantages and without each.
+type rivals struct {
+	known
+	first   Estimate
+	without []Estimate
+	t       float64
 }
 
-// estimate is that of a candidate by the given vantages.
-func (k known) estimate(c schemas.Candidate, counted []share) Estimate {
-	return estimate(k.in, c, terms(k.cells, k.app, c, counted))
+func (k known) rivals(first schemas.Candidate) rivals {
+	r := rivals{known: k, first: k.estimates[first], t: k.apart.t(level)}
+	for i := range k.counted {
+		r.without = append(r.without, k.estimate(first, i))
+	}
+	return r
+}
+
+// estimate is that of a candidate without one of the vantages.
+func (k known) estimate(c schemas.Candidate, without int) Estimate {
+	rest := normalised(slices.Delete(slices.Clone(k.counted), without, without+1))
+	return estimate(k.in, c, terms(k.cells, k.app, c, rest))
+}
+
+// doubt says why the data can not tell that the first is cheaper than another, or nothing if they can.
+// No vantage makes a winner alone: the lead must be clear without any one of them, since a prober may be sick, or lie.
+func (r rivals) doubt(c schemas.Candidate) string {
+	says := ""
+	switch l := r.lead(r.first, r.estimates[c], r.t); {
+	case !l.clear():
+		says = l.String()
+	case len(r.counted) == 1:
+		says = "only " + r.counted[0].vantage + " measures them"
+	default:
+		for i, s := range r.counted {
+			if l := r.lead(r.without[i], r.estimate(c, i), r.t); !l.clear() {
+				says = fmt.Sprintf("without %s %s", s.vantage, l)
+				break
+			}
+		}
+	}
+	if says == "" {
+		return ""
+	}
+	return fmt.Sprintf("tie with %s: %s", r.first.Candidate, says)
+}
+
+func (l lead) String() string {
+	return fmt.Sprintf("%.3g ms apart, 95 %% interval from %.3g to %.3g", l.ms, l.ms-l.t*l.deviation, l.ms+l.t*l.deviation)
 }
 
 // odds are a candidate's chance of being the best and what choosing it costs on average over the best.
@@ -80,10 +103,10 @@ func (k known) contest() map[schemas.Candidate]odds {
 	if len(all) == 0 {
 		return nil
 	}
-	first := all[0]
+	first, t := all[0], k.apart.t(contested)
 	var open []Estimate
 	for _, e := range all {
-		if e.Candidate == first.Candidate || !k.lead(first, e, contested).clear() {
+		if e.Candidate == first.Candidate || !k.lead(first, e, t).clear() {
 			open = append(open, e)
 		}
 	}

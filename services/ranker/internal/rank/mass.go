@@ -2,7 +2,9 @@ package rank
 
 import (
 	"math"
-	"sort"
+	"slices"
+
+	"gonum.org/v1/gonum/floats"
 )
 
 // mass is what a cell's histograms say of its distribution: how many measurements lie below each edge of a bin, block by block.
@@ -14,15 +16,15 @@ type mass struct {
 	// total is the number of measurements in each block, failures included.
 	total []float64
 	n     float64
+	// near is the edge at which a quantile is looked for first.
+	near int
 	// limitUS is what a quantile among the failures is at least.
 	limitUS float64
 }
 
-// newMass counts up a cell. A measurement that timed out before the time-out of the others is taken to end where those that took longer did: summed over the blocks,
-// that is the estimator of Kaplan and Meier, "Nonparametric Estimation from Incomplete Observations", 1958, by the redistribution of Efron, 1967.
-func newMass(in Inputs, c Cell) mass {
-	whole := merge(c.Blocks)
-	m := mass{first: whole.First, total: make([]float64, in.Blocks()), limitUS: float64(in.TimeoutUS)}
+// newMass counts up a cell's blocks, which are whole when put together.
+func newMass(in Inputs, c Cell, whole Histogram) mass {
+	m := mass{first: whole.First, total: make([]float64, in.Blocks()), n: float64(whole.Samples()), limitUS: float64(in.TimeoutUS)}
 	m.below = make([][]float64, len(whole.Counts)+1)
 	flat := make([]float64, len(m.below)*len(m.total))
 	for j := range m.below {
@@ -37,22 +39,17 @@ func newMass(in Inputs, c Cell) mass {
 			m.below[j+1][b] = sum
 		}
 		m.total[b] = sum + float64(h.Failures)
-		m.n += m.total[b]
 	}
 	return m
 }
 
-// share is the part of the measurements below an edge when block b counts weights[b] times.
-func (m mass) share(edge int, weights []float64) float64 {
-	below, total := 0.0, 0.0
-	for b, w := range weights {
-		below += w * m.below[edge][b]
-		total += w * m.total[b]
+// weigh sums a number for each block, each as often as its weight says.
+func weigh(numbers, weights []float64) (sum float64) {
+	weights = weights[:len(numbers)]
+	for b, n := range numbers {
+		sum += n * weights[b]
 	}
-	if total == 0 {
-		return 0
-	}
-	return below / total
+	return sum
 }
 
 // point is a place in a distribution: fraction says how much of the mass between the edges before and at edge lies below it.
@@ -63,28 +60,45 @@ type point struct {
 	censored bool
 }
 
-// quantile finds the q-quantile. Failures count as slower than everything that went well; nothing at all counts as failed.
-// Within a bin it runs along a normal distribution of the latencies' logarithms, which is exact for log-normal ones.
+// quantile finds the q-quantile when each block counts as often as its weight says. Failures count as slower than everything that went well; nothing at all counts as failed.
+// Within a bin it runs along a logistic distribution of the latencies' logarithms, which is close to a normal one and cheaper.
 func (m mass) quantile(q float64, weights []float64) point {
-	edge := sort.Search(len(m.below), func(j int) bool { return m.share(j, weights) >= q })
-	if edge == len(m.below) || m.n == 0 {
-		return point{us: m.limitUS, edge: len(m.below) - 1, fraction: 1, censored: true}
+	total, last := weigh(m.total, weights), len(m.below)-1
+	need, edge := q*total, m.near
+	to := weigh(m.below[edge], weights)
+	for to < need && edge < last {
+		edge++
+		to = weigh(m.below[edge], weights)
+	}
+	if to < need || total == 0 {
+		return point{us: m.limitUS, edge: last, fraction: 1, censored: true}
+	}
+	from := 0.0
+	for edge > 0 {
+		if from = weigh(m.below[edge-1], weights); from < need {
+			break
+		}
+		edge, to = edge-1, from
 	}
 	if edge == 0 {
 		return point{us: edgeUS(m.first)}
 	}
-	from, to := m.share(edge-1, weights), m.share(edge, weights)
-	least := 0.5 / m.n
-	low, high := normal(max(from, least)), normal(min(to, 1-least))
-	along := 0.5
-	if high > low {
-		along = min(max((normal(min(max(q, least), 1-least))-low)/(high-low), 0), 1)
-	}
-	return point{us: math.Exp2((float64(m.first+edge-1) + along) / BinsPerOctave), edge: edge, fraction: (q - from) / (to - from)}
+	return point{us: m.within(edge, from/total, to/total, q), edge: edge, fraction: (need - from) / (to - from)}
 }
 
-// normal is the quantile of the standard normal distribution.
-func normal(p float64) float64 { return math.Sqrt2 * math.Erfinv(2*p-1) }
+// within is the q-quantile in microseconds, which lies between the shares below the edge before and below this one.
+func (m mass) within(edge int, from, to, q float64) float64 {
+	least := 0.5 / m.n
+	low, high := logit(max(from, least)), logit(min(to, 1-least))
+	along := 0.5
+	if high > low {
+		along = min(max((logit(min(max(q, least), 1-least))-low)/(high-low), 0), 1)
+	}
+	return math.Exp2((float64(m.first+edge-1) + along) / BinsPerOctave)
+}
+
+// logit is the quantile of the standard logistic distribution.
+func logit(p float64) float64 { return math.Log(p / (1 - p)) }
 
 // edgeUS is the lower edge of a bin.
 func edgeUS(bin int) float64 { return math.Exp2(float64(bin) / BinsPerOctave) }
@@ -103,12 +117,10 @@ type spread struct {
 }
 
 // spread looks at the density within one standard error of sampling: the luck of whole blocks, which is larger, moves the distribution rather than along it.
-func (m mass) spread(q float64) spread {
-	once := make([]float64, len(m.total))
-	for b := range once {
-		once[b] = 1
-	}
+func (m *mass) spread(q float64) spread {
+	once := slices.Repeat([]float64{1}, len(m.total))
 	at := m.quantile(q, once)
+	m.near = at.edge
 	s := spread{us: at.us, censored: at.censored, limitUS: m.limitUS, luck: make([]float64, len(m.total))}
 	if m.n == 0 {
 		return s
@@ -127,17 +139,17 @@ func (m mass) spread(q float64) spread {
 	h := math.Sqrt(q * (1 - q) / m.n)
 	s.up = (m.quantile(min(q+h, 1), once).us - at.us) / h
 	s.down = (at.us - m.quantile(max(q-h, 0), once).us) / h
-	s.rounding = m.rounding(at, once)
+	s.rounding = m.rounding(at)
 	return s
 }
 
 // rounding is large where a bin holds most of what is around it: then nobody knows where in the bin the latencies are.
-func (m mass) rounding(at point, once []float64) float64 {
+func (m *mass) rounding(at point) float64 {
 	if at.censored || at.edge == 0 {
 		return 0
 	}
-	here := m.share(at.edge, once) - m.share(at.edge-1, once)
-	around := m.share(min(at.edge+1, len(m.below)-1), once) - m.share(max(at.edge-2, 0), once)
+	below := func(edge int) float64 { return floats.Sum(m.below[min(max(edge, 0), len(m.below)-1)]) }
+	here, around := below(at.edge)-below(at.edge-1), below(at.edge+1)-below(at.edge-2)
 	alone := max(0, here/around-1.0/3) * 1.5
 	return alone * at.us * math.Ln2 / BinsPerOctave / math.Sqrt(12)
 }

@@ -14,19 +14,18 @@ func (k known) order(all []schemas.RankedCandidate) []schemas.RankedCandidate {
 	all = slices.SortedFunc(slices.Values(all), func(a, b schemas.RankedCandidate) int {
 		return cmp.Or(cmp.Compare(class(a), class(b)), cmp.Compare(a.CostMS, b.CostMS), a.Candidate.Compare(b.Candidate))
 	})
-	first := 0
+	first, rivals := 0, rivals{}
 	for i := range all {
-		tied := i == first
-		if i > 0 && class(all[first]) == class(all[i]) {
-			if class(all[i]) == measured {
-				all[i].Doubt = k.doubt(all[first].Candidate, all[i].Candidate)
-				tied = all[i].Doubt != ""
-			} else {
-				tied = true
+		switch c := &all[i]; {
+		case i == 0 || class(all[first]) != class(*c):
+			first = i
+		case class(*c) == measured:
+			if c.Doubt = rivals.doubt(c.Candidate); c.Doubt == "" {
+				first = i
 			}
 		}
-		if !tied {
-			first = i
+		if first == i && class(all[i]) == measured {
+			rivals = k.rivals(all[i].Candidate)
 		}
 		all[i].Rank = first + 1
 	}
