@@ -16,7 +16,7 @@ import (
 )
 
 // All returns the commands.
-func All() []*cobra.Command { return []*cobra.Command{backtestCommand()} }
+func All() []*cobra.Command { return []*cobra.Command{backtestCommand(), simulateCommand()} }
 
 func backtestCommand() *cobra.Command {
 	var o backtest.Options

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/ranker/internal/backtest"
 	"github.com/leeward-failover/leeward/services/ranker/internal/rank"
 )
@@ -16,12 +17,12 @@ import (
 // Options say what is simulated.
 type Options struct {
 	Seed uint64
-	// Windows is how many worlds are ranked once each, and how many pairs of equal candidates.
-	Windows int
+	// Runs is how many worlds are ranked once each, and how many pairs of equal regions.
+	Runs int
 	// Apps is how many apps are watched through time, each for Hours.
 	Apps  int
 	Hours float64
-	// Progress is told what part is done.
+	// Progress is told how many runs are done, one at a time.
 	Progress func(done, total int)
 }
 
@@ -41,56 +42,81 @@ type Report struct {
 	RegretMS        float64 `json:"regret_ms"`
 	ClaimedRegretMS float64 `json:"claimed_regret_ms"`
 	// FalseWins is how often one of two equal candidates was said to win, at a level of 5 %.
-	FalseWins float64 `json:"aa_false_wins"`
+	FalseWins float64  `json:"aa_false_wins"`
+	Watched   *Watched `json:"watched,omitempty"`
 }
 
 // The streams of random numbers, one for each kind of run.
 const (
 	forWorlds = iota + 1
 	forPairs
+	forWatches
 )
 
-// Run simulates. The same options give the same report on any machine.
+// Run simulates. The same options give the same report on any number of processors.
 func Run(ctx context.Context, m backtest.Matrix, o Options) (Report, error) {
-	if o.Windows < 1 {
-		return Report{}, errors.New("at least one window is needed")
+	if o.Runs < 1 || o.Apps < 0 || o.Apps > 0 && o.Hours <= 0 {
+		return Report{}, errors.New("at least one window is needed, and more than no time for apps to be watched")
 	}
-	worlds, pairs := make([]tally, o.Windows), make([]tally, o.Windows)
-	err := each(ctx, 2*o.Windows, o.Progress, func(i int) (err error) {
-		if i < o.Windows {
-			worlds[i], err = window(Fabricate(m, o.random(forWorlds, i)), o.random(forWorlds, i+o.Windows))
-		} else {
-			i -= o.Windows
-			pairs[i], err = window(Pair(Fabricate(m, o.random(forPairs, i))), o.random(forPairs, i+o.Windows))
-		}
-		return err
-	})
-	if err != nil {
+	worlds, pairs, watched := make([]tally, o.Runs), make([]tally, o.Runs), make([]seen, o.Apps)
+	var runs []func() error
+	for i := range o.Runs {
+		runs = append(runs, func() (err error) {
+			random := o.random(forWorlds, i)
+			worlds[i], err = window(Fabricate(m, random), random)
+			return err
+		}, func() (err error) {
+			random := o.random(forPairs, i)
+			pairs[i], err = window(Pair(Fabricate(m, random)), random)
+			return err
+		})
+	}
+	for i := range o.Apps {
+		runs = append(runs, func() (err error) {
+			random := o.random(forWatches, i)
+			watched[i], err = o.watch(Pair(Fabricate(m, random)), random)
+			return err
+		})
+	}
+	if err := each(ctx, runs, o.Progress); err != nil {
 		return Report{}, err
 	}
-	return o.report(sum(worlds), sum(pairs)), nil
+	r := o.report(sum(worlds), sum(pairs))
+	if o.Apps > 0 {
+		r.Watched = o.watched(watched)
+	}
+	return r, nil
 }
 
-func (o Options) random(kind uint64, i int) *rand.Rand {
-	return rand.New(rand.NewPCG(o.Seed, kind<<32|uint64(i)))
+func (o Options) random(kind, i int) *rand.Rand {
+	return rand.New(rand.NewPCG(o.Seed, uint64(kind)<<32|uint64(i)))
 }
 
-// each calls do for every number below n, on all processors.
-func each(ctx context.Context, n int, progress func(done, total int), do func(int) error) error {
+// each does every run, on all processors.
+func each(ctx context.Context, runs []func() error, progress func(done, total int)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range n {
+	for i, run := range runs {
 		g.Go(func() error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return do(i)
+			return run()
 		})
 		if progress != nil {
-			progress(i+1, n)
+			progress(i+1, len(runs))
 		}
 	}
 	return g.Wait()
+}
+
+// watch looks for changes in a world without any, and for one in the same world.
+func (o Options) watch(w World, random *rand.Rand) (s seen, err error) {
+	if s.changes, err = newWatch(w, random).changes(time.Duration(o.Hours * float64(time.Hour))); err != nil {
+		return s, err
+	}
+	s.took, s.found, err = newWatch(w, random).shift()
+	return s, err
 }
 
 // window ranks a world once.
@@ -113,19 +139,18 @@ func window(w World, random *rand.Rand) (t tally, err error) {
 	return t, nil
 }
 
-// Pair leaves two equal candidates of a world: the first endpoint, and another region that is like it.
+// Pair leaves two equal regions of a world, and as the first an active one that is twice as far.
 func Pair(w World) World {
-	var twin World
-	twin.Shock, twin.Topology = w.Shock, w.Topology
-	twin.Topology.Regions = w.Topology.Regions[:2]
-	links := make([][]Link, len(w.Topology.Vantages))
-	for v := range links {
-		one := w.Regimes[0].Links[v][0]
-		links[v] = []Link{one, one}
+	twins := World{Shock: w.Shock}
+	twins.Topology.Vantages = w.Topology.Vantages
+	twins.Topology.Regions = []schemas.Region{{Name: "active"}, {Name: "one"}, {Name: "other"}}
+	var links [][]Link
+	for _, row := range w.Regimes[0].Links {
+		links = append(links, []Link{row[0].scaled(2), row[0], row[0]})
 	}
-	twin.Regimes = []Regime{{Links: links}}
-	twin.deploy(1, w.app().Objective.Quantile)
-	return twin
+	twins.Regimes = []Regime{{Links: links}}
+	twins.deploy(1, w.app().Objective.Quantile)
+	return twins
 }
 
 func sum(all []tally) (t tally) {
@@ -153,5 +178,3 @@ func (o Options) report(worlds, pairs tally) Report {
 	}
 	return r
 }
-
-var _ = time.Second
