@@ -37,8 +37,8 @@ type noise struct {
 // Interval is where the cost is with the given probability.
 func (e Estimate) Interval(level float64) (low, high float64) {
 	t := e.noise.t(level)
-	low = e.CostMS - t*math.Sqrt(e.noise.factor*squares(e.down)+e.rounding)
-	high = e.CostMS + t*math.Sqrt(e.noise.factor*squares(e.up)+e.rounding)
+	low = e.CostMS - t*math.Sqrt(e.noise.factor*squares(steady(e.down))+e.rounding)
+	high = e.CostMS + t*math.Sqrt(e.noise.factor*squares(steady(e.up))+e.rounding)
 	return rounded(max(0, low)), rounded(max(e.CostMS, min(high, e.limitMS)))
 }
 
@@ -65,6 +65,7 @@ func noiseOf(series [][]float64, blocks int) noise {
 	}
 	sum, counted := 0.0, 0.0
 	for _, luck := range series {
+		luck = steady(luck)
 		total := squares(luck)
 		if total == 0 {
 			continue
