@@ -22,9 +22,10 @@ type mass struct {
 	limitUS float64
 }
 
-// newMass counts up a cell's blocks, which are whole when put together.
-func newMass(in Inputs, c Cell, whole Histogram) mass {
-	m := mass{first: whole.First, total: make([]float64, in.Blocks()), n: float64(whole.Samples()), limitUS: float64(in.TimeoutUS)}
+// newMass counts up a cell's blocks.
+func newMass(in Inputs, c Cell) mass {
+	whole := merge(c.Blocks)
+	m := mass{first: whole.First, total: make([]float64, in.Blocks()), limitUS: float64(in.TimeoutUS)}
 	m.below = make([][]float64, len(whole.Counts)+1)
 	flat := make([]float64, len(m.below)*len(m.total))
 	for j := range m.below {
@@ -40,7 +41,46 @@ func newMass(in Inputs, c Cell, whole Histogram) mass {
 		}
 		m.total[b] = sum + float64(h.Failures)
 	}
+	if len(c.TimedOut) > 0 {
+		m.redistribute(c.TimedOut, whole)
+	}
+	m.n = floats.Sum(m.total)
 	return m
+}
+
+// redistribute takes what was given up early to end as that did which took longer and was waited for. Over all blocks this is the estimator of Kaplan and Meier,
+// "Nonparametric Estimation from Incomplete Observations", 1958, in the form of Efron, "The Two Sample Problem with Censored Data", 1967.
+func (m *mass) redistribute(timedOut []Histogram, whole Histogram) {
+	lost := merge(timedOut)
+	survival := m.survival(whole, lost)
+	at := func(edge int) float64 { return survival[min(max(edge, 0), len(survival)-1)] }
+	for b, h := range timedOut {
+		for i, n := range h.Counts {
+			end := h.First + i + 1 - m.first
+			for j := max(end, 0); j < len(m.below) && at(end) > 0; j++ {
+				m.below[j][b] += float64(n) * (1 - at(j)/at(end))
+			}
+		}
+		m.total[b] += float64(h.Samples())
+	}
+	if whole.Failures == 0 {
+		m.limitUS = edgeUS(max(whole.First+len(whole.Counts), lost.First+len(lost.Counts)-1))
+	}
+}
+
+// survival is the share of the measurements that take longer than each edge.
+func (m *mass) survival(whole, lost Histogram) []float64 {
+	all := []float64{1}
+	risk := float64(whole.Samples() + lost.Samples())
+	gone := lost.First
+	for j, n := range whole.Counts {
+		for ; gone < whole.First+j && gone-lost.First < len(lost.Counts); gone++ {
+			risk -= float64(lost.Counts[gone-lost.First])
+		}
+		all = append(all, all[j]*(1-float64(n)/risk))
+		risk -= float64(n)
+	}
+	return all
 }
 
 // weigh sums a number for each block, each as often as its weight says.

@@ -26,13 +26,14 @@ type summed struct {
 
 func newTable(in Inputs, app schemas.App) table {
 	q := app.Objective.Quantile
-	nobody := newMass(in, Cell{}, Histogram{})
+	nobody := newMass(in, Cell{})
 	t := table{found: make(map[key]summed, len(in.Cells)), none: summed{spread: nobody.spread(q), mass: nobody}}
 	for _, c := range in.Cells {
 		total := merge(c.Blocks)
+		total.Failures += merge(c.TimedOut).Samples()
 		s := summed{Cell: c, total: total, samples: total.Samples()}
 		if Counts(app, c.Kind) {
-			s.mass = newMass(in, c, total)
+			s.mass = newMass(in, c)
 			s.spread = s.mass.spread(q)
 		}
 		t.found[key{c.Vantage, c.Candidate, c.Kind}] = s

@@ -112,10 +112,10 @@ func each(ctx context.Context, runs []func() error, progress func(done, total in
 
 // watch looks for changes in a world without any, and for one in the same world.
 func (o Options) watch(w World, random *rand.Rand) (s seen, err error) {
-	if s.changes, err = newWatch(w, random).changes(time.Duration(o.Hours * float64(time.Hour))); err != nil {
+	if s.changes, err = Changes(w, random, time.Duration(o.Hours*float64(time.Hour))); err != nil {
 		return s, err
 	}
-	s.took, s.found, err = newWatch(w, random).shift()
+	s.took, s.found, err = Shift(w, random)
 	return s, err
 }
 

@@ -50,8 +50,9 @@ func (o *watch) step(span time.Duration) (schemas.Order, error) {
 	return o.previous.Orders[0], nil
 }
 
-// changes counts how often the published choice changes in a time, once it has settled.
-func (o *watch) changes(span time.Duration) (n int, err error) {
+// Changes counts how often the published choice of a world changes in a time, once it has settled.
+func Changes(w World, random *rand.Rand, span time.Duration) (n int, err error) {
+	o := newWatch(w, random)
 	var choice schemas.Candidate
 	for o.stream.now < settled+span {
 		order, err := o.step(glance)
@@ -66,8 +67,9 @@ func (o *watch) changes(span time.Duration) (n int, err error) {
 	return n, nil
 }
 
-// shift slows the choice's region down once it has settled, and returns after what time another is published.
-func (o *watch) shift() (took time.Duration, found bool, err error) {
+// Shift slows the region of a world's choice down once it has settled, and returns after what time another is published.
+func Shift(w World, random *rand.Rand) (took time.Duration, found bool, err error) {
+	o := newWatch(w, random)
 	var order schemas.Order
 	for o.stream.now < settled {
 		if order, err = o.step(glance); err != nil {
