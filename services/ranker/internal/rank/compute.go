@@ -83,6 +83,9 @@ func (k known) ranked() []schemas.RankedCandidate {
 		c.Candidate = name
 		_, c.Running = k.app.Endpoint(name)
 		e, ok := k.estimates[name]
+		if c.Running && !e.Enough {
+			c.Doubt = k.missing(name)
+		}
 		if !ok {
 			continue
 		}

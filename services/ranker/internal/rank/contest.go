@@ -20,7 +20,7 @@ type lead struct{ ms, deviation, t float64 }
 
 // lead compares two candidates block by block, so that luck that both had cancels out.
 func (k known) lead(cheaper, dearer Estimate, t float64) lead {
-	variance := k.apart.factor*squares(steady(difference(cheaper, dearer))) + cheaper.rounding + dearer.rounding
+	variance := k.apart.factor*squares(steady(difference(cheaper, dearer))) + cheaper.rounding*cheaper.rounding + dearer.rounding*dearer.rounding
 	return lead{dearer.CostMS - cheaper.CostMS, math.Sqrt(variance), t}
 }
 
@@ -154,7 +154,7 @@ func (k known) play(open []Estimate) (wins map[schemas.Candidate]float64, least 
 		}
 		best, lowest := -1, math.Inf(1)
 		for i, e := range open {
-			cost := math.Sqrt(e.rounding) * random.NormFloat64()
+			cost := e.rounding * random.NormFloat64()
 			for _, t := range all[i] {
 				cost += t.weight * t.cell.mass.quantile(k.app.Objective.Quantile, weights).us / 1000
 			}

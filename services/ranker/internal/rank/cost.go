@@ -1,8 +1,11 @@
 package rank
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/leeward-failover/leeward/schemas"
 )
@@ -75,17 +78,20 @@ func normalised(all []share) []share {
 type term struct {
 	weight float64
 	cell   summed
+	// vantage and kind are the cell's, also when nobody measured it.
+	vantage, kind string
 }
 
 // terms are the summands of a candidate's cost.
 func terms(cells table, app schemas.App, c schemas.Candidate, counted []share) []term {
 	var all []term
 	for _, s := range counted {
-		all = append(all, term{s.weight, cells.cell(s.vantage, c, app.Objective.Kind)})
+		all = append(all, term{s.weight, cells.cell(s.vantage, c, app.Objective.Kind), s.vantage, app.Objective.Kind})
 	}
 	if writesCount(app) {
 		for _, s := range writers(cells, c, counted) {
-			all = append(all, term{s.weight * app.Objective.WritesPerRequest, cells.cell(s.vantage, database(c), schemas.KindDBWrite.String())})
+			kind := schemas.KindDBWrite.String()
+			all = append(all, term{s.weight * app.Objective.WritesPerRequest, cells.cell(s.vantage, database(c), kind), s.vantage, kind})
 		}
 	}
 	return all
@@ -124,7 +130,7 @@ func estimate(in Inputs, c schemas.Candidate, all []term) Estimate {
 		e.CostMS += t.weight * s.us / 1000
 		e.limitMS += t.weight * s.limitUS / 1000
 		e.Censored = e.Censored || s.censored
-		e.rounding += math.Pow(t.weight*s.rounding/1000, 2)
+		e.rounding += t.weight * s.rounding / 1000
 		for b, luck := range s.luck {
 			e.up[b] += t.weight * luck * s.up / 1000
 			e.down[b] += t.weight * luck * s.down / 1000
@@ -137,6 +143,21 @@ func estimate(in Inputs, c schemas.Candidate, all []term) Estimate {
 func enough(all []term, q float64, blocks int) bool {
 	return len(all) > 0 && blocks >= minBlocks &&
 		!slices.ContainsFunc(all, func(t term) bool { return t.cell.samples < needed(q) })
+}
+
+// missing says what a candidate's cost needs more of.
+func (k known) missing(c schemas.Candidate) string {
+	var all []string
+	if n := minBlocks - len(k.live); n > 0 {
+		all = append(all, fmt.Sprintf("samples in %d more blocks of %s", n, time.Duration(k.in.BlockMS)*time.Millisecond))
+	}
+	least := needed(k.app.Objective.Quantile)
+	for _, t := range terms(k.cells, k.app, c, k.counted) {
+		if t.cell.samples < least {
+			all = append(all, fmt.Sprintf("%d of %d %s samples from %s", least-t.cell.samples, least, t.kind, t.vantage))
+		}
+	}
+	return "missing: " + strings.Join(all, ", ")
 }
 
 // rounded is a number of milliseconds to the microsecond.

@@ -51,6 +51,14 @@ func (h *Histogram) add(bin int, n uint64) {
 	h.Counts[bin-h.First] += n
 }
 
+// at is the count of a bin.
+func (h Histogram) at(bin int) uint64 {
+	if i := bin - h.First; i >= 0 && i < len(h.Counts) {
+		return h.Counts[i]
+	}
+	return 0
+}
+
 // Samples is how many measurements the histogram holds, failures included.
 func (h Histogram) Samples() uint64 {
 	n := h.Failures

@@ -21,7 +21,7 @@ type Estimate struct {
 	limitMS  float64
 	// up and down are, block by block, by how much the block's luck has moved the cost, if to either side.
 	up, down []float64
-	// rounding is the variance that comes from counting in bins.
+	// rounding is the deviation that comes from counting in bins; equal latencies are rounded alike, so that it does not average out over vantages.
 	rounding float64
 	noise    noise
 }
@@ -37,8 +37,8 @@ type noise struct {
 // Interval is where the cost is with the given probability.
 func (e Estimate) Interval(level float64) (low, high float64) {
 	t := e.noise.t(level)
-	low = e.CostMS - t*math.Sqrt(e.noise.factor*squares(steady(e.down))+e.rounding)
-	high = e.CostMS + t*math.Sqrt(e.noise.factor*squares(steady(e.up))+e.rounding)
+	low = e.CostMS - t*math.Sqrt(e.noise.factor*squares(steady(e.down))+e.rounding*e.rounding)
+	high = e.CostMS + t*math.Sqrt(e.noise.factor*squares(steady(e.up))+e.rounding*e.rounding)
 	return rounded(max(0, low)), rounded(max(e.CostMS, min(high, e.limitMS)))
 }
 
@@ -83,11 +83,11 @@ func noiseOf(series [][]float64, blocks int) noise {
 		r := sum / counted
 		inflation = min(max(1, (1+2*r)/(1-2*(lags-r)/n)), most)
 	}
-	return noise{factor: inflation / (1 - inflation/n), freedom: max(4, (n-1)/1.5/inflation)}
+	return noise{factor: inflation / (1 - inflation/n), freedom: max(3, (n-1)/1.5/inflation)}
 }
 
 // lags is how many blocks the luck of one is looked for in those after it.
-const lags = 3
+const lags = 4
 
 // most is the most by which lasting luck is taken to inflate a variance.
 const most = 4.0

@@ -34,53 +34,53 @@ func newMass(in Inputs, c Cell) mass {
 	for b, h := range c.Blocks {
 		sum := 0.0
 		for j := range whole.Counts {
-			if i := whole.First + j - h.First; i >= 0 && i < len(h.Counts) {
-				sum += float64(h.Counts[i])
-			}
+			sum += float64(h.at(whole.First + j))
 			m.below[j+1][b] = sum
 		}
 		m.total[b] = sum + float64(h.Failures)
 	}
 	if len(c.TimedOut) > 0 {
-		m.redistribute(c.TimedOut, whole)
+		m.wait(c, whole)
 	}
 	m.n = floats.Sum(m.total)
 	return m
 }
 
-// redistribute takes what was given up early to end as that did which took longer and was waited for. Over all blocks this is the estimator of Kaplan and Meier,
-// "Nonparametric Estimation from Incomplete Observations", 1958, in the form of Efron, "The Two Sample Problem with Censored Data", 1967.
-func (m *mass) redistribute(timedOut []Histogram, whole Histogram) {
-	lost := merge(timedOut)
-	survival := m.survival(whole, lost)
-	at := func(edge int) float64 { return survival[min(max(edge, 0), len(survival)-1)] }
-	for b, h := range timedOut {
-		for i, n := range h.Counts {
-			end := h.First + i + 1 - m.first
-			for j := max(end, 0); j < len(m.below) && at(end) > 0; j++ {
-				m.below[j][b] += float64(n) * (1 - at(j)/at(end))
+// wait takes what was given up early to end as that did which took longer and was waited for: Kaplan and Meier, "Nonparametric Estimation from Incomplete
+// Observations", 1958. Each block gets its part of the whole and its own influence on it, so that the blocks differ by as much as the estimate is unsure.
+func (m *mass) wait(c Cell, whole Histogram) {
+	lost := merge(c.TimedOut)
+	for b, h := range c.TimedOut {
+		m.total[b] += float64(h.Samples())
+	}
+	n := floats.Sum(m.total)
+	risk, survival := n, 1.0
+	risks, luck := slices.Clone(m.total), make([]float64, len(m.total))
+	for bin := min(whole.First, lost.First); bin < whole.First+len(whole.Counts); bin++ {
+		ended := float64(whole.at(bin))
+		if ended > 0 {
+			survival *= 1 - ended/risk
+		}
+		for b, h := range c.Blocks {
+			mine := float64(h.at(bin))
+			if ended > 0 {
+				luck[b] += (mine - risks[b]*ended/risk) / risk
+			}
+			risks[b] -= mine
+		}
+		for b, h := range c.TimedOut {
+			risks[b] -= float64(h.at(bin))
+		}
+		risk -= ended + float64(lost.at(bin))
+		for b := range m.total {
+			if bin >= whole.First {
+				m.below[bin-whole.First+1][b] = m.total[b]*(1-survival) + n*survival*luck[b]
 			}
 		}
-		m.total[b] += float64(h.Samples())
 	}
 	if whole.Failures == 0 {
 		m.limitUS = edgeUS(max(whole.First+len(whole.Counts), lost.First+len(lost.Counts)-1))
 	}
-}
-
-// survival is the share of the measurements that take longer than each edge.
-func (m *mass) survival(whole, lost Histogram) []float64 {
-	all := []float64{1}
-	risk := float64(whole.Samples() + lost.Samples())
-	gone := lost.First
-	for j, n := range whole.Counts {
-		for ; gone < whole.First+j && gone-lost.First < len(lost.Counts); gone++ {
-			risk -= float64(lost.Counts[gone-lost.First])
-		}
-		all = append(all, all[j]*(1-float64(n)/risk))
-		risk -= float64(n)
-	}
-	return all
 }
 
 // weigh sums a number for each block, each as often as its weight says.
@@ -183,13 +183,20 @@ func (m *mass) spread(q float64) spread {
 	return s
 }
 
-// rounding is large where a bin holds most of what is around it: then nobody knows where in the bin the latencies are.
+// rounding is large where few bins hold everything: then nobody knows where in the bin the latencies are. How many do is told by the inverse of Simpson's index.
 func (m *mass) rounding(at point) float64 {
 	if at.censored || at.edge == 0 {
 		return 0
 	}
-	below := func(edge int) float64 { return floats.Sum(m.below[min(max(edge, 0), len(m.below)-1)]) }
-	here, around := below(at.edge)-below(at.edge-1), below(at.edge+1)-below(at.edge-2)
-	alone := max(0, here/around-1.0/3) * 1.5
-	return alone * at.us * math.Ln2 / BinsPerOctave / math.Sqrt(12)
+	all, squared, before := 0.0, 0.0, 0.0
+	for _, column := range m.below {
+		below := floats.Sum(column)
+		squared += (below - before) * (below - before)
+		all, before = below, below
+	}
+	few := (manyBins - all*all/squared) / (manyBins - 1)
+	return max(0, few) * at.us * math.Ln2 / BinsPerOctave / math.Sqrt(12)
 }
+
+// manyBins is how many bins tell the place of a quantile between their edges well enough.
+const manyBins = 4
