@@ -14,6 +14,8 @@ type Ranking struct {
 	Quantile      float64 `json:"quantile"`
 	WindowSeconds int     `json:"window_seconds"`
 	Orders        []Order `json:"orders"`
+	// Warnings are what is wrong with the measurements or the topology, and was left out of the costs.
+	Warnings []string `json:"warnings,omitempty"`
 	// Inputs are the integer statistics per cell and the seed from which the same orders can be computed again.
 	Inputs json.RawMessage `json:"inputs,omitempty"`
 }
