@@ -17,12 +17,14 @@ func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (schem
 	if err != nil {
 		return schemas.Ranking{}, fmt.Errorf("inputs of %s: %w", app.Name, err)
 	}
-	k := known{in: in, cells: newTable(in), app: app, topology: t, state: state}
+	k := known{in: in, hasty: hasty(in, t), app: app, topology: t, state: state, own: customGates(state, app)}
+	k.cells = newTable(in.without(k.hasty))
 	k.counted, k.leftOut = shares(k.cells, app, t)
 	ranked := order(k.candidates())
 	r := schemas.Ranking{
 		App: app.Name, At: in.End, Topology: in.Topology,
 		Quantile: app.Objective.Quantile, WindowSeconds: int(in.WindowMS / 1000), Inputs: stored,
+		Warnings: k.warnings(),
 	}
 	for _, active := range app.Regions() {
 		r.Orders = append(r.Orders, schemas.Order{Active: active, Candidates: k.gated(active, ranked)})
@@ -38,7 +40,7 @@ func (k known) candidates() []schemas.RankedCandidate {
 	for i, name := range names {
 		all[i].Candidate = name
 		if _, all[i].Running = k.app.Endpoint(name); all[i].Running {
-			costs[i] = terms(k.cells, k.app, name, k.counted)
+			costs[i] = terms(k.cells, k.app, name, k.countedFor(name))
 		}
 	}
 	live := liveBlocks(k.in, costs)
