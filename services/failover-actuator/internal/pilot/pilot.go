@@ -70,6 +70,7 @@ func (p *Pilot) Run(ctx context.Context) error {
 	keeping, release := context.WithCancel(context.WithoutCancel(ctx))
 	var g errgroup.Group
 	g.Go(func() error { return p.Lease.Run(keeping) })
+	g.Go(func() error { return p.measure(keeping) })
 	err := p.stand(ctx)
 	release()
 	_ = g.Wait()
@@ -138,6 +139,7 @@ func (p *Pilot) watch(ctx context.Context) error {
 		case <-wake.rankings:
 		case <-wake.images:
 		case <-wake.routes:
+		case <-wake.overrides:
 		case <-lost:
 		case <-time.After(again):
 		case <-settle.C:
