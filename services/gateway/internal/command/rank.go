@@ -53,6 +53,9 @@ func (c *client) rank(ctx context.Context, w io.Writer, app, active string) erro
 		}
 	}
 	t.Render()
+	for _, warning := range r.Warnings {
+		fmt.Fprintln(w, "warning: "+printable(warning))
+	}
 	return nil
 }
 
