@@ -3,10 +3,12 @@ package config_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/leeward-failover/leeward/pkg/celgate"
 	"github.com/leeward-failover/leeward/pkg/config"
 )
 
@@ -70,4 +72,28 @@ func manyLabels(n int) string {
 		all = append(all, fmt.Sprintf("l%d: x", i))
 	}
 	return strings.Join(all, ", ")
+}
+
+// TestGatesOfTheReferenceAreAccepted applies what docs/reference/gates.md tells to write.
+func TestGatesOfTheReferenceAreAccepted(t *testing.T) {
+	page, err := os.ReadFile("../../docs/reference/gates.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(page)
+	if written == nil {
+		t.Fatal("the page shows nothing to write")
+	}
+	topology, err := config.Parse("leeward.yaml", []byte(gated(t, string(written[1]))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if custom := topology.Apps[0].Gates.Custom; len(custom) != 2 {
+		t.Errorf("read %+v", custom)
+	}
+	for _, name := range celgate.Names() {
+		if !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("the page does not name %s", name)
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/leeward-failover/leeward/pkg/roundtrip"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/ranker/internal/rank"
 )
@@ -79,5 +80,36 @@ func TestWhatLightCanDoIsBelieved(t *testing.T) {
 		if r := compute(t, with, world, state); (len(r.Warnings) > 0) != c.warned {
 			t.Errorf("%s: warnings %q", c.what, r.Warnings)
 		}
+	}
+}
+
+// TestRecordedRoundTripsAreAllPossible holds what was measured between five real places to the check: none of it may be called wrong.
+func TestRecordedRoundTripsAreAllPossible(t *testing.T) {
+	table, err := roundtrip.InterRegion()
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := map[string]schemas.Location{"frankfurt": {Latitude: 50.11, Longitude: 8.68}, "london": {Latitude: 51.51, Longitude: -0.13}, "dallas": {Latitude: 32.78, Longitude: -96.80},
+		"tokyo": {Latitude: 35.68, Longitude: 139.69}, "madrid": {Latitude: 40.42, Longitude: -3.70}}
+	world := topology()
+	world.Regions, world.Vantages = nil, nil
+	for name, at := range places {
+		world.Regions = append(world.Regions, schemas.Region{Name: name, Location: at})
+		world.Vantages = append(world.Vantages, schemas.Vantage{Name: name, Region: name})
+	}
+	in := inputs(t, world, nil)
+	for from := range places {
+		for to := range places {
+			rtt, err := table.RTT(from, to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if from != to {
+				in.Cells = append(in.Cells, cellOf(t, in, from, to+"/slim", "icmp", 1, always(float64(rtt.Microseconds())/1000)))
+			}
+		}
+	}
+	if r := compute(t, in, world, rank.State{}); len(r.Warnings) > 0 || len(in.Cells) != 20 {
+		t.Errorf("of %d round trips these are called wrong: %q", len(in.Cells), r.Warnings)
 	}
 }
