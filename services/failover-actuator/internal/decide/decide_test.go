@@ -369,6 +369,20 @@ func TestWhatChangedSinceTheRankingCounts(t *testing.T) {
 	}
 }
 
+// TestPersonMayInsistPastAnotherPersonsOrder names the order in the decision.
+func TestPersonMayInsistPastAnotherPersonsOrder(t *testing.T) {
+	f := facts()
+	f.Overrides = []schemas.Override{{App: "shop", Region: "tokyo", Kind: schemas.Exclude, Why: "disk trouble", Who: "anna", At: now, Until: now.Add(time.Hour)}}
+	i := to("tokyo", "")
+	if d := decide.Decide(f, i, f.Confirmed(i)); d.Cause != decide.NoCandidate || !strings.Contains(d.Plan.Reason, "tokyo/slim fails allowed (excluded by anna until 2026-03-01 13:00:00 UTC: disk trouble)") {
+		t.Errorf("asked: %s (%s)", d.Cause, d.Plan.Reason)
+	}
+	i.Force = true
+	if p := decide.Decide(f, i, f.Confirmed(i)).Plan; p.To.Region != "tokyo" || !p.Forced || !strings.HasPrefix(p.Reason, "forced past allowed (excluded by anna") {
+		t.Errorf("insisted: to %s, forced %t, %s", p.To, p.Forced, p.Reason)
+	}
+}
+
 func TestFailedRegionIsLeftWithAllItsVariants(t *testing.T) {
 	f := facts()
 	down(&f, "frankfurt", 5)
