@@ -59,12 +59,10 @@ func (m *Mirrors) Ready() error {
 }
 
 // changes are the channels that tell of the next change of what decisions are made from.
-type changes struct {
-	verdicts, vantages, rankings, images, routes, plans, overrides <-chan struct{}
-}
+type changes struct{ verdicts, vantages, rankings, images, routes, plans <-chan struct{} }
 
 func (m *Mirrors) changes() changes {
-	return changes{m.Verdicts.Changed(), m.Vantages.Changed(), m.Rankings.Changed(), m.Images.Changed(), m.Routes.Changed(), m.Plans.Changed(), m.Overrides.Changed()}
+	return changes{m.Verdicts.Changed(), m.Vantages.Changed(), m.Rankings.Changed(), m.Images.Changed(), m.Routes.Changed(), m.Plans.Changed()}
 }
 
 // glance reads what says how an app does in some regions, and no more: it is read at every verdict.

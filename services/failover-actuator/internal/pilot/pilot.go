@@ -139,7 +139,6 @@ func (p *Pilot) watch(ctx context.Context) error {
 		case <-wake.rankings:
 		case <-wake.images:
 		case <-wake.routes:
-		case <-wake.overrides:
 		case <-lost:
 		case <-time.After(again):
 		case <-settle.C:
