@@ -15,15 +15,17 @@ func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (schem
 	if err != nil {
 		return schemas.Ranking{}, fmt.Errorf("inputs of %s: %w", app.Name, err)
 	}
-	return Again(stored)
+	return again(stored, state.Custom)
 }
 
 // ranking is computed from nothing but the document.
 func (d document) ranking() (schemas.Ranking, error) {
-	k := known{in: d.Inputs, cells: newTable(d.Inputs), app: d.World.App, topology: d.World.topology(), state: d.State, policy: d.Policy}
+	k := known{in: d.Inputs, app: d.World.App, topology: d.World.topology(), state: d.State, policy: d.Policy, own: customGates(d.State, d.World.App)}
+	k.hasty = hasty(k.in, k.topology)
+	k.cells = newTable(k.in.without(k.hasty))
 	k.counted, k.leftOut = shares(k.cells, k.app, k.topology)
 	ranked := order(k.candidates())
-	r := schemas.Ranking{App: k.app.Name, At: d.End, Topology: d.Topology, Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000)}
+	r := schemas.Ranking{App: k.app.Name, At: d.End, Topology: d.Topology, Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000), Warnings: k.warnings()}
 	for _, active := range k.app.Regions() {
 		o, err := k.published(active, k.gated(active, ranked))
 		if err != nil {
@@ -42,7 +44,7 @@ func (k known) candidates() []schemas.RankedCandidate {
 	for i, name := range names {
 		all[i].Candidate = name
 		if _, all[i].Running = k.app.Endpoint(name); all[i].Running {
-			costs[i] = terms(k.cells, k.app, name, k.counted)
+			costs[i] = terms(k.cells, k.app, name, k.countedFor(name))
 		}
 	}
 	live := liveBlocks(k.in, costs)
