@@ -35,6 +35,9 @@ func root() *cobra.Command {
 	cmd.AddCommand(gateway.Commands()...)
 	cmd.AddCommand(prober.Commands()...)
 	cmd.AddCommand(ranker.Commands()...)
+	if rank, _, err := cmd.Find([]string{"rank"}); err == nil {
+		ranker.Past(rank, gateway.ShowRanking)
+	}
 	return cmd
 }
 

@@ -53,6 +53,7 @@ func (s Server) Handler() http.Handler {
 	s.apps(api)
 	s.builds(api)
 	s.failovers(api)
+	s.overrides(api)
 	s.events(api)
 	s.samples(api)
 	s.imports(api)

@@ -80,6 +80,8 @@ type rankingBody struct {
 	// Other says that the ranking was made for another topology than the current.
 	Other    bool
 	Eligible int
+	// Warnings are what was left out of the costs.
+	Warnings []string
 }
 
 func (c *Console) ranking(w http.ResponseWriter, r *http.Request) error {
@@ -104,7 +106,8 @@ func (s snapshot) ranking(a schemas.App, active string) rankingBody {
 	b := rankingBody{
 		Active: active, Now: s.routes[a.Name].Active.Region, Actives: a.Regions(), At: made.At, MaxAge: int(a.Failover.MaxRankingAge.D().Seconds()),
 		Quantile: fmt.Sprintf("%g", 100*a.Objective.Quantile), Window: a.Objective.Window.String(), Kind: a.Objective.Kind,
-		Other: !made.At.IsZero() && made.Topology != s.topology.Hash(),
+		Warnings: made.Warnings,
+		Other:    !made.At.IsZero() && made.Topology != s.topology.Hash(),
 	}
 	if b.Active == "" {
 		b.Active = b.Now

@@ -15,15 +15,15 @@ func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (schem
 	if err != nil {
 		return schemas.Ranking{}, fmt.Errorf("inputs of %s: %w", app.Name, err)
 	}
-	return Again(stored)
+	return again(stored, state.Custom)
 }
 
 // ranking is computed from nothing but the document.
 func (d document) ranking() (schemas.Ranking, error) {
 	k := newKnown(d.Inputs, d.World.App, d.World.topology())
-	k.state, k.policy = d.State, d.Policy
+	k.state, k.policy, k.own = d.State, d.Policy, customGates(d.State, d.World.App)
 	ranked := k.ranked()
-	r := schemas.Ranking{App: k.app.Name, At: d.End, Topology: d.Topology, Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000)}
+	r := schemas.Ranking{App: k.app.Name, At: d.End, Topology: d.Topology, Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000), Warnings: k.warnings()}
 	for _, active := range k.app.Regions() {
 		o, err := k.published(active, k.gated(active, ranked))
 		if err != nil {
@@ -45,7 +45,8 @@ type costs struct {
 
 // newKnown estimates the cost of every candidate that runs; it does not depend on where traffic is.
 func newKnown(in Inputs, app schemas.App, t schemas.Topology) known {
-	k := known{in: in, cells: newTable(in, app), app: app, topology: t, costs: costs{estimates: map[schemas.Candidate]Estimate{}}}
+	k := known{in: in, app: app, topology: t, hasty: hasty(in, t), costs: costs{estimates: map[schemas.Candidate]Estimate{}}}
+	k.cells = newTable(in.without(k.hasty), app)
 	k.counted, k.leftOut = shares(k.cells, app, t)
 	var sums [][]term
 	var all []Estimate
@@ -53,7 +54,7 @@ func newKnown(in Inputs, app schemas.App, t schemas.Topology) known {
 		if _, running := app.Endpoint(c); !running {
 			continue
 		}
-		if one := terms(k.cells, app, c, k.counted); len(one) > 0 {
+		if one := terms(k.cells, app, c, k.countedFor(c)); len(one) > 0 {
 			sums = append(sums, one)
 			all = append(all, estimate(in, c, one))
 		}

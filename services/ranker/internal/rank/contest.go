@@ -54,15 +54,15 @@ type rivals struct {
 
 func (k known) rivals(first schemas.Candidate) rivals {
 	r := rivals{known: k, first: k.estimates[first], t: k.apart.t(level)}
-	for i := range k.counted {
-		r.without = append(r.without, k.estimate(first, i))
+	for _, s := range k.counted {
+		r.without = append(r.without, k.estimate(first, s.vantage))
 	}
 	return r
 }
 
 // estimate is that of a candidate without one of the vantages.
-func (k known) estimate(c schemas.Candidate, without int) Estimate {
-	rest := normalised(slices.Delete(slices.Clone(k.counted), without, without+1))
+func (k known) estimate(c schemas.Candidate, without string) Estimate {
+	rest := normalised(slices.DeleteFunc(slices.Clone(k.countedFor(c)), func(s share) bool { return s.vantage == without }))
 	return estimate(k.in, c, terms(k.cells, k.app, c, rest))
 }
 
@@ -77,7 +77,7 @@ func (r rivals) doubt(c schemas.Candidate) string {
 		says = "only " + r.counted[0].vantage + " measures them"
 	default:
 		for i, s := range r.counted {
-			if l := r.lead(r.without[i], r.estimate(c, i), r.t); !l.clear() {
+			if l := r.lead(r.without[i], r.estimate(c, s.vantage), r.t); !l.clear() {
 				says = fmt.Sprintf("without %s %s", s.vantage, l)
 				break
 			}
@@ -143,7 +143,7 @@ func (k known) play(open []Estimate) (wins map[schemas.Candidate]float64, least 
 	chi := distuv.ChiSquared{K: k.apart.freedom, Src: random}
 	all := make([][]term, len(open))
 	for i, e := range open {
-		all[i] = terms(k.cells, k.app, e.Candidate, k.counted)
+		all[i] = terms(k.cells, k.app, e.Candidate, k.countedFor(e.Candidate))
 	}
 	weights := make([]float64, k.in.Blocks())
 	for range k.in.Draws {

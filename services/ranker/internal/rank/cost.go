@@ -152,7 +152,7 @@ func (k known) missing(c schemas.Candidate) string {
 		all = append(all, fmt.Sprintf("samples in %d more blocks of %s", n, time.Duration(k.in.BlockMS)*time.Millisecond))
 	}
 	least := needed(k.app.Objective.Quantile)
-	for _, t := range terms(k.cells, k.app, c, k.counted) {
+	for _, t := range terms(k.cells, k.app, c, k.countedFor(c)) {
 		if t.cell.samples < least {
 			all = append(all, fmt.Sprintf("%d of %d %s samples from %s", least-t.cell.samples, least, t.kind, t.vantage))
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/leeward-failover/leeward/pkg/celgate"
 	"github.com/leeward-failover/leeward/pkg/gate"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/ranker/internal/stability"
@@ -49,6 +50,7 @@ func (w world) topology() schemas.Topology {
 func (s State) of(in Inputs, t schemas.Topology) State {
 	s.Verdicts = slices.DeleteFunc(slices.Clone(s.Verdicts), func(v schemas.Verdict) bool { return v.App != in.App })
 	s.Images = slices.DeleteFunc(slices.Clone(s.Images), func(i schemas.ImageState) bool { return i.App != in.App })
+	s.Overrides = slices.DeleteFunc(slices.Clone(s.Overrides), func(o schemas.Override) bool { return o.App != in.App })
 	before := s.Previous
 	s.Previous = schemas.Ranking{At: before.At}
 	for _, o := range before.Orders {
@@ -74,18 +76,26 @@ func unmeasured(in Inputs, t schemas.Topology, o schemas.Order) []schemas.Ranked
 }
 
 // Again computes a ranking from the inputs that it stored. The same release gives the same bytes.
-func Again(stored json.RawMessage) (schemas.Ranking, error) {
-	var d document
+func Again(stored json.RawMessage) (schemas.Ranking, error) { return again(stored, nil) }
+
+// again takes the app's own gates compiled, if the caller has them: they are the same as those that are stored as text.
+func again(stored json.RawMessage, own celgate.Set) (schemas.Ranking, error) {
+	d, err := read(stored)
+	if err != nil {
+		return schemas.Ranking{}, err
+	}
+	d.State.Custom = own
+	r, err := d.ranking()
+	r.Inputs = stored
+	return r, err
+}
+
+func read(stored json.RawMessage) (d document, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(stored))
 	// What another release stored beside this is something that its ranking depends on.
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&d); err != nil {
-		return schemas.Ranking{}, fmt.Errorf("stored inputs: %w", err)
+		return d, fmt.Errorf("stored inputs: %w", err)
 	}
-	if err := d.validate(); err != nil {
-		return schemas.Ranking{}, err
-	}
-	r, err := d.ranking()
-	r.Inputs = stored
-	return r, err
+	return d, d.validate()
 }

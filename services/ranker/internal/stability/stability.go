@@ -26,7 +26,7 @@ type Policy struct {
 }
 
 // Default is what the backtest runs; docs/reference/ranking.md says why.
-var Default = Policy{MarginMS: 0.7, Windows: 2, Return: 3, Memory: 4}
+var Default = Policy{MarginMS: 0.7, Windows: 2, Return: 2.5, Memory: 4}
 
 // State is what is known of the windows before. Its zero value knows nothing.
 type State struct {
