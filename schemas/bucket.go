@@ -80,6 +80,10 @@ var (
 		Doc: "Per anomaly: what was last told of it; those that ended stay for a day."}}
 	RouteBucket = Bucket[Route]{BucketContract{Name: "routes", Writer: Actuator, Readers: []Service{Ranker},
 		Doc: "Per app: where its traffic is sent, under which epoch, by which plan."}}
+	LoadBucket = Bucket[Load]{BucketContract{Name: "loads", Writer: Actuator, Readers: []Service{Ranker},
+		Doc: "Per app: the requests per second that its targets are asked for."}}
+	OverrideBucket = Bucket[Override]{BucketContract{Name: "overrides", Writer: Gateway, Readers: []Service{Ranker, Actuator}, Expires: true,
+		Doc: "Per app and region, or region and variant: what a person ordered of it, why, and until when."}}
 	PlanBucket = Bucket[Plan]{BucketContract{Name: "plans", Writer: Actuator,
 		Doc: "Per app and plan: the plan with its step journal."}}
 	LeaseBucket = Bucket[Lease]{BucketContract{Name: "leases", Writer: Actuator, Expires: true,
@@ -94,7 +98,7 @@ var (
 func Buckets() []BucketContract {
 	return []BucketContract{
 		TopologyBucket.contract, BuildBucket.contract, ImageBucket.contract, VerdictBucket.contract, VantageBucket.contract, RankingBucket.contract, AnomalyBucket.contract,
-		RouteBucket.contract, PlanBucket.contract, LeaseBucket.contract, ShareBucket.contract, IntentBucket.contract,
+		RouteBucket.contract, LoadBucket.contract, OverrideBucket.contract, PlanBucket.contract, LeaseBucket.contract, ShareBucket.contract, IntentBucket.contract,
 		DiscoveryBucket.contract, GatewayLeaseBucket.contract,
 	}
 }

@@ -21,6 +21,7 @@ const (
 	evaluationOrder
 	evaluationDigest
 	evaluationPackedInputs
+	evaluationWarning
 )
 
 // The fields of what is published of one order beside its candidates.
@@ -82,6 +83,9 @@ func EncodeEvaluation(r Ranking) (subject string, data []byte, err error) {
 	w = appendNumber(w, evaluationWindow, uint64(r.WindowSeconds))
 	w = appendInputs(w, r.Inputs)
 	w = appendText(w, evaluationDigest, r.Digest)
+	for _, warning := range r.Warnings {
+		w = appendText(w, evaluationWarning, warning)
+	}
 	for _, o := range r.Orders {
 		if said := encodeOrder(o); said != nil {
 			w = protowire.AppendBytes(protowire.AppendTag(w, evaluationOrder, protowire.BytesType), said)
@@ -196,6 +200,8 @@ func DecodeEvaluation(subject string, data []byte) (Ranking, error) {
 			*o = said
 		case evaluationDigest:
 			r.Digest = f.text()
+		case evaluationWarning:
+			r.Warnings = append(r.Warnings, f.text())
 		case evaluationPackedInputs:
 			inputs, err := unpack(f.bytes)
 			if err != nil {

@@ -16,6 +16,8 @@ type Ranking struct {
 	Quantile      float64 `json:"quantile"`
 	WindowSeconds int     `json:"window_seconds"`
 	Orders        []Order `json:"orders"`
+	// Warnings are what is wrong with the measurements or the topology, and was left out of the costs.
+	Warnings []string `json:"warnings,omitempty"`
 	// Inputs are everything the ranking was computed from: the same bytes can be computed from them again.
 	Inputs json.RawMessage `json:"inputs,omitempty"`
 	// Digest is the SHA-256 of the JSON form, in hex digits. Only an evaluation carries it, so that what is computed again can be told from what was published.

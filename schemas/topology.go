@@ -33,6 +33,8 @@ type Region struct {
 	Jurisdiction string `json:"jurisdiction" yaml:"jurisdiction"`
 	// Registry is the base URL of the region's own registry; http:// for one without TLS. It may be left out when Leeward builds no app.
 	Registry string `json:"registry" yaml:"registry"`
+	// Labels are what else is to be known of the region, such as its provider: custom gates may look at them.
+	Labels map[string]string `json:"labels,omitempty" yaml:"labels,omitempty"`
 }
 
 // Location is a point on the globe, in degrees.
@@ -169,6 +171,8 @@ type Endpoint struct {
 	Database string `json:"database,omitempty" yaml:"database,omitempty"`
 	// Found is the name of the entry of discover that found the endpoint; the file itself can not say it.
 	Found string `json:"found,omitempty" yaml:"-" jsonschema:"-"`
+	// Capacity is how many requests per second the candidate can serve; gates.headroom compares it with the app's load.
+	Capacity float64 `json:"capacity,omitempty" yaml:"capacity,omitempty"`
 }
 
 // Probe is how often an app is measured and when its health changes.
@@ -235,6 +239,21 @@ type Gates struct {
 	// RPO (recovery point objective) is how far a candidate's database may be behind the last write that the primary database acknowledged; at least two probe intervals,
 	// since heartbeats are written once in each.
 	RPO Duration `json:"rpo,omitempty" yaml:"rpo,omitempty"`
+	// Headroom is how many times the app's load a candidate's capacity must be, as 1.2. The load is what the app's targets are asked for, counted by
+	// themselves: the highest ten seconds of the last five minutes.
+	Headroom float64 `json:"headroom,omitempty" yaml:"headroom,omitempty"`
+	// Custom are gates of your own.
+	Custom []CustomGate `json:"custom,omitempty" yaml:"custom,omitempty"`
+}
+
+// CustomGate is a condition of your own, written in CEL (https://cel.dev). docs/reference/gates.md lists what it may look at.
+type CustomGate struct {
+	// Name is lower-case letters, digits and inner hyphens; the gate is shown as custom:<name>.
+	Name string `json:"name" yaml:"name"`
+	// Expr is true for a candidate that may be chosen: candidate.cost_ms < 200.0 && region.jurisdiction in ['DE', 'GB'].
+	Expr string `json:"expr" yaml:"expr"`
+	// Why is shown where a candidate fails the gate.
+	Why string `json:"why,omitempty" yaml:"why,omitempty"`
 }
 
 // Failover is when and how traffic is moved.

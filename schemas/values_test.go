@@ -108,6 +108,8 @@ func entries() []golden {
 		entry(schemas.TopologyBucket, ".app.also", schemas.TopologyPart{Topology: hash, App: &also}),
 		entry(schemas.TopologyBucket, ".app.git", schemas.TopologyPart{Topology: hash, App: &git}),
 		entry(schemas.TopologyBucket, ".app.discovered", schemas.TopologyPart{Topology: hash, App: discovered(t.Apps[0])}),
+		entry(schemas.TopologyBucket, ".region.labelled", schemas.TopologyPart{Topology: hash, Region: labelled(t.Regions[0])}),
+		entry(schemas.TopologyBucket, ".app.gated", schemas.TopologyPart{Topology: hash, App: gated(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
 			Hash: hash, Version: 1, Regions: []string{"frankfurt", "london"}, Vantages: []string{"london"}, Apps: []string{"shop"}, Actor: "api", At: at(0)}}),
 		entry(schemas.BuildBucket, "", schemas.BuildState{App: "shop", Variant: "slim", Last: build(), Delivery: "push:distribution:32cf1666", Announced: true, Wanted: build()}),
@@ -129,6 +131,10 @@ func entries() []golden {
 		entry(schemas.RankingBucket, ".published", publishedRanking()),
 		entry(schemas.RankingBucket, ".declared", withDeclared(ranking())),
 		entry(schemas.AnomalyBucket, "", schemas.Anomaly{Last: anomaly(), Announced: true}),
+		entry(schemas.RankingBucket, ".warned", warned()),
+		entry(schemas.LoadBucket, "", schemas.Load{App: "shop", RequestsPerSecond: 812.5, At: at(0)}),
+		entry(schemas.OverrideBucket, "", schemas.Override{App: "shop", Region: "london", Kind: schemas.Pin, Why: "canary", Who: "anna", At: at(0), Until: at(3600)}),
+		entry(schemas.OverrideBucket, ".variant", schemas.Override{App: "shop", Region: "london", Variant: "slim", Kind: schemas.Exclude, Why: "disk trouble", Who: "anna", At: at(0), Until: at(7200)}),
 		entry(schemas.RouteBucket, "", schemas.Route{App: "shop", Active: frankfurt, Epoch: schemas.Epoch{Term: 1, N: 6}, Plan: "p0", Since: at(0)}),
 		entry(schemas.PlanBucket, "", plan()),
 		entry(schemas.PlanBucket, ".preview", preview()),
@@ -168,6 +174,7 @@ func batches() []golden {
 	published := publishedRanking()
 	published.At = r.At
 	published.Orders[0].Candidates[0].Gates[0].EvidenceAt = gate.EvidenceAt
+	published.Warnings = []string{"tokyo/slim from frankfurt: 2.0 ms by http", "a location is wrong"}
 	published.Digest = strings.Repeat("0f", 32)
 	return []golden{
 		sampled("samples_measured.v1.hex", samples()),
@@ -288,6 +295,29 @@ func discovered(a schemas.App) *schemas.App {
 
 func withDeclared(r schemas.Ranking) schemas.Ranking {
 	r.Declared = "8899aabbccddeeff"
+	return r
+}
+
+// labelled is a region that custom gates can tell from others.
+func labelled(r schemas.Region) *schemas.Region {
+	r.Labels = map[string]string{"provider": "hetzner"}
+	return &r
+}
+
+// gated is an app with a load to carry and a gate of its own.
+func gated(a schemas.App) *schemas.App {
+	e := a.Endpoints[0]
+	e.Capacity = 1200
+	a.Endpoints = []schemas.Endpoint{e}
+	a.Gates.Headroom = 1.2
+	a.Gates.Custom = []schemas.CustomGate{{Name: "cheap-enough", Expr: "candidate.cost_ms < 200.0", Why: "the checkout gives up after a second"}}
+	return &a
+}
+
+// warned is a ranking whose measurements can not be true.
+func warned() schemas.Ranking {
+	r := ranking()
+	r.Warnings = []string{"tokyo/slim from frankfurt: 2.0 ms by http"}
 	return r
 }
 

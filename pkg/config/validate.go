@@ -100,6 +100,7 @@ func (v validator) topology(t schemas.Topology) {
 		if r.Jurisdiction == "" {
 			v.failf(path+".jurisdiction", "name the law the region is under, as DE or US", "is missing")
 		}
+		v.regionTexts(path, r)
 	}
 	if len(t.Regions) < 2 {
 		v.failf("regions", "", "a failover needs two regions, and there are %d", len(t.Regions))
@@ -154,6 +155,7 @@ func (v validator) app(path string, a schemas.App, t schemas.Topology) {
 	}
 	v.probe(path+".probe", a)
 	v.objective(path+".objective", a.Objective)
+	v.gates(path, a)
 	v.failover(path+".failover", a.Failover)
 	names = unique{v, map[string]bool{}}
 	for i, target := range a.Targets {

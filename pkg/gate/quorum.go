@@ -1,5 +1,5 @@
 // Package gate holds the conditions that the ranker and the failover-actuator both decide: what a quorum of vantages says, whether a region's database
-// follows the primary closely enough, and whether a region holds the image.
+// follows the primary closely enough, whether a region holds the image, whether a candidate can carry the load, and what a person ordered of it.
 // It is pure: the callers bring the state and the time.
 package gate
 
@@ -24,6 +24,8 @@ const (
 	Jurisdiction = "jurisdiction"
 	Replication  = "replication"
 	Digest       = "image"
+	Headroom     = "capacity"
+	Allowed      = "allowed"
 )
 
 // grace is how much longer than its time to live a verdict or presence is believed: the bus counts in seconds, and clocks are never quite equal.

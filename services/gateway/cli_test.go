@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -69,5 +70,27 @@ func TestBuildsAreShownWithTheirStagesAndWhereTheirImagesAre(t *testing.T) {
 	}
 	if out, err := g.shows("builds", "cart"); err == nil || !strings.Contains(err.Error(), "no app named cart") {
 		t.Errorf("an app there is not: %v %s", err, out)
+	}
+}
+
+// TestWarningsOfARankingAreShown looks at a ranking that left something out, at the command line and in the console.
+func TestWarningsOfARankingAreShown(t *testing.T) {
+	s := bustest.Start(t)
+	g := start(t, s, nil)
+	g.apply(topology("http://127.0.0.1:1"))
+	ranking := schemas.Ranking{App: "shop", At: time.Now(), Topology: "t1", Quantile: 0.95, WindowSeconds: 60, Warnings: []string{"r1/slim: 2.0 ms by http from v\x1b[2J, at least 5.8 ms possible"},
+		Orders: []schemas.Order{{Active: "r0", Candidates: []schemas.RankedCandidate{{Candidate: schemas.Candidate{Region: "r1", Variant: "slim"}, Rank: 1, Running: true}}}}}
+	write(t, s.Connect(schemas.Ranker, ""), schemas.RankingBucket, ranking)
+	var out string
+	g.await("the ranking", func() bool {
+		out, _ = g.shows("rank", "shop", "--active", "r0")
+		return out != ""
+	})
+	if !strings.Contains(out, "\nwarning: r1/slim: 2.0 ms by http from v") || strings.Contains(out, "\x1b") {
+		t.Errorf("the command line shows %q", out)
+	}
+	page := string(g.call(http.MethodGet, "/ui/ranking?app=shop&active=r0", nil, nil).body)
+	if !strings.Contains(page, "r1/slim: 2.0 ms by http from v") || strings.Contains(page, "\x1b") {
+		t.Errorf("the console shows\n%s", page)
 	}
 }

@@ -93,7 +93,7 @@ func TestPageOfTheAPINamesEveryPathAndWhichNeedTheToken(t *testing.T) {
 	}
 	for path, methods := range map[string][]string{
 		"/v1/topology": {"get", "put"}, "/v1/apps": {"get"}, "/v1/apps/{app}/ranking": {"get"}, "/v1/apps/{app}/route": {"get"}, "/v1/apps/{app}/images": {"get"},
-		"/v1/failovers": {"get", "post"}, "/v1/events": {"get"}, "/v1/anomalies": {"get"},
+		"/v1/failovers": {"get", "post"}, "/v1/apps/{app}/overrides": {"get"}, "/v1/apps/{app}/overrides/{region}": {"put", "delete"}, "/v1/events": {"get"}, "/v1/anomalies": {"get"},
 	} {
 		for _, method := range methods {
 			operation, ok := page.Paths[path][method]

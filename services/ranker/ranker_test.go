@@ -64,7 +64,7 @@ func TestSamplesInClickHouseBecomeARanking(t *testing.T) {
 	}
 	for i, c := range order.Candidates {
 		region := topology.Regions[i/2]
-		if c.Region != region.Name || c.Rank != i/2*2+1 || c.LowMS > c.CostMS || c.HighMS < c.CostMS || len(c.Gates) != 9 {
+		if c.Region != region.Name || c.Rank != i/2*2+1 || c.LowMS > c.CostMS || c.HighMS < c.CostMS || len(c.Gates) != 10 {
 			t.Errorf("place %d: %+v", i, c)
 		}
 	}
@@ -153,6 +153,60 @@ func TestHealthyRegionsBecomeEligibleAndTheChangeIsTold(t *testing.T) {
 	}
 }
 
+// TestOrdersLoadsAndGatesOfOnesOwnReachTheRanking ranks by what stands in the buckets.
+func TestOrdersLoadsAndGatesOfOnesOwnReachTheRanking(t *testing.T) {
+	topology := example(t)
+	app := &topology.Apps[0]
+	app.Probe.Interval = schemas.Duration(20 * time.Second)
+	app.Gates.Headroom = 2
+	app.Gates.Custom = []schemas.CustomGate{{Name: "own", Expr: "region.name != 'dallas'", Why: "too far"}}
+	for i := range app.Endpoints {
+		app.Endpoints[i].Capacity = 100
+		if app.Endpoints[i].Variant == "slim" {
+			app.Endpoints[i].Capacity = 50
+		}
+	}
+	dsn := chembedtest.Start(t)
+	db := migrated(t, dsn)
+	var vantages []string
+	for _, v := range topology.Vantages {
+		vantages = append(vantages, v.Name)
+	}
+	server := bustest.Start(t, vantages...)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	apply(ctx, t, server, topology)
+	fill(ctx, t, db, topology)
+	see(ctx, t, server, topology)
+	if _, err := bus.Put(ctx, server.Connect(schemas.Actuator, ""), schemas.LoadBucket, schemas.Load{App: "shop", RequestsPerSecond: 40, At: time.Now()}, bus.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	service := start(t, server, dsn)
+	defer service.stop(t)
+	gateway := server.Connect(schemas.Gateway, "")
+	mirror := bus.NewMirror(gateway, schemas.RankingBucket)
+	go func() { _ = mirror.Run(ctx) }()
+	eligible := func(want ...schemas.Candidate) func(schemas.Ranking) bool {
+		return func(r schemas.Ranking) bool {
+			if len(r.Orders) == 0 {
+				return false
+			}
+			got := rank.Eligible(r.Orders[0].Candidates)
+			slices.SortFunc(got, schemas.Candidate.Compare)
+			return slices.Equal(got, want)
+		}
+	}
+	single := func(region string) schemas.Candidate {
+		return schemas.Candidate{Region: region, Variant: "single"}
+	}
+	awaitRanking(ctx, t, mirror, eligible(single("frankfurt"), single("london")))
+	ordered := schemas.Override{App: "shop", Region: "london", Kind: schemas.Exclude, Why: "disk trouble", Who: "anna", At: time.Now(), Until: time.Now().Add(time.Hour)}
+	if _, err := bus.Put(ctx, gateway, schemas.OverrideBucket, ordered, bus.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	awaitRanking(ctx, t, mirror, eligible(single("frankfurt")))
+}
+
 func TestRankingOutlivesAnOutageOfItsSamplesUntilItIsTooOld(t *testing.T) {
 	topology := example(t)
 	topology.Apps[0].Failover.MaxRankingAge = schemas.Duration(6 * time.Second)
@@ -214,6 +268,10 @@ func example(t *testing.T) schemas.Topology {
 	topology, err := config.Parse(file, data)
 	if err != nil {
 		t.Fatal(err)
+	}
+	// A few hundred kilometres apart: fill measures alike from everywhere, and light has to get there in time.
+	for i := range topology.Regions {
+		topology.Regions[i].Location = schemas.Location{Latitude: 50, Longitude: 5 * float64(i)}
 	}
 	// Two variants tell as much as all of them.
 	app := &topology.Apps[0]

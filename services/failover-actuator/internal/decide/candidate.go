@@ -71,6 +71,10 @@ func (f Facts) gates(i Incident, c schemas.RankedCandidate) []schemas.Gate {
 	if f.App.Gates.RPO > 0 {
 		gates = renewed(gates, gate.Replicated(f.App, c.Region, f.Verdicts, f.Now))
 	}
+	if f.App.Gates.Headroom > 0 {
+		gates = renewed(gates, gate.Capacity(f.App, c.Candidate, f.Load, f.Now))
+	}
+	gates = renewed(gates, gate.Permitted(f.App, c.Candidate, f.Overrides, f.Now))
 	fail := func(name, evidence string) {
 		gates = append(gates, schemas.Gate{Name: name, Result: schemas.Fail, Evidence: evidence, EvidenceAt: f.Now})
 	}

@@ -321,6 +321,7 @@ func TestPlanShowsEveryCandidateWithItsGatesAsTheyAreNow(t *testing.T) {
 		{Name: "healthy", Result: schemas.Pass, Evidence: "5 of 5 sighted vantages say up", EvidenceAt: now},
 		{Name: "distance", Result: schemas.Pass},
 		{Name: "image", Result: schemas.Pass, Evidence: "sha256:ab verified", EvidenceAt: now},
+		{Name: "allowed", Result: schemas.Pass, Evidence: "no override"},
 	}
 	if diff := cmp.Diff(want, p.Candidates[0].Gates); diff != "" {
 		t.Error(diff)
@@ -330,6 +331,67 @@ func TestPlanShowsEveryCandidateWithItsGatesAsTheyAreNow(t *testing.T) {
 	}
 	if g := order(&f)[0].Gates[0]; g.Evidence != "old" {
 		t.Errorf("deciding changed the ranking it was given: %+v", g)
+	}
+}
+
+// TestWhatChangedSinceTheRankingCounts decides by a ranking that lets every candidate pass what it no longer does, and by one that lets none.
+func TestWhatChangedSinceTheRankingCounts(t *testing.T) {
+	exclude := func(region string, left time.Duration) schemas.Override {
+		return schemas.Override{App: "shop", Region: region, Kind: schemas.Exclude, Why: "disk trouble", Who: "anna", At: now, Until: now.Add(left)}
+	}
+	pin := schemas.Override{App: "shop", Region: "tokyo", Kind: schemas.Pin, Why: "canary", Who: "anna", At: now, Until: now.Add(time.Hour)}
+	loaded := func(f *decide.Facts, rps float64) {
+		f.App.Gates.Headroom, f.App.Endpoints = 1.2, slices.Clone(f.App.Endpoints)
+		for i := range f.App.Endpoints {
+			f.App.Endpoints[i].Capacity = float64(1000 * (i + 1)) // frankfurt, london, dallas, tokyo
+		}
+		f.Load = schemas.Load{App: "shop", RequestsPerSecond: rps, At: now}
+	}
+	for _, c := range []struct {
+		what   string
+		change func(*decide.Facts)
+		want   string
+	}{
+		{"nothing", func(*decide.Facts) {}, "london"},
+		{"the first excluded", func(f *decide.Facts) { f.Overrides = []schemas.Override{exclude("london", time.Hour)} }, "dallas"},
+		{"two excluded", func(f *decide.Facts) {
+			f.Overrides = []schemas.Override{exclude("london", time.Hour), exclude("dallas", time.Hour)}
+		}, "tokyo"},
+		{"excluded until now", func(f *decide.Facts) { f.Overrides = []schemas.Override{exclude("london", 0)} }, "london"},
+		{"the third pinned", func(f *decide.Facts) { f.Overrides = []schemas.Override{pin} }, "tokyo"},
+		{"all excluded", func(f *decide.Facts) {
+			f.Overrides = []schemas.Override{exclude("london", time.Hour), exclude("dallas", time.Hour), exclude("tokyo", time.Hour)}
+		}, ""},
+		{"an order the ranking knew of has ended", func(f *decide.Facts) {
+			gates := &f.Ranking.Orders[0].Candidates[0].Gates
+			*gates = append(*gates, schemas.Gate{Name: "allowed", Result: schemas.Fail, Evidence: "excluded"})
+		}, "london"},
+		{"load that two can carry", func(f *decide.Facts) { loaded(f, 2500) }, "dallas"},
+		{"load that one can carry", func(f *decide.Facts) { loaded(f, 3000) }, "tokyo"},
+		{"load that none can carry", func(f *decide.Facts) { loaded(f, 4000) }, ""},
+		{"load that is not known", func(f *decide.Facts) { loaded(f, 1); f.Load = schemas.Load{} }, ""},
+	} {
+		f := facts()
+		c.change(&f)
+		down(&f, "frankfurt", 5)
+		d := decide.Decide(f, byVerdicts, f.Confirmed(byVerdicts))
+		if d.Plan.To.Region != c.want || (c.want == "") != (d.Cause == decide.NoCandidate) {
+			t.Errorf("%s: to %q, %s (%s); want %q", c.what, d.Plan.To.Region, d.Cause, d.Plan.Reason, c.want)
+		}
+	}
+}
+
+// TestPersonMayInsistPastAnotherPersonsOrder names the order in the decision.
+func TestPersonMayInsistPastAnotherPersonsOrder(t *testing.T) {
+	f := facts()
+	f.Overrides = []schemas.Override{{App: "shop", Region: "tokyo", Kind: schemas.Exclude, Why: "disk trouble", Who: "anna", At: now, Until: now.Add(time.Hour)}}
+	i := to("tokyo", "")
+	if d := decide.Decide(f, i, f.Confirmed(i)); d.Cause != decide.NoCandidate || !strings.Contains(d.Plan.Reason, "tokyo/slim fails allowed (excluded by anna until 2026-03-01 13:00:00 UTC: disk trouble)") {
+		t.Errorf("asked: %s (%s)", d.Cause, d.Plan.Reason)
+	}
+	i.Force = true
+	if p := decide.Decide(f, i, f.Confirmed(i)).Plan; p.To.Region != "tokyo" || !p.Forced || !strings.HasPrefix(p.Reason, "forced past allowed (excluded by anna") {
+		t.Errorf("insisted: to %s, forced %t, %s", p.To, p.Forced, p.Reason)
 	}
 }
 

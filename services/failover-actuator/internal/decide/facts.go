@@ -19,6 +19,10 @@ type Facts struct {
 	Verdicts  []schemas.Verdict
 	Presences []schemas.Presence
 	Images    []schemas.ImageState
+	// Load is what the app's targets are asked for; zero when nobody measures it.
+	Load schemas.Load
+	// Overrides are what people ordered, of any app.
+	Overrides []schemas.Override
 	// Plans are the app's plans so far.
 	Plans []schemas.Plan
 	Now   time.Time

@@ -14,14 +14,16 @@ import (
 
 // Mirrors are the live copies of everything decisions are made from, shared by all pilots.
 type Mirrors struct {
-	Topology *bus.Mirror[schemas.TopologyPart]
-	Verdicts *bus.Mirror[schemas.Verdict]
-	Vantages *bus.Mirror[schemas.Presence]
-	Rankings *bus.Mirror[schemas.Ranking]
-	Images   *bus.Mirror[schemas.ImageState]
-	Routes   *bus.Mirror[schemas.Route]
-	Plans    *bus.Mirror[schemas.Plan]
-	Leases   *bus.Mirror[schemas.Lease]
+	Topology  *bus.Mirror[schemas.TopologyPart]
+	Verdicts  *bus.Mirror[schemas.Verdict]
+	Vantages  *bus.Mirror[schemas.Presence]
+	Rankings  *bus.Mirror[schemas.Ranking]
+	Images    *bus.Mirror[schemas.ImageState]
+	Routes    *bus.Mirror[schemas.Route]
+	Plans     *bus.Mirror[schemas.Plan]
+	Leases    *bus.Mirror[schemas.Lease]
+	Loads     *bus.Mirror[schemas.Load]
+	Overrides *bus.Mirror[schemas.Override]
 }
 
 // NewMirrors makes mirrors that fill once Run is called.
@@ -31,6 +33,7 @@ func NewMirrors(b *bus.Bus) *Mirrors {
 		Vantages: bus.NewMirror(b, schemas.VantageBucket), Rankings: bus.NewMirror(b, schemas.RankingBucket),
 		Images: bus.NewMirror(b, schemas.ImageBucket), Routes: bus.NewMirror(b, schemas.RouteBucket),
 		Plans: bus.NewMirror(b, schemas.PlanBucket), Leases: bus.NewMirror(b, schemas.LeaseBucket),
+		Loads: bus.NewMirror(b, schemas.LoadBucket), Overrides: bus.NewMirror(b, schemas.OverrideBucket),
 	}
 }
 
@@ -38,7 +41,7 @@ func NewMirrors(b *bus.Bus) *Mirrors {
 func (m *Mirrors) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{m.Topology.Run, m.Verdicts.Run, m.Vantages.Run, m.Rankings.Run,
-		m.Images.Run, m.Routes.Run, m.Plans.Run, m.Leases.Run} {
+		m.Images.Run, m.Routes.Run, m.Plans.Run, m.Leases.Run, m.Loads.Run, m.Overrides.Run} {
 		g.Go(func() error { return run(ctx) })
 	}
 	return g.Wait()
@@ -47,7 +50,7 @@ func (m *Mirrors) Run(ctx context.Context) error {
 // Ready returns why decisions can not be made yet, or nil.
 func (m *Mirrors) Ready() error {
 	for _, synced := range []bool{m.Topology.Synced(), m.Verdicts.Synced(), m.Vantages.Synced(), m.Rankings.Synced(),
-		m.Images.Synced(), m.Routes.Synced(), m.Plans.Synced(), m.Leases.Synced()} {
+		m.Images.Synced(), m.Routes.Synced(), m.Plans.Synced(), m.Leases.Synced(), m.Loads.Synced(), m.Overrides.Synced()} {
 		if !synced {
 			return errors.New("the state on the bus has not been read yet")
 		}
@@ -93,6 +96,12 @@ func (m *Mirrors) facts(t schemas.Topology, app schemas.App) decide.Facts {
 	}
 	if e, ok := m.Rankings.Get(app.Name); ok {
 		f.Ranking = e.Value
+	}
+	if e, ok := m.Loads.Get(app.Name); ok {
+		f.Load = e.Value
+	}
+	for _, e := range m.Overrides.All() {
+		f.Overrides = append(f.Overrides, e.Value)
 	}
 	return f
 }

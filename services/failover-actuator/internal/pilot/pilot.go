@@ -70,6 +70,7 @@ func (p *Pilot) Run(ctx context.Context) error {
 	keeping, release := context.WithCancel(context.WithoutCancel(ctx))
 	var g errgroup.Group
 	g.Go(func() error { return p.Lease.Run(keeping) })
+	g.Go(func() error { return p.measure(keeping) })
 	err := p.stand(ctx)
 	release()
 	_ = g.Wait()

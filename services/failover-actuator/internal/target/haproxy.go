@@ -3,6 +3,8 @@ package target
 import (
 	"cmp"
 	"context"
+	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -75,6 +77,34 @@ func parseState(reply string) (map[string]int, error) {
 		weights[fields[columnServer]] = w
 	}
 	return weights, nil
+}
+
+// Requests returns how many requests the backend has been sent since HAProxy started; in mode tcp, connections.
+func (h HAProxy) Requests(ctx context.Context) (uint64, error) {
+	const backend, anyServer = "2", "-1"
+	reply, err := h.ask(ctx, strings.Join([]string{"show stat", h.Config.Backend, backend, anyServer}, " "))
+	if err != nil {
+		return 0, err
+	}
+	n, err := parseRequests(reply)
+	if err != nil {
+		return 0, fmt.Errorf("haproxy %s: backend %s: %w", h.Config.Socket, h.Config.Backend, err)
+	}
+	return n, nil
+}
+
+// parseRequests reads the requests, or else the sessions, of the one row of `show stat`.
+func parseRequests(reply string) (uint64, error) {
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(strings.TrimSpace(reply), "# "))).ReadAll()
+	if err != nil || len(rows) != 2 {
+		return 0, fmt.Errorf("%.200q are not the statistics of one backend", reply)
+	}
+	for _, column := range []string{"req_tot", "stot"} {
+		if i := slices.Index(rows[0], column); i >= 0 && rows[1][i] != "" {
+			return strconv.ParseUint(rows[1][i], 10, 64)
+		}
+	}
+	return 0, errors.New("the statistics count neither requests nor sessions")
 }
 
 // Apply sets every candidate's weight in one command line, growing ones first, so that the backend is never without a server.

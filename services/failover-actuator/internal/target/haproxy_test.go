@@ -3,6 +3,9 @@ package target_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -114,5 +117,46 @@ func TestTargetThatIsAwayIsUnknown(t *testing.T) {
 	}
 	if _, err := entry.Read(ctx); err == nil || errors.Is(err, target.ErrConflict) {
 		t.Errorf("read = %v", err)
+	}
+}
+
+// TestTargetCountsRequestsNotConnections asks through one connection, and once more after a restart.
+func TestTargetCountsRequestsNotConnections(t *testing.T) {
+	app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer app.Close()
+	h := haproxytest.Start(t, haproxytest.Server{Name: "fra", Addr: strings.TrimPrefix(app.URL, "http://"), Weight: 100})
+	entry := target.HAProxy{Label: "entry", Config: schemas.HAProxyTarget{Socket: h.Socket, Backend: haproxytest.Backend}}
+	count := func(want uint64) {
+		t.Helper()
+		if got, err := entry.Requests(t.Context()); got != want || err != nil {
+			t.Errorf("counted %d (%v), want %d", got, err, want)
+		}
+	}
+	ask := func() {
+		t.Helper()
+		resp, err := http.Get(h.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+	}
+	count(0)
+	for range 7 {
+		ask()
+	}
+	count(7)
+	app.Close() // what can not be answered was asked for all the same
+	ask()
+	count(8)
+	h.Restart()
+	count(0)
+	entry.Config.Backend = "shap"
+	if _, err := entry.Requests(t.Context()); err == nil || !strings.Contains(err.Error(), "shap") {
+		t.Errorf("a backend that is not there: %v", err)
+	}
+	h.Stop()
+	if _, err := entry.Requests(t.Context()); err == nil {
+		t.Error("counted though HAProxy is away")
 	}
 }

@@ -57,6 +57,7 @@ func (s Server) Handler() http.Handler {
 	s.builds(api)
 	s.failovers(api)
 	s.anomalies(api)
+	s.overrides(api)
 	s.events(api)
 	s.samples(api)
 	s.imports(api)

@@ -23,7 +23,9 @@ import (
 
 // All returns the commands.
 func All() []*cobra.Command {
-	return []*cobra.Command{applyCommand(), rankCommand(), buildsCommand(), failoverCommand(), anomaliesCommand(), importCommand(), benchCommand(), dlqCommand()}
+	return []*cobra.Command{
+		applyCommand(), rankCommand(), buildsCommand(), failoverCommand(), overrideCommand(), anomaliesCommand(), importCommand(), benchCommand(), dlqCommand(),
+	}
 }
 
 // client calls the API; its flags are on every command.

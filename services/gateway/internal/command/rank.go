@@ -65,6 +65,9 @@ func ShowRanking(w io.Writer, r schemas.Ranking, output string) error {
 		}
 		show.order(w, o)
 	}
+	for _, warning := range r.Warnings {
+		fmt.Fprintln(w, "warning: "+printable(warning))
+	}
 	return nil
 }
 

@@ -83,6 +83,8 @@ type rankingBody struct {
 	// Order is the order as it is published, without its candidates' rows.
 	Order   schemas.Order
 	History historyBody
+	// Warnings are what was left out of the costs.
+	Warnings []string
 }
 
 func (c *Console) ranking(w http.ResponseWriter, r *http.Request) error {
@@ -108,7 +110,8 @@ func (s snapshot) ranking(a schemas.App, active string) rankingBody {
 	b := rankingBody{
 		Active: active, Now: s.routes[a.Name].Active.Region, Actives: a.Regions(), At: made.At, MaxAge: int(a.Failover.MaxRankingAge.D().Seconds()),
 		Quantile: fmt.Sprintf("%g", 100*a.Objective.Quantile), Window: a.Objective.Window.String(), Kind: a.Objective.Kind,
-		Other: !made.At.IsZero() && !made.Of(s.topology),
+		Warnings: made.Warnings,
+		Other:    !made.At.IsZero() && !made.Of(s.topology),
 	}
 	if b.Active == "" {
 		b.Active = b.Now

@@ -15,16 +15,17 @@ func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (schem
 	if err != nil {
 		return schemas.Ranking{}, fmt.Errorf("inputs of %s: %w", app.Name, err)
 	}
-	return Again(stored)
+	return again(stored, state.Custom)
 }
 
 // ranking is computed from nothing but the document.
 func (d document) ranking() (schemas.Ranking, error) {
-	k := known{in: d.Inputs, cells: newTable(d.Inputs), app: d.World.App, topology: d.World.topology(), state: d.State, policy: d.Policy}
-	k.counted, k.leftOut = shares(k.cells, k.app, k.topology)
-	ranked := order(k.candidates())
+	k := newKnown(d.Inputs, d.World.App, d.World.topology())
+	k.state, k.policy, k.own = d.State, d.Policy, customGates(d.State, d.World.App)
+	ranked := k.ranked()
 	r := schemas.Ranking{
-		App: k.app.Name, At: d.End, Topology: d.Topology, Declared: d.Declared, Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000),
+		App: k.app.Name, At: d.End, Topology: d.Topology, Declared: d.Declared,
+		Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000), Warnings: k.warnings(),
 	}
 	for _, active := range k.app.Regions() {
 		o, err := k.published(active, k.gated(active, ranked))
@@ -36,38 +37,72 @@ func (d document) ranking() (schemas.Ranking, error) {
 	return r, nil
 }
 
-// candidates estimates the cost of every candidate; it does not depend on where traffic is.
-func (k known) candidates() []schemas.RankedCandidate {
-	names := k.app.Candidates(k.topology)
-	all := make([]schemas.RankedCandidate, len(names))
-	costs := make([][]term, len(names))
-	for i, name := range names {
-		all[i].Candidate = name
-		if _, all[i].Running = k.app.Endpoint(name); all[i].Running {
-			costs[i] = terms(k.cells, k.app, name, k.counted)
-		}
-	}
-	live := liveBlocks(k.in, costs)
-	var drawn [][]int
-	if len(live) > 0 {
-		drawn = draw(k.in, live)
-	}
-	q := k.app.Objective.Quantile
-	for i := range all {
-		if len(costs[i]) == 0 {
+// costs are what is known of the candidates' costs.
+type costs struct {
+	estimates map[schemas.Candidate]Estimate
+	// apart is the noise of the differences between candidates, in which the luck that they share cancels out.
+	apart noise
+	// live are the blocks that hold samples.
+	live []int
+}
+
+// newKnown estimates the cost of every candidate that runs; it does not depend on where traffic is.
+func newKnown(in Inputs, app schemas.App, t schemas.Topology) known {
+	k := known{in: in, app: app, topology: t, hasty: hasty(in, t), costs: costs{estimates: map[schemas.Candidate]Estimate{}}}
+	k.cells = newTable(in.without(k.hasty), app)
+	k.counted, k.leftOut = shares(k.cells, app, t)
+	var sums [][]term
+	var all []Estimate
+	for _, c := range app.Candidates(t) {
+		if _, running := app.Endpoint(c); !running {
 			continue
 		}
-		e := estimateOf(k.in, costs[i], q, drawn, len(live))
+		if one := terms(k.cells, app, c, k.countedFor(c)); len(one) > 0 {
+			sums = append(sums, one)
+			all = append(all, estimate(in, c, one))
+		}
+	}
+	k.live = liveBlocks(in, sums)
+	var luck [][]float64
+	for _, e := range all {
+		luck = append(luck, e.down)
+	}
+	common := noiseOf(luck, len(k.live))
+	for i, e := range all {
+		e.noise = common
+		e.Enough = enough(sums[i], app.Objective.Quantile, len(k.live))
+		k.estimates[e.Candidate] = e
+	}
+	k.apart = noiseOf(differences(k.measured()), len(k.live))
+	return k
+}
+
+// ranked is every candidate in order, without gates.
+func (k known) ranked() []schemas.RankedCandidate {
+	names := k.app.Candidates(k.topology)
+	all := make([]schemas.RankedCandidate, len(names))
+	odds := k.contest()
+	for i, name := range names {
 		c := &all[i]
-		c.CostMS, c.LowMS, c.HighMS, c.Censored = e.cost, e.low, e.high, e.censored
-		c.Enough = enough(costs[i], q, len(live))
+		c.Candidate = name
+		_, c.Running = k.app.Endpoint(name)
+		e, ok := k.estimates[name]
+		if c.Running && !e.Enough {
+			c.Doubt = k.missing(name)
+		}
+		if !ok {
+			continue
+		}
+		c.CostMS, c.Censored, c.Enough = rounded(e.CostMS), e.Censored, e.Enough
+		c.LowMS, c.HighMS = e.Interval(level)
+		c.PBest, c.RegretMS = odds[name].best, odds[name].regret
 		for _, s := range k.counted {
-			cell := k.cells.cell(s.vantage, c.Candidate, k.app.Objective.Kind)
+			cell := k.cells.cell(s.vantage, name, k.app.Objective.Kind)
 			c.Samples += cell.samples
 			c.Failures += cell.total.Failures
 		}
 	}
-	return all
+	return k.order(all)
 }
 
 // gated returns the ranked candidates with their gates for one active region.
@@ -79,4 +114,12 @@ func (k known) gated(active string, ranked []schemas.RankedCandidate) []schemas.
 		all[i] = c
 	}
 	return all
+}
+
+// Estimates are the costs of the candidates that run, for intervals of any level.
+func Estimates(in Inputs, app schemas.App, t schemas.Topology) ([]Estimate, error) {
+	if err := in.validate(); err != nil {
+		return nil, err
+	}
+	return newKnown(in.sorted(), app, t).measured(), nil
 }

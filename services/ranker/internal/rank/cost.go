@@ -1,8 +1,11 @@
 package rank
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/leeward-failover/leeward/schemas"
 )
@@ -75,17 +78,20 @@ func normalised(all []share) []share {
 type term struct {
 	weight float64
 	cell   summed
+	// vantage and kind are the cell's, also when nobody measured it.
+	vantage, kind string
 }
 
 // terms are the summands of a candidate's cost.
 func terms(cells table, app schemas.App, c schemas.Candidate, counted []share) []term {
 	var all []term
 	for _, s := range counted {
-		all = append(all, term{s.weight, cells.cell(s.vantage, c, app.Objective.Kind)})
+		all = append(all, term{s.weight, cells.cell(s.vantage, c, app.Objective.Kind), s.vantage, app.Objective.Kind})
 	}
 	if writesCount(app) {
 		for _, s := range writers(cells, c, counted) {
-			all = append(all, term{s.weight * app.Objective.WritesPerRequest, cells.cell(s.vantage, database(c), schemas.KindDBWrite.String())})
+			kind := schemas.KindDBWrite.String()
+			all = append(all, term{s.weight * app.Objective.WritesPerRequest, cells.cell(s.vantage, database(c), kind), s.vantage, kind})
 		}
 	}
 	return all
@@ -116,48 +122,42 @@ func writers(cells table, c schemas.Candidate, counted []share) []share {
 	return counted
 }
 
-// estimate is a candidate's cost in milliseconds with its interval.
-type estimate struct {
-	cost, low, high float64
-	censored        bool
-}
-
-// costOf sums the quantiles of the terms' cells, each taken over the blocks as often as times says.
-func costOf(in Inputs, all []term, q float64, times []int) (ms float64, censored bool) {
+// estimate sums a candidate's terms.
+func estimate(in Inputs, c schemas.Candidate, all []term) Estimate {
+	e := Estimate{Candidate: c, up: make([]float64, in.Blocks()), down: make([]float64, in.Blocks())}
 	for _, t := range all {
-		x := resample(t.cell.Blocks, times).quantile(q, in.TimeoutUS)
-		ms += t.weight * x.us / 1000
-		censored = censored || x.censored
-	}
-	return ms, censored
-}
-
-// resample merges blocks, block i as often as times[i].
-func resample(blocks []Histogram, times []int) Histogram {
-	first, end := maxBins, 0
-	for i, b := range blocks {
-		if times[i] > 0 && len(b.Counts) > 0 {
-			first, end = min(first, b.First), max(end, b.First+len(b.Counts))
+		s := t.cell.spread
+		e.CostMS += t.weight * s.us / 1000
+		e.limitMS += t.weight * s.limitUS / 1000
+		e.Censored = e.Censored || s.censored
+		e.rounding += t.weight * s.rounding / 1000
+		for b, luck := range s.luck {
+			e.up[b] += t.weight * luck * s.up / 1000
+			e.down[b] += t.weight * luck * s.down / 1000
 		}
 	}
-	sum := Histogram{First: first, Counts: make([]uint64, max(0, end-first))}
-	for i, b := range blocks {
-		if times[i] == 0 {
-			continue
-		}
-		k := uint64(times[i])
-		sum.Failures += k * b.Failures
-		for j, n := range b.Counts {
-			sum.Counts[b.First-first+j] += k * n
-		}
-	}
-	return sum
+	return e
 }
 
 // enough says whether every cell of a cost holds the samples that the quantile needs, from more than a moment.
 func enough(all []term, q float64, blocks int) bool {
 	return len(all) > 0 && blocks >= minBlocks &&
 		!slices.ContainsFunc(all, func(t term) bool { return t.cell.samples < needed(q) })
+}
+
+// missing says what a candidate's cost needs more of.
+func (k known) missing(c schemas.Candidate) string {
+	var all []string
+	if n := minBlocks - len(k.live); n > 0 {
+		all = append(all, fmt.Sprintf("samples in %d more blocks of %s", n, time.Duration(k.in.BlockMS)*time.Millisecond))
+	}
+	least := needed(k.app.Objective.Quantile)
+	for _, t := range terms(k.cells, k.app, c, k.countedFor(c)) {
+		if t.cell.samples < least {
+			all = append(all, fmt.Sprintf("%d of %d %s samples from %s", least-t.cell.samples, least, t.kind, t.vantage))
+		}
+	}
+	return "missing: " + strings.Join(all, ", ")
 }
 
 // rounded is a number of milliseconds to the microsecond.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/leeward-failover/leeward/pkg/celgate"
 	"github.com/leeward-failover/leeward/pkg/gate"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/ranker/internal/stability"
@@ -51,6 +52,7 @@ func (w world) topology() schemas.Topology {
 func (s State) of(in Inputs, t schemas.Topology) State {
 	s.Verdicts = slices.DeleteFunc(slices.Clone(s.Verdicts), func(v schemas.Verdict) bool { return v.App != in.App })
 	s.Images = slices.DeleteFunc(slices.Clone(s.Images), func(i schemas.ImageState) bool { return i.App != in.App })
+	s.Overrides = slices.DeleteFunc(slices.Clone(s.Overrides), func(o schemas.Override) bool { return o.App != in.App })
 	before := s.Previous
 	s.Previous = schemas.Ranking{At: before.At}
 	for _, o := range before.Orders {
@@ -76,11 +78,15 @@ func unmeasured(in Inputs, t schemas.Topology, o schemas.Order) []schemas.Ranked
 }
 
 // Again computes a ranking from the inputs that it stored. The same release gives the same bytes.
-func Again(stored json.RawMessage) (schemas.Ranking, error) {
+func Again(stored json.RawMessage) (schemas.Ranking, error) { return again(stored, nil) }
+
+// again takes the app's own gates compiled, if the caller has them: they are the same as those that are stored as text.
+func again(stored json.RawMessage, own celgate.Set) (schemas.Ranking, error) {
 	d, err := read(stored)
 	if err != nil {
 		return schemas.Ranking{}, err
 	}
+	d.State.Custom = own
 	r, err := d.ranking()
 	r.Inputs = stored
 	return r, err

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leeward-failover/leeward/pkg/celgate"
 	"github.com/leeward-failover/leeward/pkg/gate"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/ranker/internal/stability"
@@ -16,6 +17,12 @@ type State struct {
 	Verdicts  []schemas.Verdict    `json:"verdicts"`
 	Presences []schemas.Presence   `json:"presences"`
 	Images    []schemas.ImageState `json:"images"`
+	// Load is what the app's targets are asked for; zero when nobody measures it.
+	Load schemas.Load `json:"load"`
+	// Overrides are what people ordered, of any app; those that have ended count no more.
+	Overrides []schemas.Override `json:"overrides"`
+	// Custom are the app's own gates, compiled; nil to have them compiled. They are of the app and no state of their own.
+	Custom celgate.Set `json:"-"`
 	// Previous is the app's ranking before this one; zero when there is none.
 	Previous schemas.Ranking `json:"previous"`
 }
@@ -30,6 +37,10 @@ type known struct {
 	policy   stability.Policy
 	counted  []share
 	leftOut  []string
+	// hasty are the pairs whose round trips are impossible; no cell of theirs is in cells.
+	hasty []haste
+	own   celgate.Set
+	costs
 }
 
 // gates are the conditions for moving to a candidate when traffic is in the active region. A gate whose setting is zero is left out.
@@ -57,7 +68,12 @@ func (k known) gates(active string, c schemas.RankedCandidate) []schemas.Gate {
 	if set.RPO > 0 {
 		all = append(all, gate.Replicated(k.app, c.Region, k.state.Verdicts, k.in.End))
 	}
-	return append(all, gate.Image(k.app, c.Candidate, k.state.Images))
+	all = append(all, gate.Image(k.app, c.Candidate, k.state.Images))
+	if set.Headroom > 0 {
+		all = append(all, gate.Capacity(k.app, c.Candidate, k.state.Load, k.in.End))
+	}
+	all = append(all, gate.Permitted(k.app, c.Candidate, k.state.Overrides, k.in.End))
+	return append(all, k.custom(active, c)...)
 }
 
 // judge makes a gate of a condition that is known to hold or not.
@@ -98,14 +114,18 @@ func (k known) fresh(c schemas.Candidate) schemas.Gate {
 
 // samples passes when the candidate has as many samples as the gate asks for and every cell has as many as the quantile needs.
 func (k known) samples(c schemas.RankedCandidate) schemas.Gate {
+	counted, leftOut := k.countedFor(c.Candidate), slices.Clone(k.leftOut)
+	for _, h := range k.hasteTo(c.Candidate) {
+		leftOut = append(leftOut, fmt.Sprintf("%s (%s)", h.vantage, h))
+	}
 	without := ""
-	if len(k.leftOut) > 0 {
-		without = ", without " + strings.Join(k.leftOut, ", ")
+	if len(leftOut) > 0 {
+		without = ", without " + strings.Join(leftOut, ", ")
 	}
 	if !c.Enough {
-		return judge(gate.Samples, false, "%d samples from %d vantages, not %d in every cell%s", c.Samples, len(k.counted), needed(k.app.Objective.Quantile), without)
+		return judge(gate.Samples, false, "%d samples from %d vantages, not %d in every cell%s", c.Samples, len(counted), needed(k.app.Objective.Quantile), without)
 	}
-	return judge(gate.Samples, c.Samples >= uint64(k.app.Gates.MinSamples), "%d samples from %d vantages, %d needed%s", c.Samples, len(k.counted), k.app.Gates.MinSamples, without)
+	return judge(gate.Samples, c.Samples >= uint64(k.app.Gates.MinSamples), "%d samples from %d vantages, %d needed%s", c.Samples, len(counted), k.app.Gates.MinSamples, without)
 }
 
 // distance passes when the candidate's region is far enough from the active one to be another failure domain.
@@ -138,6 +158,9 @@ func (k known) roundTrip(active string, c schemas.Candidate) schemas.Gate {
 	}
 	limit := k.app.Gates.MaxRTT.D()
 	if measured.Samples() == 0 {
+		if wrong := k.hasteFrom(active, c); wrong != "" {
+			return unknown(gate.RoundTrip, "%s", wrong)
+		}
 		if last, ok := k.lastRoundTrip(active, c, limit); ok {
 			return last
 		}
@@ -199,13 +222,19 @@ func (k known) jurisdiction(region string) schemas.Gate {
 	return judge(gate.Jurisdiction, slices.Contains(allowed, r.Jurisdiction), "%s; allowed: %s", r.Jurisdiction, strings.Join(allowed, ", "))
 }
 
-// Outdated says whether a region's replication gate has turned since a ranking. It turns within seconds, and a ranking that does not say so would be believed.
-func Outdated(r schemas.Ranking, app schemas.App, verdicts []schemas.Verdict, now time.Time) bool {
-	if app.Gates.RPO <= 0 || len(r.Orders) == 0 {
+// Outdated says whether a gate has turned since a ranking that turns within seconds: how far a region's database is behind, or what a person ordered.
+// A ranking that does not say so would be believed.
+func Outdated(r schemas.Ranking, app schemas.App, state State, now time.Time) bool {
+	if len(r.Orders) == 0 {
 		return false
 	}
 	return slices.ContainsFunc(r.Orders[0].Candidates, func(c schemas.RankedCandidate) bool {
-		result := gate.Replicated(app, c.Region, verdicts, now).Result
-		return slices.ContainsFunc(c.Gates, func(g schemas.Gate) bool { return g.Name == gate.Replication && g.Result != result })
+		return turned(c, gate.Permitted(app, c.Candidate, state.Overrides, now)) ||
+			app.Gates.RPO > 0 && turned(c, gate.Replicated(app, c.Region, state.Verdicts, now))
 	})
+}
+
+// turned says whether a candidate was ranked by another result of a gate.
+func turned(c schemas.RankedCandidate, g schemas.Gate) bool {
+	return slices.ContainsFunc(c.Gates, func(old schemas.Gate) bool { return old.Name == g.Name && old.Result != g.Result })
 }

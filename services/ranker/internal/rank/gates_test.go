@@ -50,19 +50,37 @@ func TestRankingIsOutdatedOnceTheLagPassesTheLimit(t *testing.T) {
 	follows(time.Second)(&world, &in, &state)
 	r := compute(t, in, world, state)
 	app := world.Apps[0]
-	if rank.Outdated(r, app, state.Verdicts, end) {
+	if rank.Outdated(r, app, state, end) {
 		t.Error("outdated as soon as it was computed")
 	}
 	follows(3*time.Second)(&world, &in, &state)
-	if !rank.Outdated(r, app, state.Verdicts, end) {
+	if !rank.Outdated(r, app, state, end) {
 		t.Error("not outdated though every database fell behind")
 	}
-	if !rank.Outdated(compute(t, in, world, state), app, nil, end) {
+	if !rank.Outdated(compute(t, in, world, state), app, rank.State{}, end) {
 		t.Error("not outdated though nothing is known any more")
 	}
 	app.Gates.RPO = 0
-	if rank.Outdated(r, app, state.Verdicts, end) {
+	if rank.Outdated(r, app, state, end) {
 		t.Error("outdated by a gate that the app no longer has")
+	}
+}
+
+// TestRankingIsOutdatedOnceAPersonOrderedOtherwise excludes a candidate after it was ranked, and lets that end.
+func TestRankingIsOutdatedOnceAPersonOrderedOtherwise(t *testing.T) {
+	world, in, state := good(t)
+	app := world.Apps[0]
+	free := compute(t, in, world, state)
+	ordered(schemas.Exclude, "london", "disk trouble")(&world, &in, &state)
+	if !rank.Outdated(free, app, state, end) {
+		t.Error("not outdated though a person excluded a region")
+	}
+	excluded := compute(t, in, world, state)
+	if rank.Outdated(excluded, app, state, end) {
+		t.Error("outdated though it knows what was ordered")
+	}
+	if !rank.Outdated(excluded, app, state, end.Add(3*time.Hour)) {
+		t.Error("not outdated though the order has ended")
 	}
 }
 
@@ -75,6 +93,7 @@ func TestEveryGatePassesFailsAndIsUnknown(t *testing.T) {
 			}
 		}
 	}
+	results := map[string][]schemas.GateResult{}
 	for _, c := range []struct {
 		what, active, candidate string
 		change                  change
@@ -114,7 +133,7 @@ func TestEveryGatePassesFailsAndIsUnknown(t *testing.T) {
 		}), schemas.Gate{Name: "rtt", Result: schemas.Pass, Evidence: "median 14.9 ms by tcp from frankfurt, at most 150ms allowed", EvidenceAt: end.Add(-time.Second)}},
 		{"lost", "frankfurt", "london/slim", cells(func(c *rank.Cell) {
 			if c.Kind == "icmp" {
-				c.Blocks = []rank.Histogram{{Failures: 7, First: 300, Counts: []uint64{5}}}
+				c.Blocks = []rank.Histogram{{Failures: 7, First: 450, Counts: []uint64{5}}}
 			}
 		}), schemas.Gate{Name: "rtt", Result: schemas.Fail, Evidence: "7 of 12 round trips by icmp from frankfurt failed", EvidenceAt: end.Add(-time.Second)}},
 		{"lost, however much is allowed", "frankfurt", "london/slim", func(w *schemas.Topology, in *rank.Inputs, _ *rank.State) {
@@ -138,7 +157,35 @@ func TestEveryGatePassesFailsAndIsUnknown(t *testing.T) {
 		{"held", "frankfurt", "london/slim", nil, schemas.Gate{Name: "image", Result: schemas.Pass, Evidence: "sha256:0123456789ab verified", EvidenceAt: end.Add(-time.Second)}},
 		{"not replicated", "frankfurt", "london/slim", func(_ *schemas.Topology, _ *rank.Inputs, s *rank.State) { s.Images = nil },
 			schemas.Gate{Name: "image", Result: schemas.Unknown, Evidence: "no image is known for the region"}},
+		{"enough", "frankfurt", "london/slim", loaded(250), schemas.Gate{Name: "capacity", Result: schemas.Pass, Evidence: "300 requests/s declared, 300.0 needed: 250.0 measured × 1.2", EvidenceAt: end.Add(-time.Second)}},
+		{"too little", "frankfurt", "london/slim", loaded(251), schemas.Gate{Name: "capacity", Result: schemas.Fail, Evidence: "300 requests/s declared, 301.2 needed: 251.0 measured × 1.2", EvidenceAt: end.Add(-time.Second)}},
+		{"load not measured any more", "frankfurt", "london/slim", func(w *schemas.Topology, in *rank.Inputs, s *rank.State) {
+			loaded(1)(w, in, s)
+			s.Load.At = end.Add(-2 * time.Minute)
+		}, schemas.Gate{Name: "capacity", Result: schemas.Unknown, Evidence: "the measured load expired 1m0s ago", EvidenceAt: end.Add(-2 * time.Minute)}},
+		{"nothing ordered", "frankfurt", "london/slim", nil, schemas.Gate{Name: "allowed", Result: schemas.Pass, Evidence: "no override"}},
+		{"excluded", "frankfurt", "london/slim", ordered(schemas.Exclude, "london", "disk trouble"),
+			schemas.Gate{Name: "allowed", Result: schemas.Fail, Evidence: "excluded by anna until 2026-03-01 14:00:00 UTC: disk trouble", EvidenceAt: end.Add(-time.Minute)}},
+		{"excluded until before", "frankfurt", "london/slim", func(w *schemas.Topology, in *rank.Inputs, s *rank.State) {
+			ordered(schemas.Exclude, "london", "disk trouble")(w, in, s)
+			s.Overrides[0].Until = end
+		}, schemas.Gate{Name: "allowed", Result: schemas.Pass, Evidence: "no override"}},
+		{"pinned", "frankfurt", "london/slim", ordered(schemas.Pin, "london", "canary"),
+			schemas.Gate{Name: "allowed", Result: schemas.Pass, Evidence: "pinned by anna until 2026-03-01 14:00:00 UTC: canary", EvidenceAt: end.Add(-time.Minute)}},
+		{"another pinned", "frankfurt", "london/slim", ordered(schemas.Pin, "frankfurt", "canary"),
+			schemas.Gate{Name: "allowed", Result: schemas.Fail, Evidence: "frankfurt is pinned by anna until 2026-03-01 14:00:00 UTC: canary", EvidenceAt: end.Add(-time.Minute)}},
+		{"holds", "frankfurt", "london/slim", own("candidate.samples >= 480 && region.jurisdiction != active.jurisdiction"),
+			schemas.Gate{Name: "custom:own", Result: schemas.Pass, Evidence: `candidate.samples >= 480 && region.jurisdiction != active.jurisdiction holds: active.jurisdiction is "DE", candidate.samples is 480, region.jurisdiction is "GB"`}},
+		{"does not hold", "frankfurt", "london/slim", own("candidate.failures > 0"),
+			schemas.Gate{Name: "custom:own", Result: schemas.Fail, Evidence: "candidate.failures > 0 does not hold: candidate.failures is 0; because"}},
+		{"can not be decided", "frankfurt", "london/slim", own("region.labels['cloud'] == 'a'"),
+			schemas.Gate{Name: "custom:own", Result: schemas.Unknown, Evidence: "region.labels['cloud'] == 'a' can not be decided: region.labels is {}: no such key: cloud"}},
+		{"faster than light", "frankfurt", "london/slim", hurried,
+			schemas.Gate{Name: "rtt", Result: schemas.Unknown, Evidence: "6.2 ms by icmp from frankfurt, at least 6.4 ms possible over 638 km"}},
+		{"from where light is slower", "frankfurt", "london/slim", hurried,
+			schemas.Gate{Name: "samples", Result: schemas.Pass, Evidence: "360 samples from 3 vantages, 20 needed, without frankfurt (6.2 ms by icmp from frankfurt, at least 6.4 ms possible over 638 km)"}},
 	} {
+		results[c.want.Name] = append(results[c.want.Name], c.want.Result)
 		t.Run(c.want.Name+" "+c.what, func(t *testing.T) {
 			world, in, state := good(t)
 			if c.change != nil {
@@ -155,6 +202,46 @@ func TestEveryGatePassesFailsAndIsUnknown(t *testing.T) {
 				t.Error("eligible though a gate does not pass")
 			}
 		})
+	}
+	for name, all := range results {
+		if !slices.Contains(all, schemas.Pass) || !slices.ContainsFunc(all, func(r schemas.GateResult) bool { return r != schemas.Pass }) {
+			t.Errorf("the table has %s only as %v, not with its opposite", name, all)
+		}
+	}
+	if want := 12; len(results) != want {
+		t.Errorf("the table has %d gates, want %d", len(results), want)
+	}
+}
+
+// loaded gives london/slim the capacity of 300 requests per second, and the app a load and headroom.
+func loaded(rps float64) func(*schemas.Topology, *rank.Inputs, *rank.State) {
+	return func(w *schemas.Topology, _ *rank.Inputs, s *rank.State) {
+		w.Apps[0].Gates.Headroom = 1.2
+		for i := range w.Apps[0].Endpoints {
+			w.Apps[0].Endpoints[i].Capacity = 300
+		}
+		s.Load = schemas.Load{App: "shop", RequestsPerSecond: rps, At: end.Add(-time.Second)}
+	}
+}
+
+func ordered(kind, region, why string) func(*schemas.Topology, *rank.Inputs, *rank.State) {
+	return func(_ *schemas.Topology, _ *rank.Inputs, s *rank.State) {
+		s.Overrides = []schemas.Override{{App: "shop", Region: region, Kind: kind, Why: why, Who: "anna", At: end.Add(-time.Minute), Until: end.Add(2 * time.Hour)}}
+	}
+}
+
+func own(expr string) func(*schemas.Topology, *rank.Inputs, *rank.State) {
+	return func(w *schemas.Topology, _ *rank.Inputs, _ *rank.State) {
+		w.Apps[0].Gates.Custom = []schemas.CustomGate{{Name: "own", Expr: expr, Why: "because"}}
+	}
+}
+
+// hurried has a ping from frankfurt to london take less than light does.
+func hurried(_ *schemas.Topology, in *rank.Inputs, _ *rank.State) {
+	for i, c := range in.Cells {
+		if c.Kind == "icmp" && c.Vantage == "frankfurt" && c.Region == "london" {
+			in.Cells[i].Blocks = []rank.Histogram{{First: 403, Counts: []uint64{1, 0, 30}}}
+		}
 	}
 }
 
@@ -210,7 +297,7 @@ func TestCandidateThatPassesEveryGateIsEligible(t *testing.T) {
 	for _, g := range got.Gates {
 		names = append(names, g.Name)
 	}
-	if want := []string{"running", "healthy", "fresh", "samples", "distance", "rtt", "jurisdiction", "image"}; !slices.Equal(names, want) {
+	if want := []string{"running", "healthy", "fresh", "samples", "distance", "rtt", "jurisdiction", "image", "allowed"}; !slices.Equal(names, want) {
 		t.Errorf("gates %v, want %v", names, want)
 	}
 	for _, o := range r.Orders {
@@ -228,7 +315,7 @@ func TestGatesWithoutASettingAreLeftOut(t *testing.T) {
 	world, in, state := good(t)
 	world.Apps[0].Gates = schemas.Gates{}
 	got := find(t, compute(t, in, world, state), "frankfurt", "tokyo/slim")
-	if len(got.Gates) != 3 || !got.Eligible {
-		t.Errorf("got %+v, want running, healthy and image only", got.Gates)
+	if len(got.Gates) != 4 || !got.Eligible {
+		t.Errorf("got %+v, want running, healthy, image and allowed only", got.Gates)
 	}
 }

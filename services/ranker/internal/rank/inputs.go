@@ -28,7 +28,7 @@ type Inputs struct {
 	// BlockMS is the length of a block, the unit that the bootstrap resamples: samples close in time share their luck.
 	BlockMS       int64 `json:"block_ms"`
 	BinsPerOctave int   `json:"bins_per_octave"`
-	// TimeoutUS is the cost of what failed, at least.
+	// TimeoutUS is the cost of what failed, at least: a refusal that came at once is no better than no answer.
 	TimeoutUS int64 `json:"timeout_us"`
 	// Seed is text on the wire, because not every reader of JSON holds 64 bits.
 	Seed  uint64 `json:"seed,string"`
@@ -47,6 +47,8 @@ type Cell struct {
 	// NewestMS is when the newest sample was due, in milliseconds since 1970.
 	NewestMS int64       `json:"newest_ms"`
 	Blocks   []Histogram `json:"blocks"`
+	// TimedOut counts, block by block, the measurements that were given up sooner than the inputs' time-out, by the bin of their own. They are not among the blocks' failures.
+	TimedOut []Histogram `json:"timed_out,omitempty"`
 }
 
 // NewInputs lays out the window that ends at end, without any cells yet.
@@ -94,8 +96,8 @@ func (in Inputs) validate() error {
 		return fmt.Errorf("inputs of %s: window, block, time-out, draws or bins are not what this release computes with", in.App)
 	}
 	for _, c := range in.Cells {
-		if len(c.Blocks) > in.Blocks() {
-			return fmt.Errorf("inputs of %s: %s from %s has %d blocks, the window %d", in.App, c.Candidate, c.Vantage, len(c.Blocks), in.Blocks())
+		if n := max(len(c.Blocks), len(c.TimedOut)); n > in.Blocks() {
+			return fmt.Errorf("inputs of %s: %s from %s has %d blocks, the window %d", in.App, c.Candidate, c.Vantage, n, in.Blocks())
 		}
 	}
 	return nil

@@ -2,23 +2,95 @@ package rank
 
 import (
 	"math"
-	"math/rand/v2"
 	"slices"
+
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/leeward-failover/leeward/schemas"
 )
 
-// draw makes the bootstrap's resamples: each says how often every block counts. Only blocks that hold samples are drawn.
-// All candidates use the same draws, so that a slow minute which hit all of them makes none look worse than another.
-func draw(in Inputs, live []int) [][]int {
-	random := rand.New(rand.NewPCG(in.Seed, uint64(in.Draws)))
-	all := make([][]int, in.Draws)
-	for d := range all {
-		all[d] = make([]int, in.Blocks())
-		for range live {
-			all[d][live[random.IntN(len(live))]]++
+// level is the probability that an interval holds the truth, and that two equal candidates are a tie.
+const level = 0.95
+
+// Estimate is a candidate's cost in milliseconds and what its interval is made of.
+type Estimate struct {
+	schemas.Candidate
+	CostMS   float64
+	Censored bool
+	Enough   bool
+	limitMS  float64
+	// up and down are, block by block, by how much the block's luck has moved the cost, if to either side.
+	up, down []float64
+	// rounding is the deviation that comes from counting in bins; equal latencies are rounded alike, so that it does not average out over vantages.
+	rounding float64
+	noise    noise
+}
+
+// noise says how far the blocks of an app's window can be trusted to be independent.
+type noise struct {
+	// factor turns the sum of the blocks' squared luck into the variance of the cost.
+	factor float64
+	// freedom is the degrees of freedom of that variance.
+	freedom float64
+}
+
+// Interval is where the cost is with the given probability.
+func (e Estimate) Interval(level float64) (low, high float64) {
+	t := e.noise.t(level)
+	low = e.CostMS - t*math.Sqrt(e.noise.factor*squares(steady(e.down))+e.rounding*e.rounding)
+	high = e.CostMS + t*math.Sqrt(e.noise.factor*squares(steady(e.up))+e.rounding*e.rounding)
+	return rounded(max(0, low)), rounded(max(e.CostMS, min(high, e.limitMS)))
+}
+
+func (n noise) t(level float64) float64 {
+	if n.freedom <= 0 {
+		return 0
+	}
+	return distuv.StudentsT{Sigma: 1, Nu: n.freedom}.Quantile((1 + level) / 2)
+}
+
+func squares(all []float64) (sum float64) {
+	for _, x := range all {
+		sum += x * x
+	}
+	return sum
+}
+
+// noiseOf estimates how much the luck of one block is that of the next, from many series together, since one has too few blocks to tell.
+// It sums the autocorrelations of the first lags. Each is too low by the variance of the mean, because the luck of the blocks adds up to nothing; that is put back.
+func noiseOf(series [][]float64, blocks int) noise {
+	n := float64(blocks)
+	if n < 2 {
+		return noise{}
+	}
+	sum, counted := 0.0, 0.0
+	for _, luck := range series {
+		luck = steady(luck)
+		total := squares(luck)
+		if total == 0 {
+			continue
+		}
+		counted++
+		for k := 1; k <= lags; k++ {
+			for b := k; b < len(luck); b++ {
+				sum += luck[b] * luck[b-k] / total
+			}
 		}
 	}
-	return all
+	inflation := 1.0
+	if counted > 0 {
+		// inflation = 1 + 2 * (sum of the lags * (1 - inflation/n) + lags * inflation/n)
+		r := sum / counted
+		inflation = min(max(1, (1+2*r)/(1-2*(lags-r)/n)), most)
+	}
+	return noise{factor: inflation / (1 - inflation/n), freedom: max(3, (n-1)/1.5/inflation)}
 }
+
+// lags is how many blocks the luck of one is looked for in those after it.
+const lags = 4
+
+// most is the most by which lasting luck is taken to inflate a variance.
+const most = 4.0
 
 // liveBlocks are the blocks in which any of the cells has a sample.
 func liveBlocks(in Inputs, all [][]term) []int {
@@ -31,45 +103,4 @@ func liveBlocks(in Inputs, all [][]term) []int {
 		}
 	}
 	return live
-}
-
-// estimateOf is the cost of a candidate with its 95 % interval. The interval is never narrower than the bins the latencies were counted in.
-func estimateOf(in Inputs, terms []term, q float64, drawn [][]int, live int) estimate {
-	once := make([]int, in.Blocks())
-	for i := range once {
-		once[i] = 1
-	}
-	var e estimate
-	e.cost, e.censored = costOf(in, terms, q, once)
-	e.low, e.high = e.cost, e.cost
-	if len(drawn) > 0 {
-		costs := make([]float64, len(drawn))
-		for d, times := range drawn {
-			costs[d], _ = costOf(in, terms, q, times)
-		}
-		slices.Sort(costs)
-		cut := int(tail(live) * float64(len(costs)))
-		e.low, e.high = min(e.low, costs[cut]), max(e.high, costs[len(costs)-1-cut])
-	}
-	return estimate{rounded(e.cost), rounded(e.low / halfBin), rounded(e.high * halfBin), e.censored}
-}
-
-// tail is the share of the draws to cut off at each end for a 95 % interval. Intervals cut at 2.5 % come out too narrow when there are few blocks;
-// this is the expanded percentile of Hesterberg, "What Teachers Should Know About the Bootstrap", 2015.
-func tail(blocks int) float64 {
-	n := float64(blocks)
-	if n < 2 {
-		return 0
-	}
-	z := studentT(n-1) * math.Sqrt(n/(n-1))
-	return math.Erfc(z/math.Sqrt2) / 2
-}
-
-// studentT is the 97.5 % point of Student's t by its expansion around the normal distribution (Abramowitz and Stegun 26.7.5).
-func studentT(v float64) float64 {
-	const z = 1.959963984540054
-	g1 := (math.Pow(z, 3) + z) / 4
-	g2 := (5*math.Pow(z, 5) + 16*math.Pow(z, 3) + 3*z) / 96
-	g3 := (3*math.Pow(z, 7) + 19*math.Pow(z, 5) + 17*math.Pow(z, 3) - 15*z) / 384
-	return z + g1/v + g2/(v*v) + g3/(v*v*v)
 }

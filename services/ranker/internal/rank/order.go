@@ -9,15 +9,23 @@ import (
 )
 
 // order sorts candidates and gives each its rank. Those with enough samples come first, by cost; then those with too few; those not running are last.
-// Candidates whose intervals overlap that of the first of their group share its rank; where the data say nothing, all share one.
-func order(all []schemas.RankedCandidate) []schemas.RankedCandidate {
+// Candidates that the data can not tell from the first of their group share its rank; where the data say nothing, all share one.
+func (k known) order(all []schemas.RankedCandidate) []schemas.RankedCandidate {
 	all = slices.SortedFunc(slices.Values(all), func(a, b schemas.RankedCandidate) int {
 		return cmp.Or(cmp.Compare(class(a), class(b)), cmp.Compare(a.CostMS, b.CostMS), a.Candidate.Compare(b.Candidate))
 	})
-	first := 0
+	first, rivals := 0, rivals{}
 	for i := range all {
-		if !tied(all[first], all[i]) {
+		switch c := &all[i]; {
+		case i == 0 || class(all[first]) != class(*c):
 			first = i
+		case class(*c) == measured:
+			if c.Doubt = rivals.doubt(c.Candidate); c.Doubt == "" {
+				first = i
+			}
+		}
+		if first == i && class(all[i]) == measured {
+			rivals = k.rivals(all[i].Candidate)
 		}
 		all[i].Rank = first + 1
 	}
@@ -39,14 +47,6 @@ func class(c schemas.RankedCandidate) int {
 		return guessed
 	}
 	return measured
-}
-
-// tied says whether the data can not tell two candidates apart.
-func tied(a, b schemas.RankedCandidate) bool {
-	if class(a) != class(b) {
-		return false
-	}
-	return class(a) != measured || a.LowMS <= b.HighMS && b.LowMS <= a.HighMS
 }
 
 // Outlives says whether a ranking is worth more than the one that follows it: it knew something of the same topology not long ago, and its follower,

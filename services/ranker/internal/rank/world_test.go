@@ -34,7 +34,8 @@ func topology() schemas.Topology {
 		Regions: []schemas.Region{
 			{Name: "frankfurt", Location: schemas.Location{Latitude: 50.11, Longitude: 8.68}, Jurisdiction: "DE"},
 			{Name: "london", Location: schemas.Location{Latitude: 51.51, Longitude: -0.13}, Jurisdiction: "GB"},
-			{Name: "tokyo", Location: schemas.Location{Latitude: 35.68, Longitude: 139.69}, Jurisdiction: "JP"},
+			// Not where Tokyo is: these worlds are measured alike from everywhere, and light has to get there in time.
+			{Name: "tokyo", Location: schemas.Location{Latitude: 52.52, Longitude: 13.40}, Jurisdiction: "JP"},
 		},
 		Vantages: []schemas.Vantage{{Name: "frankfurt", Region: "frankfurt"}, {Name: "london", Region: "london"}, {Name: "madrid"}, {Name: "tokyo", Region: "tokyo"}},
 	}

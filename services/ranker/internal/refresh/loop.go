@@ -35,6 +35,7 @@ type Loop struct {
 	Log      zerolog.Logger
 
 	published map[string]schemas.Ranking
+	custom    programs
 
 	mu sync.Mutex
 	// ranked is whether every app was tried once; failed is why an app, or ClickHouse when there is none, is not as it should be.
@@ -53,7 +54,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	var t schemas.Topology
 	var ranked time.Time
 	for due := true; ; {
-		changed, judged := l.Mirrors.topology.Changed(), l.Mirrors.verdicts.Changed()
+		changed, judged, ordered := l.Mirrors.topology.Changed(), l.Mirrors.verdicts.Changed(), l.Mirrors.overrides.Changed()
 		// A topology that is being written is not looked at before it is whole.
 		if now, err := bus.CurrentTopology(l.Mirrors.topology); err == nil && now.Hash() != t.Hash() {
 			t, due = now, true
@@ -71,6 +72,8 @@ func (l *Loop) Run(ctx context.Context) error {
 			due = false
 		case <-judged:
 			due = false
+		case <-ordered:
+			due = false
 		}
 	}
 }
@@ -81,7 +84,7 @@ func (l *Loop) outdated(t schemas.Topology) bool {
 	defer l.mu.Unlock()
 	state := l.Mirrors.state(t)
 	return slices.ContainsFunc(t.Apps, func(a schemas.App) bool {
-		return l.failed[a.Name] == nil && rank.Outdated(l.published[a.Name], a, state.Verdicts, time.Now())
+		return l.failed[a.Name] == nil && rank.Outdated(l.published[a.Name], a, state, time.Now())
 	})
 }
 
@@ -149,8 +152,8 @@ func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology)
 	if err != nil {
 		return l.Metrics.lost(err)
 	}
-	state := l.Mirrors.state(t)
-	state.Previous = previous
+	state := l.Mirrors.stateOf(app.Name, t)
+	state.Previous, state.Custom = previous, l.custom.of(app, t)
 	ranking, err := rank.Compute(in, app, t, state)
 	if err != nil {
 		return l.Metrics.lost(err)

@@ -19,6 +19,8 @@ type Mirrors struct {
 	verdicts  *bus.Mirror[schemas.Verdict]
 	presences *bus.Mirror[schemas.Presence]
 	images    *bus.Mirror[schemas.ImageState]
+	loads     *bus.Mirror[schemas.Load]
+	overrides *bus.Mirror[schemas.Override]
 }
 
 // NewMirrors makes the mirrors; Run fills them.
@@ -26,13 +28,14 @@ func NewMirrors(b *bus.Bus) *Mirrors {
 	return &Mirrors{
 		topology: bus.NewMirror(b, schemas.TopologyBucket), verdicts: bus.NewMirror(b, schemas.VerdictBucket),
 		presences: bus.NewMirror(b, schemas.VantageBucket), images: bus.NewMirror(b, schemas.ImageBucket),
+		loads: bus.NewMirror(b, schemas.LoadBucket), overrides: bus.NewMirror(b, schemas.OverrideBucket),
 	}
 }
 
 // Run keeps the mirrors until ctx ends.
 func (m *Mirrors) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, run := range []func(context.Context) error{m.topology.Run, m.verdicts.Run, m.presences.Run, m.images.Run} {
+	for _, run := range []func(context.Context) error{m.topology.Run, m.verdicts.Run, m.presences.Run, m.images.Run, m.loads.Run, m.overrides.Run} {
 		g.Go(func() error { return run(ctx) })
 	}
 	return g.Wait()
@@ -53,7 +56,9 @@ type mirror interface {
 	Changed() <-chan struct{}
 }
 
-func (m *Mirrors) all() []mirror { return []mirror{m.topology, m.verdicts, m.presences, m.images} }
+func (m *Mirrors) all() []mirror {
+	return []mirror{m.topology, m.verdicts, m.presences, m.images, m.loads, m.overrides}
+}
 
 // synced waits until every bucket has been read: a gate judged before would fail for no reason.
 func (m *Mirrors) synced(ctx context.Context) error {
@@ -80,7 +85,17 @@ func (m *Mirrors) state(t schemas.Topology) rank.State {
 		Verdicts:  slices.DeleteFunc(values(m.verdicts), func(v schemas.Verdict) bool { return unknown(v.Vantage) }),
 		Presences: slices.DeleteFunc(values(m.presences), func(p schemas.Presence) bool { return unknown(p.Vantage) }),
 		Images:    values(m.images),
+		Overrides: values(m.overrides),
 	}
+}
+
+// stateOf is the state with what is of one app alone.
+func (m *Mirrors) stateOf(app string, t schemas.Topology) rank.State {
+	s := m.state(t)
+	if e, ok := m.loads.Get(app); ok {
+		s.Load = e.Value
+	}
+	return s
 }
 
 func values[V schemas.Value](m *bus.Mirror[V]) []V {

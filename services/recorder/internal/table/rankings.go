@@ -16,8 +16,9 @@ type rankingRow struct {
 	schemas.RankedCandidate
 	order schemas.Order
 	place int
-	// inputs and digest belong to the ranking, and its first row carries them.
+	// inputs, digest and warnings belong to the ranking, and its first row carries them.
 	inputs, digest string
+	warnings       []string
 	sequence       uint64
 }
 
@@ -37,7 +38,7 @@ func (t *rankings) add(m bus.Message) (rows int, err error) {
 		}
 	}
 	if len(t.rows) > first {
-		t.rows[first].inputs, t.rows[first].digest = string(r.Inputs), r.Digest
+		t.rows[first].inputs, t.rows[first].digest, t.rows[first].warnings = string(r.Inputs), r.Digest, r.Warnings
 	}
 	return len(t.rows) - first, nil
 }
@@ -73,6 +74,7 @@ func (t *rankings) table() Rows {
 		column("topology", rows, func(r rankingRow) string { return r.Topology }),
 		column("inputs", rows, func(r rankingRow) string { return r.inputs }),
 		column("digest", rows, func(r rankingRow) string { return r.digest }),
+		column("warnings", rows, func(r rankingRow) []string { return r.warnings }),
 		column("stream_sequence", rows, func(r rankingRow) uint64 { return r.sequence }),
 	}, gateColumns(rows, func(r rankingRow) []schemas.Gate { return r.Gates })...)}
 }

@@ -1,0 +1,152 @@
+package simulate
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"gonum.org/v1/gonum/stat"
+
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/ranker/internal/rank"
+)
+
+const (
+	// settled is when an app has been watched for long enough that its published choice holds.
+	settled = time.Hour
+	// glance is the time between two rankings that are watched for changes; a change counts by what is new in its window, so that more of them find the same.
+	glance = 30 * time.Second
+	// patience is how long a shift is waited for.
+	patience = 2 * time.Hour
+	// regression is by how much a region gets slower in a shift.
+	regression = 1.3
+)
+
+// watch ranks a world again and again, each time with the ranking before.
+type watch struct {
+	stream   *Stream
+	previous schemas.Ranking
+}
+
+func newWatch(w World, random *rand.Rand) *watch {
+	o := &watch{stream: NewStream(w, random)}
+	o.stream.Advance(w.app().Objective.Window.D())
+	return o
+}
+
+// step lets time pass and returns the order that is published then, with traffic in the first region.
+func (o *watch) step(span time.Duration) (schemas.Order, error) {
+	o.stream.Advance(span)
+	in, err := o.stream.Inputs()
+	if err != nil {
+		return schemas.Order{}, err
+	}
+	w := o.stream.world
+	state := w.state(in.End)
+	state.Previous = o.previous
+	if o.previous, err = rank.Compute(in, w.app(), w.Topology, state); err != nil {
+		return schemas.Order{}, err
+	}
+	return o.previous.Orders[0], nil
+}
+
+// Changes counts how often the published choice of a world changes in a time, once it has settled.
+func Changes(w World, random *rand.Rand, span time.Duration) (n int, err error) {
+	o := newWatch(w, random)
+	var choice schemas.Candidate
+	for o.stream.now < settled+span {
+		order, err := o.step(glance)
+		if err != nil {
+			return n, err
+		}
+		if o.stream.now > settled && choice != (schemas.Candidate{}) && order.Choice != choice {
+			n++
+		}
+		choice = order.Choice
+	}
+	return n, nil
+}
+
+// Shift slows the region of a world's choice down once it has settled, and returns after what time another is published.
+func Shift(w World, random *rand.Rand) (took time.Duration, found bool, err error) {
+	o := newWatch(w, random)
+	var order schemas.Order
+	for o.stream.now < settled {
+		if order, err = o.step(glance); err != nil {
+			return 0, false, err
+		}
+	}
+	from, choice := o.stream.now, order.Choice
+	o.stream.world = o.stream.world.slowed(choice.Region, from)
+	for took < patience {
+		if order, err = o.step(slice); err != nil {
+			return took, false, err
+		}
+		if took = o.stream.now - from; order.Choice != choice {
+			return took, true, nil
+		}
+	}
+	return took, false, nil
+}
+
+// slowed is the world in which a region is slower from a time on.
+func (w World) slowed(region string, from time.Duration) World {
+	last := w.Regimes[len(w.Regimes)-1].Links
+	next := Regime{From: from}
+	for _, row := range last {
+		row = slices.Clone(row)
+		for c, e := range w.app().Endpoints {
+			if e.Region == region {
+				row[c] = row[c].scaled(regression)
+			}
+		}
+		next.Links = append(next.Links, row)
+	}
+	w.Regimes = append(slices.Clone(w.Regimes), next)
+	return w
+}
+
+// Watched is what became of apps that were watched through time: two equal regions beside the active one.
+type Watched struct {
+	Apps  int     `json:"apps"`
+	Hours float64 `json:"hours"`
+	// FlapsPerDay is how often the published choice changed though nothing had.
+	FlapsPerDay float64 `json:"flaps_per_day"`
+	// Found is the share of apps in which another choice was published within two hours of a regression of 30 %, and WithinFive within five minutes.
+	Found      float64 `json:"shifts_found"`
+	WithinFive float64 `json:"shifts_found_in_5_minutes"`
+	// HoursToFind are of those that were found.
+	MedianHours float64 `json:"median_hours_to_find"`
+	P95Hours    float64 `json:"p95_hours_to_find"`
+}
+
+// seen is what became of one app.
+type seen struct {
+	changes int
+	took    time.Duration
+	found   bool
+}
+
+func (o Options) watched(all []seen) *Watched {
+	w := &Watched{Apps: len(all), Hours: o.Hours}
+	var hours []float64
+	changes, quick := 0, 0
+	for _, s := range all {
+		changes += s.changes
+		if s.found {
+			hours = append(hours, s.took.Hours())
+		}
+		if s.found && s.took <= 5*time.Minute {
+			quick++
+		}
+	}
+	n := float64(len(all))
+	w.FlapsPerDay = share(float64(changes)*24, o.Hours*n)
+	w.Found, w.WithinFive = share(float64(len(hours)), n), share(float64(quick), n)
+	if len(hours) > 0 {
+		slices.Sort(hours)
+		w.MedianHours = share(stat.Quantile(0.5, stat.Empirical, hours, nil), 1)
+		w.P95Hours = share(stat.Quantile(0.95, stat.Empirical, hours, nil), 1)
+	}
+	return w
+}
