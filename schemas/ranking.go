@@ -20,10 +20,10 @@ type Ranking struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Inputs are everything the ranking was computed from: the same bytes can be computed from them again.
 	Inputs json.RawMessage `json:"inputs,omitempty"`
-	// Digest is the SHA-256 of the JSON form, in hex digits. Only an evaluation carries it, so that what is computed again can be told from what was published.
-	Digest string `json:"-"`
 	// Declared is the hash of the topology without what was discovered.
 	Declared string `json:"declared,omitempty"`
+	// Digest is the SHA-256 of the JSON form, in hex digits. Only an evaluation carries it, so that what is computed again can be told from what was published.
+	Digest string `json:"-"`
 }
 
 // Of says whether the ranking was made for a topology. That an endpoint is at another address since, by discovery, leaves it one to choose by: what is measured there now, its gates say.

@@ -11,7 +11,8 @@ import (
 // Compute ranks every candidate of the app, one order for each region that may be active. It stores what it needs in the ranking, and computes from what it stored.
 func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (schemas.Ranking, error) {
 	in = in.sorted()
-	stored, err := json.Marshal(document{Inputs: in, Declared: t.Declared().Hash(), World: newWorld(app, t), Policy: stability.Default, State: state.of(in, t)})
+	in.Declared = t.Declared().Hash()
+	stored, err := json.Marshal(document{Inputs: in, World: newWorld(app, t), Policy: stability.Default, State: state.of(in, t)})
 	if err != nil {
 		return schemas.Ranking{}, fmt.Errorf("inputs of %s: %w", app.Name, err)
 	}

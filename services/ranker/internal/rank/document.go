@@ -15,11 +15,9 @@ import (
 // document is what a ranking stores as its inputs: everything it depends on, so that no later change of the topology, the buckets or the samples matters.
 type document struct {
 	Inputs
-	// Declared is the hash of the topology without what was discovered.
-	Declared string           `json:"declared"`
-	World    world            `json:"world"`
-	Policy   stability.Policy `json:"policy"`
-	State    State            `json:"state"`
+	World  world            `json:"world"`
+	Policy stability.Policy `json:"policy"`
+	State  State            `json:"state"`
 }
 
 // world is the part of a topology that a ranking of one app looks at.
@@ -32,7 +30,7 @@ type world struct {
 // newWorld leaves out what is for building and moving the app, and where vantages look to tell whether they see.
 func newWorld(app schemas.App, t schemas.Topology) world {
 	app.Source = schemas.Source{Context: app.Source.Context}
-	app.Images, app.Targets, app.Alerts, app.Failover.Verify = schemas.Images{}, nil, nil, schemas.Verify{}
+	app.Images, app.Targets, app.Alerts, app.Discover, app.Failover.Verify = schemas.Images{}, nil, nil, nil, schemas.Verify{}
 	app.Variants = slices.Clone(app.Variants)
 	for i, v := range app.Variants {
 		app.Variants[i] = schemas.Variant{Name: v.Name}

@@ -36,6 +36,8 @@ type Inputs struct {
 	// StreamSequence is the newest message of SAMPLES that is counted.
 	StreamSequence uint64 `json:"stream_sequence"`
 	Cells          []Cell `json:"cells"`
+	// Declared is the hash of the topology without what was discovered.
+	Declared string `json:"declared,omitempty"`
 }
 
 // Cell is what one vantage measured of one candidate by one kind of probe, block by block, oldest first. A region's database has no variant.
