@@ -52,6 +52,9 @@ func events() []golden {
 			Vantage: "london", App: "shop", Region: "frankfurt", From: schemas.Up, To: schemas.Down, Round: 812, Reason: "3 rounds without an answer", Topology: "0011223344556677", At: at(0)}),
 		event(schemas.RankingChangedTopic, schemas.RankingChanged{
 			App: "shop", Active: "frankfurt", Order: []schemas.Candidate{frankfurt, london}, Eligible: []schemas.Candidate{london}, Topology: "0011223344556677", At: at(0)}),
+		chosen(schemas.RankingChanged{
+			App: "shop", Active: "frankfurt", Order: []schemas.Candidate{frankfurt, london}, Eligible: []schemas.Candidate{london}, Choice: london,
+			Reason: "frankfurt/slim is no longer eligible", Topology: "0011223344556677", At: at(0)}),
 		event(schemas.ProbeRequestedTopic, schemas.ProbeRequested{Incident: "i1", App: "shop", Region: "frankfurt", Reason: "alert RegionDown", At: at(0)}),
 		event(schemas.FailoverPlannedTopic, schemas.FailoverPlanned{Plan: plan(), At: at(3)}),
 		event(schemas.FailoverSteppedTopic, schemas.FailoverStepped{App: "shop", Plan: "p1", Step: plan().Journal[0], Number: 1, Epoch: schemas.Epoch{Term: 1, N: 7}, At: at(4)}),
@@ -112,6 +115,7 @@ func entries() []golden {
 		entry(schemas.VantageBucket, "", schemas.Presence{
 			Vantage: "london", Region: "london", Boot: 1_795_305_431_000_000, Sighted: true, AnchorsReachable: 2, Anchors: 3, Round: 812, At: at(0), Topology: hash}),
 		entry(schemas.RankingBucket, "", ranking()),
+		entry(schemas.RankingBucket, ".published", publishedRanking()),
 		entry(schemas.RouteBucket, "", schemas.Route{App: "shop", Active: frankfurt, Epoch: schemas.Epoch{Term: 1, N: 6}, Plan: "p0", Since: at(0)}),
 		entry(schemas.PlanBucket, "", plan()),
 		entry(schemas.PlanBucket, ".preview", preview()),
@@ -144,11 +148,18 @@ func batches() []golden {
 	r.At = r.At.Truncate(time.Microsecond)
 	gate := &r.Orders[0].Candidates[0].Gates[0]
 	gate.EvidenceAt = gate.EvidenceAt.Truncate(time.Microsecond)
+	published := publishedRanking()
+	published.At = r.At
+	published.Orders[0].Candidates[0].Gates[0].EvidenceAt = gate.EvidenceAt
+	published.Digest = strings.Repeat("0f", 32)
 	return []golden{
 		sampled("samples_measured.v1.hex", samples()),
 		sampled("samples_measured.probed.v1.hex", probed()),
 		batch("rankings_evaluated.v1.hex", r,
 			func() (string, []byte, error) { return schemas.EncodeEvaluation(r) },
+			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
+		batch("rankings_evaluated.published.v1.hex", published,
+			func() (string, []byte, error) { return schemas.EncodeEvaluation(published) },
 			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
 		batch("images_benchmarked.v1.hex", benchmarks(),
 			func() (string, []byte, error) { return benchmarks().Encode() },
@@ -186,6 +197,24 @@ func ranking() schemas.Ranking {
 			{Candidate: schemas.Candidate{Region: "tokyo", Variant: "slim"}, Rank: 2, CostMS: 230, LowMS: 229, HighMS: 231, Gates: []schemas.Gate{{Name: "distance", Result: schemas.Unknown, Evidence: "no location"}}},
 		}}},
 	}
+}
+
+// chosen is a change of an order since it says where traffic would go.
+func chosen(e schemas.RankingChanged) golden {
+	g := event(schemas.RankingChangedTopic, e)
+	g.file = "ranking_changed.choice.v1.json"
+	return g
+}
+
+// publishedRanking is a ranking whose choice is held against the raw one.
+func publishedRanking() schemas.Ranking {
+	r := ranking()
+	o := &r.Orders[0]
+	o.Choice, o.Raw, o.Warming, o.Reason = london, schemas.Candidate{Region: "tokyo", Variant: "slim"}, true, "tokyo/slim leads london/single by 0.50 ms, evidence 0.51 of 2.00"
+	o.Stability = json.RawMessage(`{"seen":7.5}`)
+	o.Candidates[0].PBest, o.Candidates[0].RegretMS = 0.75, 0.5
+	o.Candidates[1].Doubt = "their intervals overlap"
+	return r
 }
 
 func plan() schemas.Plan {
