@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -107,8 +108,11 @@ func (s *stream) await(ctx context.Context, at *place) error {
 
 // Read reads what has come, and waits for it.
 func (s *stream) Read(p []byte) (n int, err error) {
-	n, err = s.transfer(&s.in, unix.SYS_RECVFROM, p)
-	if n == 0 && err == nil && len(p) > 0 {
+	n, err = s.some(&s.in, readNow, p)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("read: %w", err)
+	case n == 0 && len(p) > 0:
 		err = io.EOF
 	}
 	return n, err
@@ -118,19 +122,22 @@ func (s *stream) Read(p []byte) (n int, err error) {
 func (s *stream) Write(p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
 		var m int
-		m, err = s.transfer(&s.out, unix.SYS_SENDTO, p[n:])
+		m, err = s.some(&s.out, writeNow, p[n:])
 		n += m
+	}
+	if err != nil {
+		err = fmt.Errorf("write: %w", err)
 	}
 	return n, err
 }
 
-// transfer receives or sends some bytes.
-func (s *stream) transfer(d *side, call uintptr, p []byte) (n int, err error) {
+// some receives or sends some bytes.
+func (s *stream) some(d *side, transfer func(fd int, p []byte) (int, syscall.Errno), p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
 	for {
-		n, failed := s.once(call, p)
+		n, failed := s.once(transfer, p)
 		switch failed {
 		case 0:
 			return n, nil
@@ -142,23 +149,19 @@ func (s *stream) transfer(d *side, call uintptr, p []byte) (n int, err error) {
 		case unix.EBADF:
 			return 0, net.ErrClosed
 		default:
-			return 0, os.NewSyscallError(map[uintptr]string{unix.SYS_RECVFROM: "read", unix.SYS_SENDTO: "write"}[call], failed)
+			return 0, failed
 		}
 	}
 }
 
 // once receives or sends what can be without waiting.
-func (s *stream) once(call uintptr, p []byte) (n int, err syscall.Errno) {
+func (s *stream) once(transfer func(fd int, p []byte) (int, syscall.Errno), p []byte) (int, syscall.Errno) {
 	s.use.RLock()
 	defer s.use.RUnlock()
 	if s.closed {
 		return 0, unix.EBADF
 	}
-	got, _, err := unix.RawSyscall6(call, uintptr(s.fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
-	if err != 0 {
-		return 0, err
-	}
-	return int(got), 0
+	return transfer(s.fd, p)
 }
 
 // wait waits until something may be received or sent.
