@@ -100,6 +100,10 @@ func entries() []golden {
 		entry(schemas.BuildBucket, ".git", schemas.BuildState{App: "shop", Variant: "slim", Last: buildOfCommit(), Delivery: "source:github:32cf1666", Announced: true, Wanted: build()}),
 		entry(schemas.ImageBucket, "", schemas.ImageState{
 			App: "shop", Variant: "slim", Region: "tokyo", Build: "b1", Digest: digest, Reference: "10.88.4.1:5000/shop@" + digest, Parity: "failed", Error: "no route to host", Since: at(0)}),
+		entry(schemas.BenchmarkBucket, "", schemas.BenchmarkState{
+			App: "shop", Variant: "slim", Region: "tokyo", Digest: digest, Machine: "builder-1", SizeBytes: 52_200_000, Layers: 7, WastedBytes: 1_000,
+			Cold: []schemas.BenchmarkRun{{PullUS: 1_200_000, UnpackUS: 300_000, StartUS: 90_000, HealthyUS: 400_000, Error: "none", At: at(0)}},
+			Warm: []schemas.BenchmarkRun{{PullUS: 4_000, StartUS: 80_000, Error: "the container ended", At: at(1)}}, At: at(1)}),
 		entry(schemas.VerdictBucket, "", schemas.Verdict{
 			Vantage: "london", App: "shop", Region: "frankfurt", Health: schemas.Degraded, Since: at(0), At: at(1), Round: 812, Incident: "i1", FailedRounds: 2,
 			Variants: []schemas.VariantHealth{{Variant: "slim", OK: true, LatencyUS: 18_400, Error: "none"}}, LatencyUS: 18_400, Reason: "single does not answer", Topology: hash}),
