@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -150,7 +152,7 @@ func (l *Loop) targets() []Target {
 	return Targets(t, images)
 }
 
-// measure benchmarks one image when no build runs, and publishes what came out. One that made way for a build, or was cut short, is not published.
+// measure benchmarks one image when no build runs, and publishes what came out. One that was cut short, by a build, by an image that took its place, or by ctx, is not published.
 func (l *Loop) measure(ctx context.Context, target Target) {
 	one, stop, err := l.Way.Benchmark(ctx)
 	if err != nil {
@@ -159,24 +161,52 @@ func (l *Loop) measure(ctx context.Context, target Target) {
 	defer stop(nil)
 	one, cancel := context.WithTimeout(one, whole)
 	defer cancel()
+	var watch sync.WaitGroup
+	watch.Go(func() { l.watch(one, target, stop) })
 	log := l.Log.With().Str("app", target.App).Str("variant", target.Variant).Str("region", target.Region).Str("digest", target.Digest).Logger()
 	rows, err := l.Bench.Measure(one, target)
-	if cause := context.Cause(one); errors.Is(cause, ErrBuild) || ctx.Err() != nil {
+	cause := context.Cause(one)
+	stop(nil)
+	watch.Wait()
+	if errors.Is(cause, ErrBuild) || errors.Is(cause, errReplaced) || ctx.Err() != nil {
 		return
 	}
 	if err != nil {
 		log.Warn().Err(err).Msg("benchmark not cleaned up")
 	}
+	l.note(log, target.App, rows)
+	if err := l.publish(ctx, target, rows); err != nil {
+		log.Warn().Err(err).Msg("benchmark lost")
+	}
+}
+
+// note logs and counts what came out.
+func (l *Loop) note(log zerolog.Logger, app string, rows []schemas.ImageBenchmark) {
 	for _, row := range rows {
-		l.Metrics.measured(target.App, row)
+		l.Metrics.measured(app, row)
 		event := log.Info()
 		if row.Error != "" {
 			event = log.Warn().Str("error", row.Error)
 		}
 		event.Bool("cold", row.Cold).Uint64("pull_us", row.PullUS).Uint64("unpack_us", row.UnpackUS).Uint64("start_us", row.StartUS).Uint64("healthy_us", row.HealthyUS).Msg("image benchmarked")
 	}
-	if err := l.publish(ctx, target, rows); err != nil {
-		log.Warn().Err(err).Msg("benchmark lost")
+}
+
+// errReplaced says that a region is to run another image than the one that is benchmarked.
+var errReplaced = errors.New("another image has taken its place")
+
+// watch ends a benchmark of an image that no longer is a target; it returns when ctx ends.
+func (l *Loop) watch(ctx context.Context, target Target, stop context.CancelCauseFunc) {
+	for ctx.Err() == nil {
+		topology, images := l.Topology.Changed(), l.Images.Changed()
+		if !slices.Contains(l.targets(), target) {
+			stop(errReplaced)
+		}
+		select {
+		case <-ctx.Done():
+		case <-topology:
+		case <-images:
+		}
 	}
 }
 

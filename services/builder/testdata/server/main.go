@@ -15,7 +15,7 @@ func main() {
 	}
 	wait, _ := strconv.Atoi(os.Getenv("WAIT_MS"))
 	time.Sleep(time.Duration(wait) * time.Millisecond)
-	if err := os.WriteFile("/var/run.pid", []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+	if err := os.WriteFile("/pid", []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
 		panic(err)
 	}
 	http.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
