@@ -88,6 +88,7 @@ func encodeRow(active string, c RankedCandidate) []byte {
 		}
 	}
 	w = appendNumber(w, rowFlags, flags)
+	w = appendServe(w, c.ServeMS)
 	for _, g := range c.Gates {
 		var x []byte
 		x = appendText(x, gateName, g.Name)
@@ -178,6 +179,8 @@ func decodeRow(data []byte) (active string, c RankedCandidate, err error) {
 		case rowFlags:
 			c.Running, c.Censored = f.number&flagRunning != 0, f.number&flagCensored != 0
 			c.Enough, c.Eligible = f.number&flagEnough != 0, f.number&flagEligible != 0
+		case rowServeMS:
+			c.ServeMS = decodeServe(f)
 		case rowGate:
 			g, err := decodeGate(f.bytes)
 			if err != nil {

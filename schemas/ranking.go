@@ -41,8 +41,12 @@ type RankedCandidate struct {
 	Enough   bool   `json:"enough"`
 	Samples  uint64 `json:"samples"`
 	Failures uint64 `json:"failures"`
-	Eligible bool   `json:"eligible"`
-	Gates    []Gate `json:"gates"`
+	// ServeMS is how long the candidate takes until it serves once traffic is to go there, in milliseconds: 0 for one that answers, absent where no
+	// benchmark of its image says. Serve is what it is made of, or what is missing.
+	ServeMS  *float64 `json:"serve_ms,omitempty"`
+	Serve    string   `json:"serve,omitempty"`
+	Eligible bool     `json:"eligible"`
+	Gates    []Gate   `json:"gates"`
 }
 
 // GateResult is pass, fail or unknown.
@@ -86,6 +90,7 @@ func (r Ranking) Validate() error {
 		for _, k := range o.Candidates {
 			c.candidate("candidate", k.Candidate)
 			c.finite("cost", k.CostMS, k.LowMS, k.HighMS)
+			c.serve(k.ServeMS)
 			for _, g := range k.Gates {
 				c.optionalTime("evidence_at", g.EvidenceAt)
 			}

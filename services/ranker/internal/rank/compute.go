@@ -69,6 +69,7 @@ func (k known) gated(active string, ranked []schemas.RankedCandidate) []schemas.
 	all := make([]schemas.RankedCandidate, len(ranked))
 	for i, c := range ranked {
 		c.Gates = k.gates(active, c)
+		c = k.serve(c)
 		c.Eligible = c.Running && schemas.Passes(c.Gates)
 		all[i] = c
 	}

@@ -15,6 +15,8 @@ type State struct {
 	Verdicts  []schemas.Verdict
 	Presences []schemas.Presence
 	Images    []schemas.ImageState
+	// Benchmarks are the newest ones of the images.
+	Benchmarks []schemas.BenchmarkState
 	// Previous is the app's ranking before this one; zero when there is none.
 	Previous schemas.Ranking
 }

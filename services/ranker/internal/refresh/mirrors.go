@@ -15,10 +15,11 @@ import (
 
 // Mirrors are live copies of the buckets the gates read.
 type Mirrors struct {
-	topology  *bus.Mirror[schemas.TopologyPart]
-	verdicts  *bus.Mirror[schemas.Verdict]
-	presences *bus.Mirror[schemas.Presence]
-	images    *bus.Mirror[schemas.ImageState]
+	topology   *bus.Mirror[schemas.TopologyPart]
+	verdicts   *bus.Mirror[schemas.Verdict]
+	presences  *bus.Mirror[schemas.Presence]
+	images     *bus.Mirror[schemas.ImageState]
+	benchmarks *bus.Mirror[schemas.BenchmarkState]
 }
 
 // NewMirrors makes the mirrors; Run fills them.
@@ -26,13 +27,14 @@ func NewMirrors(b *bus.Bus) *Mirrors {
 	return &Mirrors{
 		topology: bus.NewMirror(b, schemas.TopologyBucket), verdicts: bus.NewMirror(b, schemas.VerdictBucket),
 		presences: bus.NewMirror(b, schemas.VantageBucket), images: bus.NewMirror(b, schemas.ImageBucket),
+		benchmarks: bus.NewMirror(b, schemas.BenchmarkBucket),
 	}
 }
 
 // Run keeps the mirrors until ctx ends.
 func (m *Mirrors) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, run := range []func(context.Context) error{m.topology.Run, m.verdicts.Run, m.presences.Run, m.images.Run} {
+	for _, run := range []func(context.Context) error{m.topology.Run, m.verdicts.Run, m.presences.Run, m.images.Run, m.benchmarks.Run} {
 		g.Go(func() error { return run(ctx) })
 	}
 	return g.Wait()
@@ -53,7 +55,9 @@ type mirror interface {
 	Changed() <-chan struct{}
 }
 
-func (m *Mirrors) all() []mirror { return []mirror{m.topology, m.verdicts, m.presences, m.images} }
+func (m *Mirrors) all() []mirror {
+	return []mirror{m.topology, m.verdicts, m.presences, m.images, m.benchmarks}
+}
 
 // synced waits until every bucket has been read: a gate judged before would fail for no reason.
 func (m *Mirrors) synced(ctx context.Context) error {
@@ -79,7 +83,7 @@ func (m *Mirrors) state(t schemas.Topology) rank.State {
 	return rank.State{
 		Verdicts:  slices.DeleteFunc(values(m.verdicts), func(v schemas.Verdict) bool { return unknown(v.Vantage) }),
 		Presences: slices.DeleteFunc(values(m.presences), func(p schemas.Presence) bool { return unknown(p.Vantage) }),
-		Images:    values(m.images),
+		Images:    values(m.images), Benchmarks: values(m.benchmarks),
 	}
 }
 
