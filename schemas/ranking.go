@@ -14,6 +14,8 @@ type Ranking struct {
 	Quantile      float64 `json:"quantile"`
 	WindowSeconds int     `json:"window_seconds"`
 	Orders        []Order `json:"orders"`
+	// Requests are how long requests to the running candidates take, wherever traffic is.
+	Requests []RequestLatency `json:"requests,omitempty"`
 	// Inputs are the integer statistics per cell and the seed from which the same orders can be computed again.
 	Inputs json.RawMessage `json:"inputs,omitempty"`
 }
@@ -85,6 +87,7 @@ func (r Ranking) Validate() error {
 	c.time("at", r.At)
 	c.finite("quantile", r.Quantile)
 	c.that(len(r.Inputs) == 0 || json.Valid(r.Inputs), "inputs are not JSON")
+	c.requests(r.Requests)
 	for _, o := range r.Orders {
 		c.name("active", o.Active)
 		for _, k := range o.Candidates {

@@ -2,6 +2,7 @@ package schemas_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,6 +86,8 @@ func entries() []golden {
 	also.Probe.Also = []string{"db_fresh"}
 	git := t.Apps[0]
 	git.Source.Git = schemas.Git{Repository: "https://github.com/acme/shop.git", Branch: "main", Token: "env:SHOP_GIT_TOKEN"}
+	soon := t.Apps[0]
+	soon.Gates.MaxRTO = schemas.Duration(30 * time.Second)
 	return []golden{
 		entry(schemas.TopologyBucket, ".region", schemas.TopologyPart{Topology: hash, Region: &t.Regions[0]}),
 		entry(schemas.TopologyBucket, ".vantage", schemas.TopologyPart{Topology: hash, Vantage: &t.Vantages[0]}),
@@ -94,6 +97,7 @@ func entries() []golden {
 		entry(schemas.TopologyBucket, ".app_probed", schemas.TopologyPart{Topology: hash, App: objective(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".app.also", schemas.TopologyPart{Topology: hash, App: &also}),
 		entry(schemas.TopologyBucket, ".app.git", schemas.TopologyPart{Topology: hash, App: &git}),
+		entry(schemas.TopologyBucket, ".app.rto", schemas.TopologyPart{Topology: hash, App: &soon}),
 		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
 			Hash: hash, Version: 1, Regions: []string{"frankfurt", "london"}, Vantages: []string{"london"}, Apps: []string{"shop"}, Actor: "api", At: at(0)}}),
 		entry(schemas.BuildBucket, "", schemas.BuildState{App: "shop", Variant: "slim", Last: build(), Delivery: "push:distribution:32cf1666", Announced: true, Wanted: build()}),
@@ -116,6 +120,7 @@ func entries() []golden {
 		entry(schemas.VantageBucket, "", schemas.Presence{
 			Vantage: "london", Region: "london", Boot: 1_795_305_431_000_000, Sighted: true, AnchorsReachable: 2, Anchors: 3, Round: 812, At: at(0), Topology: hash}),
 		entry(schemas.RankingBucket, "", ranking()),
+		entry(schemas.RankingBucket, ".serve", servedRanking()),
 		entry(schemas.RouteBucket, "", schemas.Route{App: "shop", Active: frankfurt, Epoch: schemas.Epoch{Term: 1, N: 6}, Plan: "p0", Since: at(0)}),
 		entry(schemas.PlanBucket, "", plan()),
 		entry(schemas.PlanBucket, ".preview", preview()),
@@ -148,7 +153,16 @@ func batches() []golden {
 	r.At = r.At.Truncate(time.Microsecond)
 	gate := &r.Orders[0].Candidates[0].Gates[0]
 	gate.EvidenceAt = gate.EvidenceAt.Truncate(time.Microsecond)
+	serve := r
+	serve.Orders = slices.Clone(r.Orders)
+	serve.Orders[0].Candidates = slices.Clone(r.Orders[0].Candidates)
+	for i, ms := range []float64{0, 1900.5} {
+		serve.Orders[0].Candidates[i].ServeMS = &ms
+	}
 	return []golden{
+		batch("rankings_evaluated.serve.v1.hex", serve,
+			func() (string, []byte, error) { return schemas.EncodeEvaluation(serve) },
+			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
 		sampled("samples_measured.v1.hex", samples()),
 		sampled("samples_measured.probed.v1.hex", probed()),
 		batch("rankings_evaluated.v1.hex", r,
@@ -190,6 +204,17 @@ func ranking() schemas.Ranking {
 			{Candidate: schemas.Candidate{Region: "tokyo", Variant: "slim"}, Rank: 2, CostMS: 230, LowMS: 229, HighMS: 231, Gates: []schemas.Gate{{Name: "distance", Result: schemas.Unknown, Evidence: "no location"}}},
 		}}},
 	}
+}
+
+// servedRanking is a ranking that says how long its candidates take to serve.
+func servedRanking() schemas.Ranking {
+	r := ranking()
+	for i, ms := range []float64{0, 1900.5} {
+		r.Orders[0].Candidates[i].ServeMS, r.Orders[0].Candidates[i].Serve = &ms, "by its benchmarks"
+	}
+	r.Requests = []schemas.RequestLatency{{Candidate: london, Samples: 480, Failures: 3, Quantiles: []schemas.LatencyQuantile{
+		{Quantile: 0.5, Enough: true, MS: 12.5, LowMS: 12, HighMS: 13, Censored: true}, {Quantile: 0.99}}}}
+	return r
 }
 
 func plan() schemas.Plan {

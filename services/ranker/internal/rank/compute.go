@@ -24,6 +24,7 @@ func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (schem
 		App: app.Name, At: in.End, Topology: in.Topology,
 		Quantile: app.Objective.Quantile, WindowSeconds: int(in.WindowMS / 1000), Inputs: stored,
 	}
+	r.Requests = k.requests()
 	for _, active := range app.Regions() {
 		r.Orders = append(r.Orders, schemas.Order{Active: active, Candidates: k.gated(active, ranked)})
 	}

@@ -48,7 +48,9 @@ func TestACandidateServesAtOnceOrAfterItsImagesBenchmarks(t *testing.T) {
 	}{
 		{"it answers", "london/slim", nil, 0, schemas.Pass, "serves at once, at most 2s allowed"},
 		{"no endpoint", "tokyo/single", nil, 1900, schemas.Pass, "not running; from nothing to the first healthy answer: 1.90 s, median of 1 run on the builder's machine, at most 2s allowed"},
-		{"no endpoint, too slow", "tokyo/single", func(w *schemas.Topology, _ *rank.State) { w.Apps[0].Gates.MaxRTO = schemas.Duration(1800 * time.Millisecond) }, 1900, schemas.Fail, "at most 1.8s allowed"},
+		{"no endpoint, too slow", "tokyo/single", func(w *schemas.Topology, _ *rank.State) {
+			w.Apps[0].Gates.MaxRTO = schemas.Duration(1800 * time.Millisecond)
+		}, 1900, schemas.Fail, "at most 1.8s allowed"},
 		{"an endpoint that does not answer", "london/slim", silent, 400, schemas.Pass, "does not answer; from the start"},
 		{"the region is down", "london/slim", func(_ *schemas.Topology, s *rank.State) {
 			for i := range s.Verdicts {
