@@ -23,7 +23,7 @@ import (
 
 // All returns the commands.
 func All() []*cobra.Command {
-	return []*cobra.Command{applyCommand(), rankCommand(), buildsCommand(), failoverCommand(), importCommand(), benchCommand(), dlqCommand()}
+	return []*cobra.Command{applyCommand(), rankCommand(), variantsCommand(), buildsCommand(), failoverCommand(), importCommand(), benchCommand(), dlqCommand()}
 }
 
 // client calls the API; its flags are on every command.

@@ -46,10 +46,10 @@ func (c *client) rank(ctx context.Context, w io.Writer, app, active string) erro
 		return printJSON(w, r)
 	}
 	fmt.Fprintf(w, "%s, traffic in %s, p%g over %s, %s old\n", r.App, active, r.Quantile*100, time.Duration(r.WindowSeconds)*time.Second, time.Since(r.At).Round(time.Second))
-	t := newTable(w, table.Row{"rank", "region", "variant", "cost ms", "95 % interval", "samples", "eligible", "why not"})
+	t := newTable(w, table.Row{"rank", "region", "variant", "cost ms", "95 % interval", "to serve", "samples", "eligible", "why not"})
 	for _, o := range r.Orders {
 		for _, k := range o.Candidates {
-			t.AppendRow(table.Row{k.Rank, k.Region, k.Variant, cost(k), interval(k), k.Samples, yesNo(k.Eligible), strings.Join(failing(k.Gates), "\n")})
+			t.AppendRow(table.Row{k.Rank, k.Region, k.Variant, cost(k), interval(k), toServe(k.ServeMS), k.Samples, yesNo(k.Eligible), strings.Join(failing(k.Gates), "\n")})
 		}
 	}
 	t.Render()

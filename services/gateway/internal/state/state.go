@@ -21,6 +21,8 @@ type State struct {
 	Routes   *bus.Mirror[schemas.Route]
 	Plans    *bus.Mirror[schemas.Plan]
 	Builds   *bus.Mirror[schemas.BuildState]
+	// Benchmarks are the newest ones of the images.
+	Benchmarks *bus.Mirror[schemas.BenchmarkState]
 }
 
 // New makes the mirrors; Run fills them.
@@ -29,13 +31,14 @@ func New(b *bus.Bus) *State {
 		Topology: bus.NewMirror(b, schemas.TopologyBucket), Builds: bus.NewMirror(b, schemas.BuildBucket), Images: bus.NewMirror(b, schemas.ImageBucket),
 		Verdicts: bus.NewMirror(b, schemas.VerdictBucket), Vantages: bus.NewMirror(b, schemas.VantageBucket),
 		Rankings: bus.NewMirror(b, schemas.RankingBucket), Routes: bus.NewMirror(b, schemas.RouteBucket), Plans: bus.NewMirror(b, schemas.PlanBucket),
+		Benchmarks: bus.NewMirror(b, schemas.BenchmarkBucket),
 	}
 }
 
 // Run keeps every mirror until ctx ends.
 func (s *State) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, run := range []func(context.Context) error{s.Topology.Run, s.Builds.Run, s.Images.Run, s.Verdicts.Run, s.Vantages.Run, s.Rankings.Run, s.Routes.Run, s.Plans.Run} {
+	for _, run := range []func(context.Context) error{s.Topology.Run, s.Builds.Run, s.Images.Run, s.Verdicts.Run, s.Vantages.Run, s.Rankings.Run, s.Routes.Run, s.Plans.Run, s.Benchmarks.Run} {
 		g.Go(func() error { return run(ctx) })
 	}
 	return g.Wait()
@@ -43,7 +46,7 @@ func (s *State) Run(ctx context.Context) error {
 
 // Ready says whether every mirror has seen its bucket.
 func (s *State) Ready() error {
-	for _, synced := range []func() bool{s.Topology.Synced, s.Builds.Synced, s.Images.Synced, s.Verdicts.Synced, s.Vantages.Synced, s.Rankings.Synced, s.Routes.Synced, s.Plans.Synced} {
+	for _, synced := range []func() bool{s.Topology.Synced, s.Builds.Synced, s.Images.Synced, s.Verdicts.Synced, s.Vantages.Synced, s.Rankings.Synced, s.Routes.Synced, s.Plans.Synced, s.Benchmarks.Synced} {
 		if !synced() {
 			return errors.New("the buckets have not been read yet")
 		}
