@@ -77,7 +77,7 @@ GRANT SELECT ON leeward.drill_reports TO leeward_analyst;
 GRANT SELECT ON leeward.data_quality TO leeward_analyst;
 
 -- All but `inputs`, in which one row holds the figures of every region.
-GRANT SELECT(at, app, active, rank, region, variant, running, eligible, enough, censored, cost_ms, low_ms, high_ms, samples, failures,
+GRANT SELECT(at, app, active, rank, region, variant, running, eligible, enough, censored, cost_ms, low_ms, high_ms, serve_ms, samples, failures,
     `gates.name`, `gates.result`, `gates.evidence`, quantile, window_seconds, topology, stream_sequence) ON leeward.rankings TO leeward_analyst;
 
 CREATE ROLE IF NOT EXISTS leeward_analyst_de;

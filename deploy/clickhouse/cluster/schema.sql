@@ -198,6 +198,7 @@ CREATE TABLE IF NOT EXISTS leeward.rankings ON CLUSTER leeward
     `cost_ms` Float64 COMMENT 'Cost, milliseconds',
     `low_ms` Float64 COMMENT 'Lower end of the 95 % interval, milliseconds',
     `high_ms` Float64 COMMENT 'Upper end of the 95 % interval, milliseconds',
+    `serve_ms` Nullable(Float64) COMMENT 'How long the candidate takes until it serves once traffic is to go there, milliseconds: 0 for one that answers; NULL where no benchmark of its image says' CODEC(ZSTD(1)),
     `samples` UInt64 COMMENT 'Samples in the window',
     `failures` UInt64 COMMENT 'Samples that did not end ok',
     `gates.name` Array(String) COMMENT 'Every gate with its result and evidence',
@@ -379,7 +380,8 @@ INSERT INTO leeward.schema_migrations (name, checksum) VALUES
     ('0003_late_data.sql', 'b6369abd38271588f184026c0cd0f0a580714c17e3c410bf7d92a61feb57d2a2'),
     ('0004_views.sql', 'ec84ec63a4d5e26cd78682e6f7ca434bf939f30db07aa31af7c6fc8e65bb4614'),
     ('0005_probes.sql', '7d84e4184bbb2e4d706f0f844a2a46f33ae306cdd01475300be5a17448189511'),
-    ('0006_deciding_kinds.sql', '3f0e9c37e94f42082c09faef68316b0d0b81348b62b05bd383dd1175bc639d2f');
+    ('0006_deciding_kinds.sql', '3f0e9c37e94f42082c09faef68316b0d0b81348b62b05bd383dd1175bc639d2f'),
+    ('0009_variants.sql', '326abef1cd4d26490d1c980a163a6b8e5abdeb3fd50d799c05ad27c754b81ef3');
 
 CREATE OR REPLACE TABLE leeward_all.build_stages ON CLUSTER leeward AS leeward.build_stages ENGINE = Distributed(leeward, leeward, build_stages);
 
@@ -923,23 +925,43 @@ CREATE OR REPLACE VIEW leeward_all.latency_by_variant ON CLUSTER leeward
     `last_due` DateTime64(3, 'UTC') COMMENT 'Due time of the newest sample',
     `p50_ms` Nullable(Float64) COMMENT 'Median latency of the samples that ended ok, milliseconds, within 1 %; NULL when none did',
     `p95_ms` Nullable(Float64) COMMENT '95th percentile of the same',
-    `p99_ms` Nullable(Float64) COMMENT '99th percentile of the same'
+    `p99_ms` Nullable(Float64) COMMENT '99th percentile of the same',
+    `digest` String COMMENT 'Newest image of the variant in the region that was benchmarked, whatever the hour; empty when none was. What follows is of this image',
+    `size_bytes` UInt64 COMMENT 'Compressed layers and config, bytes',
+    `layers` UInt16 COMMENT 'Number of layers',
+    `wasted_bytes` UInt64 COMMENT 'Bytes of files that a later layer hides or writes again',
+    `cold_runs` UInt64 COMMENT 'Benchmarks from nothing that came to a healthy answer',
+    `failed_runs` UInt64 COMMENT 'Benchmarks, cold or warm, that did not',
+    `pull_ms` Nullable(Float64) COMMENT 'Median of fetching the layers from the region\'s registry to the builder\'s machine, milliseconds, of the cold runs that came to a healthy answer; NULL without any, as the next three',
+    `unpack_ms` Nullable(Float64) COMMENT 'Median of unpacking them',
+    `start_ms` Nullable(Float64) COMMENT 'Median from the container\'s creation to its running process',
+    `healthy_ms` Nullable(Float64) COMMENT 'Median from the running process to the first healthy answer'
 )
 SQL SECURITY INVOKER
-COMMENT 'Latency by hour, app, variant, region, vantage and kind: variants are compared within one region as one vantage sees it'
+COMMENT 'Latency by hour, app, variant, region, vantage and kind, with the benchmarks of the variant\'s newest image: variants are compared within one region as one vantage sees it'
 AS SELECT
-    hour,
-    app,
-    variant,
-    region,
-    vantage,
-    kind,
-    samples,
-    failures,
-    last_due,
-    ifNotFinite(round((quantiles[1]) / 1000, 3), NULL) AS p50_ms,
-    ifNotFinite(round((quantiles[2]) / 1000, 3), NULL) AS p95_ms,
-    ifNotFinite(round((quantiles[3]) / 1000, 3), NULL) AS p99_ms
+    l.hour,
+    l.app,
+    l.variant,
+    l.region,
+    l.vantage,
+    l.kind,
+    l.samples,
+    l.failures,
+    l.last_due,
+    ifNotFinite(round((l.quantiles[1]) / 1000, 3), NULL) AS p50_ms,
+    ifNotFinite(round((l.quantiles[2]) / 1000, 3), NULL) AS p95_ms,
+    ifNotFinite(round((l.quantiles[3]) / 1000, 3), NULL) AS p99_ms,
+    b.digest,
+    b.size_bytes,
+    b.layers,
+    b.wasted_bytes,
+    b.cold_runs,
+    b.failed_runs,
+    if(b.cold_runs > 0, round(b.pull_us / 1000, 3), NULL) AS pull_ms,
+    if(b.cold_runs > 0, round(b.unpack_us / 1000, 3), NULL) AS unpack_ms,
+    if(b.cold_runs > 0, round(b.start_us / 1000, 3), NULL) AS start_ms,
+    if(b.cold_runs > 0, round(b.healthy_us / 1000, 3), NULL) AS healthy_ms
 FROM
 (
     SELECT
@@ -961,7 +983,35 @@ FROM
         region,
         vantage,
         kind
-);
+) AS l
+LEFT JOIN
+(
+    SELECT
+        app,
+        variant,
+        region,
+        i.digest AS digest,
+        max(i.size_bytes) AS size_bytes,
+        max(i.layers) AS layers,
+        max(i.wasted_bytes) AS wasted_bytes,
+        countIf(cold AND (error = '')) AS cold_runs,
+        countIf(error != '') AS failed_runs,
+        quantileExactIf(0.5)(i.pull_us, cold AND (error = '')) AS pull_us,
+        quantileExactIf(0.5)(i.unpack_us, cold AND (error = '')) AS unpack_us,
+        quantileExactIf(0.5)(i.start_us, cold AND (error = '')) AS start_us,
+        quantileExactIf(0.5)(i.healthy_us, cold AND (error = '')) AS healthy_us
+    FROM leeward_all.image_benchmarks AS i
+    GROUP BY
+        app,
+        variant,
+        region,
+        digest
+    ORDER BY max(i.at) DESC
+    LIMIT 1 BY
+        app,
+        variant,
+        region
+) AS b ON (l.app = b.app) AND (l.variant = b.variant) AND (l.region = b.region);
 
 CREATE OR REPLACE VIEW leeward_all.ranking_history ON CLUSTER leeward
 (

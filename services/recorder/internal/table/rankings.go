@@ -55,6 +55,7 @@ func (t *rankings) table() Rows {
 		column("cost_ms", rows, func(r rankingRow) float64 { return r.CostMS }),
 		column("low_ms", rows, func(r rankingRow) float64 { return r.LowMS }),
 		column("high_ms", rows, func(r rankingRow) float64 { return r.HighMS }),
+		column("serve_ms", rows, func(r rankingRow) *float64 { return r.ServeMS }),
 		column("samples", rows, func(r rankingRow) uint64 { return r.Samples }),
 		column("failures", rows, func(r rankingRow) uint64 { return r.Failures }),
 		column("quantile", rows, func(r rankingRow) float64 { return r.Quantile }),
