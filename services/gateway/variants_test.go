@@ -2,6 +2,8 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -61,6 +63,22 @@ func TestVariantsAreComparedRegionByRegion(t *testing.T) {
 	}
 	if err != nil || json.Unmarshal([]byte(text), &rows) != nil || len(rows) < 2 || rows[0].Region != "r0" {
 		t.Fatalf("as JSON: %v: %s", err, text)
+	}
+	howTo, err := os.ReadFile("../../docs/how-to/variants.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, s.Connect(schemas.Actuator, ""), schemas.RouteBucket, schemas.Route{App: "shop", Active: c, Epoch: schemas.Epoch{Term: 1, N: 1}, Since: now})
+	g.await("the route", func() bool { return g.call(http.MethodGet, "/v1/apps/shop/route", nil, nil).status == http.StatusOK })
+	commands := regexp.MustCompile(`(?m)^bin/leeward (.+)$`).FindAllSubmatch(howTo, -1)
+	if len(commands) != 3 {
+		t.Errorf("docs/how-to/variants.md has %d commands, want 3", len(commands))
+	}
+	for _, command := range commands {
+		out, err := g.shows(strings.Fields(string(command[1]))...)
+		if err != nil || !strings.Contains(out, "slim") {
+			t.Errorf("%s: %v\n%s", command[0], err, out)
+		}
 	}
 	out, err = g.shows("rank", "shop", "--active", "r0")
 	if err != nil || !regexp.MustCompile(`slim .*at once`).MatchString(out) || !regexp.MustCompile(`single .*not running.*1\.90 s`).MatchString(out) {

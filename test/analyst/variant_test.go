@@ -1,6 +1,8 @@
 package analyst_test
 
 import (
+	"os"
+	"regexp"
 	"testing"
 	"time"
 )
@@ -50,6 +52,19 @@ func TestVariantsLatencyComesWithTheBenchmarksOfItsNewestImage(t *testing.T) {
 		column("start_us", rows, func(b benchmark) uint64 { return b.start }),
 		column("healthy_us", rows, func(b benchmark) uint64 { return b.health }),
 		column("error", rows, func(b benchmark) string { return b.failed }))
+	page, err := os.ReadFile("../../docs/how-to/variants.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	queries := regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+	if len(queries) != 1 {
+		t.Fatalf("docs/how-to/variants.md has %d queries, want 1", len(queries))
+	}
+	compare(t, ask(t, db, queries[0][1]), [][]any{
+		{"nginx", "dallas", "elsewhere", start.Add(7 * time.Minute), 1, 0, 0.0, 0.0, 0.0, 0.0},
+		{"slim", "london", "old", start.Add(1 * time.Minute), 1, 0, 0.0, 0.0, 0.0, 0.0},
+		{"slim", "london", "new", start.Add(2 * time.Minute), 3, 1, 2.0, 0.4, 0.1, 0.5},
+	})
 	got := ask(t, db, `SELECT variant, toFloat64(round(p50_ms)), samples, digest, size_bytes, layers, wasted_bytes, cold_runs, failed_runs, pull_ms, unpack_ms, start_ms, healthy_ms
 		FROM latency_by_variant WHERE app = 'shop' AND kind = 'http' AND region = 'london' AND hour = toStartOfHour(now() - INTERVAL 1 HOUR) ORDER BY variant`)
 	compare(t, got, [][]any{
