@@ -75,11 +75,12 @@ func (s BenchmarkState) Add(app string, b ImageBenchmark) BenchmarkState {
 
 // Measured is the median of a phase over the runs that came through it.
 type Measured struct {
-	Runs     int
-	MedianUS uint64
+	Runs     int    `json:"runs"`
+	MedianUS uint64 `json:"median_us"`
 	// LowUS and HighUS bound the median with 95 % confidence or more, if Sure: fewer than six runs can not.
-	LowUS, HighUS uint64
-	Sure          bool
+	LowUS  uint64 `json:"low_us"`
+	HighUS uint64 `json:"high_us"`
+	Sure   bool   `json:"sure"`
 }
 
 // Median sums up a phase, or several, of runs. A run that did not come through is left out.

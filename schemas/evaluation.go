@@ -3,6 +3,7 @@ package schemas
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -17,6 +18,21 @@ const (
 	evaluationWindow
 	evaluationInputs
 	evaluationRow
+	evaluationOrder
+	evaluationDigest
+	evaluationPackedInputs
+)
+
+// The fields of what is published of one order beside its candidates.
+const (
+	orderActive protowire.Number = iota + 1
+	orderChoiceRegion
+	orderChoiceVariant
+	orderRawRegion
+	orderRawVariant
+	orderWarming
+	orderReason
+	orderStability
 )
 
 // The fields of one row: a candidate of one order.
@@ -32,6 +48,9 @@ const (
 	rowFailures
 	rowFlags
 	rowGate
+	rowPBest
+	rowRegretMS
+	rowDoubt
 )
 
 // The fields of one gate of a row.
@@ -61,13 +80,35 @@ func EncodeEvaluation(r Ranking) (subject string, data []byte, err error) {
 	w = appendText(w, evaluationTopology, r.Topology)
 	w = appendFloat(w, evaluationQuantile, r.Quantile)
 	w = appendNumber(w, evaluationWindow, uint64(r.WindowSeconds))
-	w = appendText(w, evaluationInputs, string(r.Inputs))
+	w = appendInputs(w, r.Inputs)
+	w = appendText(w, evaluationDigest, r.Digest)
 	for _, o := range r.Orders {
+		if said := encodeOrder(o); said != nil {
+			w = protowire.AppendBytes(protowire.AppendTag(w, evaluationOrder, protowire.BytesType), said)
+		}
 		for _, c := range o.Candidates {
 			w = protowire.AppendBytes(protowire.AppendTag(w, evaluationRow, protowire.BytesType), encodeRow(o.Active, c))
 		}
 	}
 	return EvaluationSubject(r.App), w, nil
+}
+
+// encodeOrder returns nothing for an order of which nothing is said: its candidates name the active region.
+func encodeOrder(o Order) []byte {
+	var w []byte
+	w = appendText(w, orderChoiceRegion, o.Choice.Region)
+	w = appendText(w, orderChoiceVariant, o.Choice.Variant)
+	w = appendText(w, orderRawRegion, o.Raw.Region)
+	w = appendText(w, orderRawVariant, o.Raw.Variant)
+	if o.Warming {
+		w = appendNumber(w, orderWarming, 1)
+	}
+	w = appendText(w, orderReason, o.Reason)
+	w = appendText(w, orderStability, string(o.Stability))
+	if w == nil {
+		return nil
+	}
+	return appendText(w, orderActive, o.Active)
 }
 
 func encodeRow(active string, c RankedCandidate) []byte {
@@ -89,6 +130,10 @@ func encodeRow(active string, c RankedCandidate) []byte {
 	}
 	w = appendNumber(w, rowFlags, flags)
 	w = appendServe(w, c.ServeMS)
+	if c.PBest != 0 || c.RegretMS != 0 {
+		w = appendFloat(appendFloat(w, rowPBest, c.PBest), rowRegretMS, c.RegretMS)
+	}
+	w = appendText(w, rowDoubt, c.Doubt)
 	for _, g := range c.Gates {
 		var x []byte
 		x = appendText(x, gateName, g.Name)
@@ -113,7 +158,14 @@ func appendFloat(w []byte, n protowire.Number, v float64) []byte {
 // DecodeEvaluation reads and validates a ranking from the EVALUATIONS stream and refuses one whose subject is another app's. Unknown fields are ignored.
 func DecodeEvaluation(subject string, data []byte) (Ranking, error) {
 	var r Ranking
-	orders := map[string]int{}
+	order := func(active string) *Order {
+		i := slices.IndexFunc(r.Orders, func(o Order) bool { return o.Active == active })
+		if i < 0 {
+			i = len(r.Orders)
+			r.Orders = append(r.Orders, Order{Active: active})
+		}
+		return &r.Orders[i]
+	}
 	err := eachField(data, func(n protowire.Number, f field) error {
 		switch n {
 		case evaluationApp:
@@ -133,13 +185,24 @@ func DecodeEvaluation(subject string, data []byte) (Ranking, error) {
 			if err != nil {
 				return err
 			}
-			i, ok := orders[active]
-			if !ok {
-				i = len(r.Orders)
-				orders[active] = i
-				r.Orders = append(r.Orders, Order{Active: active})
+			o := order(active)
+			o.Candidates = append(o.Candidates, c)
+		case evaluationOrder:
+			said, err := decodeOrder(f.bytes)
+			if err != nil {
+				return err
 			}
-			r.Orders[i].Candidates = append(r.Orders[i].Candidates, c)
+			o := order(said.Active)
+			said.Candidates = o.Candidates
+			*o = said
+		case evaluationDigest:
+			r.Digest = f.text()
+		case evaluationPackedInputs:
+			inputs, err := unpack(f.bytes)
+			if err != nil {
+				return err
+			}
+			r.Inputs = inputs
 		}
 		return nil
 	})
@@ -153,6 +216,31 @@ func DecodeEvaluation(subject string, data []byte) (Ranking, error) {
 		return Ranking{}, fmt.Errorf("subject %s disagrees with its payload, which belongs on %s", subject, want)
 	}
 	return r, nil
+}
+
+func decodeOrder(data []byte) (o Order, err error) {
+	err = eachField(data, func(n protowire.Number, f field) error {
+		switch n {
+		case orderActive:
+			o.Active = f.text()
+		case orderChoiceRegion:
+			o.Choice.Region = f.text()
+		case orderChoiceVariant:
+			o.Choice.Variant = f.text()
+		case orderRawRegion:
+			o.Raw.Region = f.text()
+		case orderRawVariant:
+			o.Raw.Variant = f.text()
+		case orderWarming:
+			o.Warming = f.number != 0
+		case orderReason:
+			o.Reason = f.text()
+		case orderStability:
+			o.Stability = append(o.Stability, f.bytes...)
+		}
+		return nil
+	})
+	return o, err
 }
 
 func decodeRow(data []byte) (active string, c RankedCandidate, err error) {
@@ -181,6 +269,12 @@ func decodeRow(data []byte) (active string, c RankedCandidate, err error) {
 			c.Enough, c.Eligible = f.number&flagEnough != 0, f.number&flagEligible != 0
 		case rowServeMS:
 			c.ServeMS = decodeServe(f)
+		case rowPBest:
+			c.PBest = f.float()
+		case rowRegretMS:
+			c.RegretMS = f.float()
+		case rowDoubt:
+			c.Doubt = f.text()
 		case rowGate:
 			g, err := decodeGate(f.bytes)
 			if err != nil {

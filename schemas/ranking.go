@@ -1,6 +1,8 @@
 package schemas
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"time"
 )
@@ -16,20 +18,32 @@ type Ranking struct {
 	Orders        []Order `json:"orders"`
 	// Requests are how long requests to the running candidates take, wherever traffic is.
 	Requests []RequestLatency `json:"requests,omitempty"`
-	// Inputs are the integer statistics per cell and the seed from which the same orders can be computed again.
+	// Inputs are everything the ranking was computed from: the same bytes can be computed from them again.
 	Inputs json.RawMessage `json:"inputs,omitempty"`
+	// Digest is the SHA-256 of the JSON form, in hex digits. Only an evaluation carries it, so that what is computed again can be told from what was published.
+	Digest string `json:"-"`
 }
 
-// Order is the candidates, best first, when traffic is in the active region.
+// Order is the candidates as they are published, best first, when traffic is in the active region: by cost, but for the choice, which comes before every
+// other candidate outside the active region that may be moved to.
 type Order struct {
-	Active     string            `json:"active"`
+	Active string `json:"active"`
+	// Choice is where traffic would go, Raw where it would by this window alone; zero when nowhere is possible. Choice changes only by margin and confidence.
+	Choice Candidate `json:"choice,omitzero"`
+	Raw    Candidate `json:"raw,omitzero"`
+	// Warming says that too little time was seen to hold anything against the raw choice.
+	Warming bool `json:"warming,omitempty"`
+	// Reason is why the choice is not the raw one, or why it has changed.
+	Reason string `json:"reason,omitempty"`
+	// Stability is what the next ranking's choice depends on beside its own measurements.
+	Stability  json.RawMessage   `json:"stability,omitempty"`
 	Candidates []RankedCandidate `json:"candidates"`
 }
 
 // RankedCandidate is one candidate with its cost, how sure that is, and every gate.
 type RankedCandidate struct {
 	Candidate
-	// Rank counts from 1; candidates whose intervals overlap that of the first of their group share a rank.
+	// Rank counts from 1; candidates that the data can not tell from the first of their group share a rank.
 	Rank int `json:"rank"`
 	// Running is false for a candidate without an endpoint: it is shown and never eligible.
 	Running bool `json:"running"`
@@ -43,6 +57,12 @@ type RankedCandidate struct {
 	Enough   bool   `json:"enough"`
 	Samples  uint64 `json:"samples"`
 	Failures uint64 `json:"failures"`
+	// PBest is the probability that no candidate with enough samples is cheaper, RegretMS what choosing it costs over the best on average, in milliseconds.
+	// Both are 0 when Enough is false.
+	PBest    float64 `json:"p_best,omitempty"`
+	RegretMS float64 `json:"regret_ms,omitempty"`
+	// Doubt is why the data can not tell it from the first of its rank, or what is missing.
+	Doubt string `json:"doubt,omitempty"`
 	// ServeMS is how long the candidate takes until it serves once traffic is to go there, in milliseconds: 0 for one that answers, absent where no
 	// benchmark of its image says. Serve is what it is made of, or what is missing.
 	ServeMS  *float64 `json:"serve_ms,omitempty"`
@@ -90,9 +110,15 @@ func (r Ranking) Validate() error {
 	c.requests(r.Requests)
 	for _, o := range r.Orders {
 		c.name("active", o.Active)
+		for _, k := range []Candidate{o.Choice, o.Raw} {
+			if k != (Candidate{}) {
+				c.candidate("choice", k)
+			}
+		}
+		c.that(len(o.Stability) == 0 || json.Valid(o.Stability), "stability is not JSON")
 		for _, k := range o.Candidates {
 			c.candidate("candidate", k.Candidate)
-			c.finite("cost", k.CostMS, k.LowMS, k.HighMS)
+			c.finite("cost", k.CostMS, k.LowMS, k.HighMS, k.PBest, k.RegretMS)
 			c.serve(k.ServeMS)
 			for _, g := range k.Gates {
 				c.optionalTime("evidence_at", g.EvidenceAt)
@@ -100,6 +126,13 @@ func (r Ranking) Validate() error {
 		}
 	}
 	return c.err()
+}
+
+// Hash is the digest of the ranking's JSON form, which is what the bucket holds.
+func (r Ranking) Hash() (string, error) {
+	data, err := json.Marshal(r)
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), err
 }
 
 // Key is the app.

@@ -277,6 +277,9 @@ func TestRankingThatCouldNotBeKeptIsRefused(t *testing.T) {
 		"a time to serve below 0": func(r *schemas.Ranking) { ms := -1.0; r.Orders[0].Candidates[0].ServeMS = &ms },
 		"requests of nobody":      func(r *schemas.Ranking) { r.Requests = []schemas.RequestLatency{{}} },
 		"hostile region":          func(r *schemas.Ranking) { r.Orders[0].Active = "a.b" },
+		"hostile choice":          func(r *schemas.Ranking) { r.Orders[0].Choice = schemas.Candidate{Region: "a.b", Variant: "slim"} },
+		"half a raw choice":       func(r *schemas.Ranking) { r.Orders[0].Raw = schemas.Candidate{Region: "tokyo"} },
+		"stability that is none":  func(r *schemas.Ranking) { r.Orders[0].Stability = []byte("{") },
 	} {
 		r := ranking()
 		spoil(&r)
@@ -286,8 +289,42 @@ func TestRankingThatCouldNotBeKeptIsRefused(t *testing.T) {
 	}
 }
 
+func TestInputsArePackedAndReadBack(t *testing.T) {
+	r := publishedRanking()
+	r.At = r.At.Truncate(time.Microsecond)
+	r.Inputs = []byte(`{"cells":[` + strings.Repeat(`[0,1,2],`, 5_000) + `[]]}`)
+	subject, data, err := schemas.EncodeEvaluation(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(data) > len(r.Inputs)/20 {
+		t.Errorf("%d bytes of inputs take %d", len(r.Inputs), len(data))
+	}
+	back, err := schemas.DecodeEvaluation(subject, data)
+	if err != nil || string(back.Inputs) != string(r.Inputs) {
+		t.Errorf("read back %d bytes of %d: %v", len(back.Inputs), len(r.Inputs), err)
+	}
+	r.Inputs = []byte(`"` + strings.Repeat("0", 17<<20) + `"`)
+	if subject, data, err = schemas.EncodeEvaluation(r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := schemas.DecodeEvaluation(subject, data); err == nil || !strings.Contains(err.Error(), "too long") {
+		t.Errorf("%d bytes that unpack to 17 MiB: %v", len(data), err)
+	}
+	if _, err := schemas.DecodeEvaluation(subject, data[:len(data)/2]); err == nil {
+		t.Error("half of a message was read")
+	}
+}
+
 func FuzzDecodeEvaluationNeverPanics(f *testing.F) {
-	subject, good, err := schemas.EncodeEvaluation(ranking())
+	r := publishedRanking()
+	r.Inputs = []byte(`{"cells":[` + strings.Repeat(`[0,1,2],`, 50) + `[]]}`)
+	subject, packed, err := schemas.EncodeEvaluation(r)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(packed)
+	_, good, err := schemas.EncodeEvaluation(ranking())
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -53,6 +53,9 @@ func events() []golden {
 			Vantage: "london", App: "shop", Region: "frankfurt", From: schemas.Up, To: schemas.Down, Round: 812, Reason: "3 rounds without an answer", Topology: "0011223344556677", At: at(0)}),
 		event(schemas.RankingChangedTopic, schemas.RankingChanged{
 			App: "shop", Active: "frankfurt", Order: []schemas.Candidate{frankfurt, london}, Eligible: []schemas.Candidate{london}, Topology: "0011223344556677", At: at(0)}),
+		chosen(schemas.RankingChanged{
+			App: "shop", Active: "frankfurt", Order: []schemas.Candidate{frankfurt, london}, Eligible: []schemas.Candidate{london}, Choice: london,
+			Reason: "frankfurt/slim is no longer eligible", Topology: "0011223344556677", At: at(0)}),
 		event(schemas.ProbeRequestedTopic, schemas.ProbeRequested{Incident: "i1", App: "shop", Region: "frankfurt", Reason: "alert RegionDown", At: at(0)}),
 		event(schemas.FailoverPlannedTopic, schemas.FailoverPlanned{Plan: plan(), At: at(3)}),
 		event(schemas.FailoverSteppedTopic, schemas.FailoverStepped{App: "shop", Plan: "p1", Step: plan().Journal[0], Number: 1, Epoch: schemas.Epoch{Term: 1, N: 7}, At: at(4)}),
@@ -121,6 +124,7 @@ func entries() []golden {
 			Vantage: "london", Region: "london", Boot: 1_795_305_431_000_000, Sighted: true, AnchorsReachable: 2, Anchors: 3, Round: 812, At: at(0), Topology: hash}),
 		entry(schemas.RankingBucket, "", ranking()),
 		entry(schemas.RankingBucket, ".serve", servedRanking()),
+		entry(schemas.RankingBucket, ".published", publishedRanking()),
 		entry(schemas.RouteBucket, "", schemas.Route{App: "shop", Active: frankfurt, Epoch: schemas.Epoch{Term: 1, N: 6}, Plan: "p0", Since: at(0)}),
 		entry(schemas.PlanBucket, "", plan()),
 		entry(schemas.PlanBucket, ".preview", preview()),
@@ -159,6 +163,10 @@ func batches() []golden {
 	for i, ms := range []float64{0, 1900.5} {
 		serve.Orders[0].Candidates[i].ServeMS = &ms
 	}
+	published := publishedRanking()
+	published.At = r.At
+	published.Orders[0].Candidates[0].Gates[0].EvidenceAt = gate.EvidenceAt
+	published.Digest = strings.Repeat("0f", 32)
 	return []golden{
 		batch("rankings_evaluated.serve.v1.hex", serve,
 			func() (string, []byte, error) { return schemas.EncodeEvaluation(serve) },
@@ -167,6 +175,9 @@ func batches() []golden {
 		sampled("samples_measured.probed.v1.hex", probed()),
 		batch("rankings_evaluated.v1.hex", r,
 			func() (string, []byte, error) { return schemas.EncodeEvaluation(r) },
+			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
+		batch("rankings_evaluated.published.v1.hex", published,
+			func() (string, []byte, error) { return schemas.EncodeEvaluation(published) },
 			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
 		batch("images_benchmarked.v1.hex", benchmarks(),
 			func() (string, []byte, error) { return benchmarks().Encode() },
@@ -214,6 +225,24 @@ func servedRanking() schemas.Ranking {
 	}
 	r.Requests = []schemas.RequestLatency{{Candidate: london, Samples: 480, Failures: 3, Quantiles: []schemas.LatencyQuantile{
 		{Quantile: 0.5, Enough: true, MS: 12.5, LowMS: 12, HighMS: 13, Censored: true}, {Quantile: 0.99}}}}
+	return r
+}
+
+// chosen is a change of an order since it says where traffic would go.
+func chosen(e schemas.RankingChanged) golden {
+	g := event(schemas.RankingChangedTopic, e)
+	g.file = "ranking_changed.choice.v1.json"
+	return g
+}
+
+// publishedRanking is a ranking whose choice is held against the raw one.
+func publishedRanking() schemas.Ranking {
+	r := ranking()
+	o := &r.Orders[0]
+	o.Choice, o.Raw, o.Warming, o.Reason = london, schemas.Candidate{Region: "tokyo", Variant: "slim"}, true, "tokyo/slim leads london/single by 0.50 ms, evidence 0.51 of 2.00"
+	o.Stability = json.RawMessage(`{"seen":7.5}`)
+	o.Candidates[0].PBest, o.Candidates[0].RegretMS = 0.75, 0.5
+	o.Candidates[1].Doubt = "their intervals overlap"
 	return r
 }
 

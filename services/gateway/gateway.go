@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -82,3 +83,8 @@ func Run(ctx context.Context, proc daemon.Process) error {
 
 // Commands returns the part of the CLI that speaks to the gateway.
 func Commands() []*cobra.Command { return command.All() }
+
+// ShowRanking prints a ranking as the command rank does.
+func ShowRanking(w io.Writer, r schemas.Ranking, output string) error {
+	return command.ShowRanking(w, r, output)
+}

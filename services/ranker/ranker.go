@@ -48,3 +48,6 @@ func Run(ctx context.Context, proc daemon.Process) error {
 
 // Commands returns the ranker's part of the CLI. Rankings are read through the gateway.
 func Commands() []*cobra.Command { return command.All() }
+
+// Past gives the command that shows the ranking of now a flag with which it computes one of the past again.
+func Past(cmd *cobra.Command, show command.Show) { command.Past(cmd, show) }

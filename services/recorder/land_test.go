@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,10 +90,10 @@ func rankingsLandARowPerCandidate(w *world) {
 	t := w.T
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	gates := []schemas.Gate{{Name: "healthy", Result: schemas.Pass, Evidence: "2 of 2 vantages"}, {Name: "distance", Result: schemas.Unknown, Evidence: "no location"}}
-	ranking := schemas.Ranking{App: "shop", At: now, Topology: "t1", Quantile: 0.95, WindowSeconds: 600, Inputs: json.RawMessage(`{"seed":7}`), Orders: []schemas.Order{
-		{Active: "frankfurt", Candidates: []schemas.RankedCandidate{
-			{Candidate: schemas.Candidate{Region: "london", Variant: "slim"}, Rank: 1, Running: true, CostMS: 12.5, LowMS: 12, HighMS: 13, Enough: true, Samples: 600, Failures: 3, Gates: gates},
-			{Candidate: schemas.Candidate{Region: "tokyo", Variant: "slim"}, Rank: 2, CostMS: 250, LowMS: 240, HighMS: 260, Censored: true, Samples: 2},
+	ranking := schemas.Ranking{App: "shop", At: now, Topology: "t1", Quantile: 0.95, WindowSeconds: 600, Inputs: json.RawMessage(`{"seed":7}`), Digest: strings.Repeat("0f", 32), Orders: []schemas.Order{
+		{Active: "frankfurt", Choice: schemas.Candidate{Region: "london", Variant: "slim"}, Raw: schemas.Candidate{Region: "tokyo", Variant: "slim"}, Warming: true, Reason: "tokyo/slim leads", Candidates: []schemas.RankedCandidate{
+			{Candidate: schemas.Candidate{Region: "london", Variant: "slim"}, Rank: 2, Running: true, CostMS: 12.5, LowMS: 12, HighMS: 13, PBest: 0.25, RegretMS: 0.5, Doubt: "overlap", Enough: true, Samples: 600, Failures: 3, Gates: gates},
+			{Candidate: schemas.Candidate{Region: "tokyo", Variant: "slim"}, Rank: 1, CostMS: 250, LowMS: 240, HighMS: 260, Censored: true, Samples: 2},
 		}},
 		{Active: "tokyo", Candidates: []schemas.RankedCandidate{
 			{Candidate: schemas.Candidate{Region: "london", Variant: "slim"}, Rank: 1, Running: true, Eligible: true, Enough: true},
@@ -110,7 +111,10 @@ func rankingsLandARowPerCandidate(w *world) {
 	type row struct {
 		At                                     time.Time
 		App, Active, Region, Variant, Topology string
-		Rank                                   uint16
+		Place, Rank                            uint16
+		Choice, Raw, Warming                   bool
+		Reason, Doubt, Digest                  string
+		PBest, Regret                          float64
 		Running, Eligible, Enough, Censored    bool
 		Cost, Low, High, Quantile              float64
 		Samples, Failures, Sequence            uint64
@@ -120,17 +124,20 @@ func rankingsLandARowPerCandidate(w *world) {
 	}
 	var got []row
 	if err := w.db.Select(t.Context(), &got, "SELECT at AS At, app AS App, active AS Active, region AS Region, variant AS Variant, topology AS Topology, rank AS Rank,"+
+		"place AS Place, choice AS Choice, raw_choice AS Raw, warming AS Warming, reason AS Reason, doubt AS Doubt, digest AS Digest, p_best AS PBest, regret_ms AS Regret,"+
 		"running AS Running, eligible AS Eligible, enough AS Enough, censored AS Censored, cost_ms AS Cost, low_ms AS Low, high_ms AS High, quantile AS Quantile,"+
 		"samples AS Samples, failures AS Failures, stream_sequence AS Sequence, window_seconds AS Window, inputs AS Inputs,"+
-		"gates.name AS Gates, gates.result AS Results, gates.evidence AS Evidence FROM rankings ORDER BY active, rank"); err != nil {
+		"gates.name AS Gates, gates.result AS Results, gates.evidence AS Evidence FROM rankings ORDER BY active, place"); err != nil {
 		t.Fatal(err)
 	}
-	common := row{At: now, App: "shop", Active: "frankfurt", Region: "london", Variant: "slim", Topology: "t1", Rank: 1, Quantile: 0.95, Window: 600, Sequence: 1,
+	common := row{At: now, App: "shop", Active: "frankfurt", Region: "london", Variant: "slim", Topology: "t1", Place: 1, Rank: 1, Quantile: 0.95, Window: 600, Sequence: 1,
 		Gates: []string{}, Results: []string{}, Evidence: []string{}}
 	first, second, third := common, common, common
 	first.Inputs, first.Running, first.Enough, first.Cost, first.Low, first.High, first.Samples, first.Failures = `{"seed":7}`, true, true, 12.5, 12, 13, 600, 3
 	first.Gates, first.Results, first.Evidence = []string{"healthy", "distance"}, []string{"pass", "unknown"}, []string{"2 of 2 vantages", "no location"}
-	second.Region, second.Rank, second.Cost, second.Low, second.High, second.Censored, second.Samples = "tokyo", 2, 250, 240, 260, true, 2
+	first.Rank, first.Choice, first.Digest, first.Doubt, first.PBest, first.Regret = 2, true, strings.Repeat("0f", 32), "overlap", 0.25, 0.5
+	second.Region, second.Place, second.Cost, second.Low, second.High, second.Censored, second.Samples, second.Raw = "tokyo", 2, 250, 240, 260, true, 2, true
+	first.Warming, second.Warming, first.Reason, second.Reason = true, true, "tokyo/slim leads", "tokyo/slim leads"
 	third.Active, third.Running, third.Eligible, third.Enough = "tokyo", true, true, true
 	if diff := cmp.Diff([]row{first, second, third}, got); diff != "" {
 		t.Errorf("rankings, want - got +:\n%s", diff)

@@ -16,7 +16,7 @@ func (w world) answers(now time.Time) [][][]any {
 			{1, "london", "nginx", true, 21.6, []any{}}, {1, "london", "slim", true, 21.5, []any{}},
 			{3, "dallas", "slim", false, 92.5, []any{"rpo: not measured for 40s"}}, {4, "dallas", "nginx", false, 0.0, []any{"running: no endpoint"}},
 		},
-		{{ago(2000), "london/slim", "dallas/slim", 91.0}, {ago(1000), "dallas/slim", "london/slim", 21.0}, {ago(60), "london/slim", "london/nginx", 21.6}},
+		{{ago(2000), "london/slim", "dallas/slim", 91.0, "london/slim is no longer eligible"}, {ago(1000), "dallas/slim", "london/slim", 21.0, ""}},
 		{{ago(7000), "p1", "planned", "dallas/slim max_rtt: 160ms > 150ms"}, {ago(6000), "p2", "refused", "london/slim fresh: 40s old"}},
 		{{"alert", 1, 1, 1.75, 1.5}, {"verdicts", 1, 0, 1.75, 1.5}},
 		{{"api", ago(86400), true, 2.5, nil}, {"shop", ago(432000), false, 9.5, 5.0}},

@@ -63,9 +63,9 @@ func insertSamples(t *testing.T, db *clickhouse.DB, rows []sample) {
 
 // history are the rows of the small tables, by hand, as seconds before now.
 const history = `
-INSERT INTO rankings (at, app, active, rank, region, variant, running, eligible, enough, cost_ms, low_ms, high_ms, gates.name, gates.result, gates.evidence)
+INSERT INTO rankings (at, app, active, rank, region, variant, choice, reason, running, eligible, enough, cost_ms, low_ms, high_ms, gates.name, gates.result, gates.evidence)
 WITH toDateTime64(now() - ago, 3, 'UTC') AS at
-SELECT at, 'shop', 'frankfurt', rank, region, variant, running, eligible, enough, cost, cost - 1, cost + 1, gates.1, gates.2, gates.3
+SELECT at, 'shop', 'frankfurt', rank, region, variant, rank = 1 AND variant = 'slim', if(ago = 2000, 'london/slim is no longer eligible', ''), running, eligible, enough, cost, cost - 1, cost + 1, gates.1, gates.2, gates.3
 FROM values('ago UInt32, rank UInt16, region String, variant String, running Bool, eligible Bool, enough Bool, cost Float64, gates Tuple(Array(String), Array(String), Array(String))',
     (3000, 1, 'london', 'slim', true, true, true, 20, (['fresh'], ['pass'], ['1s old'])), (3000, 2, 'dallas', 'slim', true, true, true, 90, (['fresh'], ['pass'], ['1s old'])),
     (2000, 1, 'dallas', 'slim', true, true, true, 91, (['fresh'], ['pass'], ['1s old'])), (2000, 2, 'london', 'slim', true, false, true, 22, (['fresh'], ['fail'], ['40s old'])),

@@ -188,9 +188,14 @@ CREATE TABLE IF NOT EXISTS leeward.rankings ON CLUSTER leeward
     `at` DateTime64(3, 'UTC') COMMENT 'When the ranking was computed' CODEC(Delta(8), ZSTD(1)),
     `app` LowCardinality(String) COMMENT 'App ranked',
     `active` LowCardinality(String) COMMENT 'Region assumed to carry the traffic',
-    `rank` UInt16 COMMENT 'Place, from 1; ties share a place',
+    `place` UInt16 DEFAULT rank COMMENT 'Place in the published order, from 1, each once: what a failover goes by. In rankings from before places were stored, the rank' CODEC(T64, ZSTD(1)),
+    `rank` UInt16 COMMENT 'Place by this window alone, from 1; candidates that the data can not tell apart share one',
     `region` LowCardinality(String) COMMENT 'Candidate\'s region',
     `variant` LowCardinality(String) COMMENT 'Candidate\'s variant',
+    `choice` Bool COMMENT 'Whether it is the published choice, where traffic would go: it changes only by margin and confidence' CODEC(ZSTD(1)),
+    `raw_choice` Bool COMMENT 'Whether it would be the choice by this window alone' CODEC(ZSTD(1)),
+    `warming` Bool COMMENT 'Whether too little time was seen to hold anything against the raw choice' CODEC(ZSTD(1)),
+    `reason` String COMMENT 'Why the choice is not the raw one, or why it has changed; empty otherwise' CODEC(ZSTD(1)),
     `running` Bool COMMENT 'Whether the candidate has an endpoint',
     `eligible` Bool COMMENT 'Whether every gate passes',
     `enough` Bool COMMENT 'Whether there were enough samples for the quantile',
@@ -199,6 +204,9 @@ CREATE TABLE IF NOT EXISTS leeward.rankings ON CLUSTER leeward
     `low_ms` Float64 COMMENT 'Lower end of the 95 % interval, milliseconds',
     `high_ms` Float64 COMMENT 'Upper end of the 95 % interval, milliseconds',
     `serve_ms` Nullable(Float64) COMMENT 'How long the candidate takes until it serves once traffic is to go there, milliseconds: 0 for one that answers; NULL where no benchmark of its image says' CODEC(ZSTD(1)),
+    `p_best` Float64 COMMENT 'Probability that no candidate with enough samples is cheaper' CODEC(ZSTD(1)),
+    `regret_ms` Float64 COMMENT 'What choosing it costs over the best on average, milliseconds' CODEC(ZSTD(1)),
+    `doubt` String COMMENT 'Why the data can not tell it from the first of its rank; empty when they can' CODEC(ZSTD(1)),
     `samples` UInt64 COMMENT 'Samples in the window',
     `failures` UInt64 COMMENT 'Samples that did not end ok',
     `gates.name` Array(String) COMMENT 'Every gate with its result and evidence',
@@ -208,6 +216,7 @@ CREATE TABLE IF NOT EXISTS leeward.rankings ON CLUSTER leeward
     `window_seconds` UInt32 COMMENT 'Length of the window',
     `topology` LowCardinality(String) COMMENT 'Hash of the configuration',
     `inputs` String COMMENT 'What the ranking can be computed from again, JSON; on the first row of each ranking only' CODEC(ZSTD(3)),
+    `digest` String COMMENT 'SHA-256 of the ranking as it was published, hex digits: what is computed again from the inputs has the same; on the first row of each ranking only' CODEC(ZSTD(1)),
     `stream_sequence` UInt64 COMMENT 'Sequence in the stream' CODEC(Delta(8), ZSTD(1))
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
@@ -381,6 +390,7 @@ INSERT INTO leeward.schema_migrations (name, checksum) VALUES
     ('0004_views.sql', 'ec84ec63a4d5e26cd78682e6f7ca434bf939f30db07aa31af7c6fc8e65bb4614'),
     ('0005_probes.sql', '7d84e4184bbb2e4d706f0f844a2a46f33ae306cdd01475300be5a17448189511'),
     ('0006_deciding_kinds.sql', '3f0e9c37e94f42082c09faef68316b0d0b81348b62b05bd383dd1175bc639d2f'),
+    ('0007_published_choice.sql', 'f28643784d6b65eb981fb1371ff52847e4650645878d78bdbc1a5ab0010c2749'),
     ('0009_variants.sql', '326abef1cd4d26490d1c980a163a6b8e5abdeb3fd50d799c05ad27c754b81ef3');
 
 CREATE OR REPLACE TABLE leeward_all.build_stages ON CLUSTER leeward AS leeward.build_stages ENGINE = Distributed(leeward, leeward, build_stages);
@@ -1017,47 +1027,53 @@ CREATE OR REPLACE VIEW leeward_all.ranking_history ON CLUSTER leeward
 (
     `at` DateTime64(3, 'UTC') COMMENT 'When the ranking was computed',
     `app` LowCardinality(String) COMMENT 'App ranked',
-    `active` LowCardinality(String) COMMENT 'Region assumed to carry the traffic',
-    `best` LowCardinality(String) COMMENT 'First eligible candidate, as region/variant; empty when there was none',
-    `best_cost_ms` Nullable(Float64) COMMENT 'Its cost, milliseconds',
-    `best_low_ms` Nullable(Float64) COMMENT 'Lower end of its 95 % interval, milliseconds',
-    `best_high_ms` Nullable(Float64) COMMENT 'Upper end of its 95 % interval, milliseconds',
-    `tied` UInt16 COMMENT 'Eligible candidates that share its place, itself included',
-    `eligible` UInt16 COMMENT 'Eligible candidates',
-    `candidates` UInt16 COMMENT 'All candidates',
-    `order` Array(String) COMMENT 'Every candidate from first to last place, as region/variant',
+    `active` LowCardinality(String) COMMENT 'Region assumed to carry the traffic, and to be lost',
+    `place` UInt16 COMMENT 'Place in the published order, from 1: what a failover goes by',
+    `rank` UInt16 COMMENT 'Place by this window alone, from 1; candidates that the data can not tell apart share one',
+    `candidate` String COMMENT 'Candidate, as region/variant',
+    `choice` Bool COMMENT 'Whether it is the published choice, where traffic would go',
+    `raw_choice` Bool COMMENT 'Whether it would be the choice by this window alone',
+    `warming` Bool COMMENT 'Whether too little time was seen to hold anything against the raw choice',
+    `reason` String COMMENT 'Why the choice is not the raw one, or why it has changed; empty otherwise',
+    `cost_ms` Nullable(Float64) COMMENT 'Cost, milliseconds, at least this when censored; NULL without enough samples, as the next four',
+    `low_ms` Nullable(Float64) COMMENT 'Lower end of its 95 % interval, milliseconds',
+    `high_ms` Nullable(Float64) COMMENT 'Upper end of its 95 % interval, milliseconds',
+    `p_best` Nullable(Float64) COMMENT 'Probability that no candidate with enough samples is cheaper',
+    `regret_ms` Nullable(Float64) COMMENT 'What choosing it costs over the best on average, milliseconds',
+    `censored` Bool COMMENT 'Whether the quantile lies among time-outs',
+    `doubt` String COMMENT 'Why the data can not tell it from the first of its rank; empty when they can',
+    `running` Bool COMMENT 'Whether the candidate has an endpoint',
+    `eligible` Bool COMMENT 'Whether every gate passes',
+    `samples` UInt64 COMMENT 'Samples in the window',
+    `failures` UInt64 COMMENT 'Samples that did not end ok',
     `topology` LowCardinality(String) COMMENT 'Hash of the configuration'
 )
 SQL SECURITY INVOKER
-COMMENT 'Every ranking as one row: who was first, how sure, and the whole order'
+COMMENT 'Every ranking, a row per candidate: the published order beside that of the window alone, with the reason where they differ, and how sure each cost is'
 AS SELECT
     at,
     app,
     active,
-    if(empty(able), '', (able[1]).2) AS best,
-    if(empty(able), NULL, (able[1]).3) AS best_cost_ms,
-    if(empty(able), NULL, (able[1]).4) AS best_low_ms,
-    if(empty(able), NULL, (able[1]).5) AS best_high_ms,
-    arrayCount(c -> ((c.1) = ((able[1]).1)), able) AS tied,
-    length(able) AS eligible,
-    length(sorted) AS candidates,
-    sorted.2 AS order,
+    place,
+    rank,
+    concat(region, '/', variant) AS candidate,
+    choice,
+    raw_choice,
+    warming,
+    reason,
+    if(enough, r.cost_ms, NULL) AS cost_ms,
+    if(enough, r.low_ms, NULL) AS low_ms,
+    if(enough, r.high_ms, NULL) AS high_ms,
+    if(enough, r.p_best, NULL) AS p_best,
+    if(enough, r.regret_ms, NULL) AS regret_ms,
+    censored,
+    doubt,
+    running,
+    eligible,
+    samples,
+    failures,
     topology
-FROM
-(
-    SELECT
-        at,
-        app,
-        active,
-        any(r.topology) AS topology,
-        arraySort(groupArray((r.rank, concat(r.region, '/', r.variant), r.cost_ms, r.low_ms, r.high_ms, r.eligible))) AS sorted,
-        arrayFilter(c -> (c.6), sorted) AS able
-    FROM leeward_all.rankings AS r
-    GROUP BY
-        at,
-        app,
-        active
-);
+FROM leeward_all.rankings AS r;
 
 -- Where a query ends up, the grants and policies of leeward hold.
 GRANT SELECT ON leeward_all.* TO leeward_ranker, leeward_analyst;

@@ -54,16 +54,14 @@ func Run(m Matrix, o Options) (Report, error) {
 		others[name] = &tally{horizon: o.Horizon}
 	}
 	clients := distmv.NewDirichlet(slices.Repeat([]float64{1}, len(m.Regions)), rand.NewPCG(o.Seed, 0))
+	seen := Lasting(m.Weeks)
 	for primary := range m.Regions {
 		for range o.Mixes {
 			mix := clients.Rand(nil)
-			weeks := make([][]float64, len(m.Weeks))
-			for t, w := range m.Weeks {
-				weeks[t] = w.costs(primary, mix)
-			}
-			ours.play(published(m.Regions), weeks)
+			costs := costsOf(m.Weeks, primary, mix)
+			ours.play(published(m.Regions), costsOf(seen, primary, mix), costs)
 			for name, begin := range baselines {
-				others[name].play(begin(), weeks)
+				others[name].play(begin(), costs, costs)
 			}
 		}
 	}
@@ -82,9 +80,10 @@ type tally struct {
 	changes, needless int
 }
 
-func (t *tally) play(choose rule, weeks [][]float64) {
+// play shows a rule the weeks as it sees them and judges its choices by the costs that came.
+func (t *tally) play(choose rule, seen, weeks [][]float64) {
 	var choices []int
-	for _, costs := range weeks[:len(weeks)-t.horizon] {
+	for _, costs := range seen[:len(weeks)-t.horizon] {
 		choices = append(choices, choose(costs))
 	}
 	choices = choices[warmUp:]

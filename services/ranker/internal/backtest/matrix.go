@@ -101,3 +101,11 @@ func (w Week) costs(primary int, mix []float64) []float64 {
 	all[primary] = math.NaN()
 	return all
 }
+
+func costsOf(weeks []Week, primary int, mix []float64) [][]float64 {
+	all := make([][]float64, len(weeks))
+	for t, w := range weeks {
+		all[t] = w.costs(primary, mix)
+	}
+	return all
+}

@@ -16,7 +16,9 @@ import (
 )
 
 // All returns the commands.
-func All() []*cobra.Command { return []*cobra.Command{backtestCommand()} }
+func All() []*cobra.Command {
+	return []*cobra.Command{backtestCommand(), replayCommand(), adviseCommand()}
+}
 
 func backtestCommand() *cobra.Command {
 	var o backtest.Options
@@ -25,7 +27,7 @@ func backtestCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "backtest", Short: "Judge the ranking's choices by recorded round trips between regions", Args: cobra.NoArgs,
 		Long: "Plays weekly round trips between regions to the ranker's stability, each region in turn the one that failed, and judges every choice by the round trips\n" +
-			"some weeks later, beside simple rules. The columns of the matrix are window_end,src,dst,avg_rtt_ms.",
+			"some weeks later, beside simple rules. The columns of the matrix are window_end,src,dst,avg_rtt_ms: averages of about 30 days, one each week.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			m, err := readMatrix(matrix)
 			if err != nil {

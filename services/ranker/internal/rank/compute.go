@@ -5,28 +5,32 @@ import (
 	"fmt"
 
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/ranker/internal/stability"
 )
 
-// Compute ranks every candidate of the app, one order for each region that may be active, and stores the inputs in the ranking.
+// Compute ranks every candidate of the app, one order for each region that may be active. It stores what it needs in the ranking, and computes from what it stored.
 func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (schemas.Ranking, error) {
-	if err := in.validate(); err != nil {
-		return schemas.Ranking{}, err
-	}
 	in = in.sorted()
-	stored, err := json.Marshal(in)
+	stored, err := json.Marshal(document{Inputs: in, World: newWorld(app, t), Policy: stability.Default, State: state.of(in, t)})
 	if err != nil {
 		return schemas.Ranking{}, fmt.Errorf("inputs of %s: %w", app.Name, err)
 	}
-	k := known{in: in, cells: newTable(in), app: app, topology: t, state: state}
-	k.counted, k.leftOut = shares(k.cells, app, t)
+	return Again(stored)
+}
+
+// ranking is computed from nothing but the document.
+func (d document) ranking() (schemas.Ranking, error) {
+	k := known{in: d.Inputs, cells: newTable(d.Inputs), app: d.World.App, topology: d.World.topology(), state: d.State, policy: d.Policy}
+	k.counted, k.leftOut = shares(k.cells, k.app, k.topology)
 	ranked := order(k.candidates())
-	r := schemas.Ranking{
-		App: app.Name, At: in.End, Topology: in.Topology,
-		Quantile: app.Objective.Quantile, WindowSeconds: int(in.WindowMS / 1000), Inputs: stored,
-	}
+	r := schemas.Ranking{App: k.app.Name, At: d.End, Topology: d.Topology, Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000)}
 	r.Requests = k.requests()
-	for _, active := range app.Regions() {
-		r.Orders = append(r.Orders, schemas.Order{Active: active, Candidates: k.gated(active, ranked)})
+	for _, active := range k.app.Regions() {
+		o, err := k.published(active, k.gated(active, ranked))
+		if err != nil {
+			return schemas.Ranking{}, err
+		}
+		r.Orders = append(r.Orders, o)
 	}
 	return r, nil
 }

@@ -8,17 +8,18 @@ import (
 
 	"github.com/leeward-failover/leeward/pkg/gate"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/ranker/internal/stability"
 )
 
 // State is what the gates need beside the inputs: what is written in the buckets now.
 type State struct {
-	Verdicts  []schemas.Verdict
-	Presences []schemas.Presence
-	Images    []schemas.ImageState
+	Verdicts  []schemas.Verdict    `json:"verdicts"`
+	Presences []schemas.Presence   `json:"presences"`
+	Images    []schemas.ImageState `json:"images"`
 	// Benchmarks are the newest ones of the images.
-	Benchmarks []schemas.BenchmarkState
+	Benchmarks []Benchmark `json:"benchmarks,omitempty"`
 	// Previous is the app's ranking before this one; zero when there is none.
-	Previous schemas.Ranking
+	Previous schemas.Ranking `json:"previous"`
 }
 
 // known is everything a gate may look at.
@@ -28,6 +29,7 @@ type known struct {
 	app      schemas.App
 	topology schemas.Topology
 	state    State
+	policy   stability.Policy
 	counted  []share
 	leftOut  []string
 }

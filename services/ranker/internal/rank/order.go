@@ -62,15 +62,20 @@ func informed(r schemas.Ranking) bool {
 	})
 }
 
-// Changed says whether an order is no longer the one of the ranking before: two candidates have changed sides, one came or went, or another set passes every gate.
-// Candidates that only change places within a tie do not count.
+// Changed says whether an order is no longer the one of the ranking before: its choice is another, two of the others have changed sides, one came or went, or
+// another set passes every gate. Candidates that only change places within a tie do not count.
 func Changed(before schemas.Ranking, now schemas.Order) bool {
 	i := slices.IndexFunc(before.Orders, func(o schemas.Order) bool { return o.Active == now.Active })
 	if i < 0 {
 		return true
 	}
-	was := before.Orders[i].Candidates
-	return contradicts(was, now.Candidates) || !slices.Equal(Eligible(was), Eligible(now.Candidates))
+	was := before.Orders[i]
+	return was.Choice != now.Choice || contradicts(others(was), others(now)) || !slices.Equal(Eligible(was.Candidates), Eligible(now.Candidates))
+}
+
+// others are the candidates of an order but its choice, whose place is not by cost alone.
+func others(o schemas.Order) []schemas.RankedCandidate {
+	return slices.DeleteFunc(slices.Clone(o.Candidates), func(c schemas.RankedCandidate) bool { return c.Candidate == o.Choice })
 }
 
 // contradicts says whether the ranks no longer allow the sequence that was published.

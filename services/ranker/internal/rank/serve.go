@@ -9,6 +9,23 @@ import (
 	"github.com/leeward-failover/leeward/schemas"
 )
 
+// Benchmark is the part of an image's benchmarks that a ranking looks at.
+type Benchmark struct {
+	App string `json:"app"`
+	schemas.Candidate
+	Digest string `json:"digest"`
+	// Cold is the time from nothing to the first healthy answer, Warm that from the start where the image is.
+	Cold schemas.Measured `json:"cold"`
+	Warm schemas.Measured `json:"warm"`
+	At   time.Time        `json:"at"`
+}
+
+// NewBenchmark sums up an image's benchmarks. A time is over whole runs, since a median of sums is no sum of medians.
+func NewBenchmark(s schemas.BenchmarkState) Benchmark {
+	return Benchmark{App: s.App, Candidate: schemas.Candidate{Region: s.Region, Variant: s.Variant}, Digest: s.Digest, At: s.At,
+		Cold: schemas.Median(s.Cold, schemas.BenchmarkRun.Serve), Warm: schemas.Median(s.Warm, schemas.BenchmarkRun.Restart)}
+}
+
 // serving is how long a candidate takes until it serves, once traffic is to go there.
 type serving struct {
 	ms float64
@@ -21,7 +38,7 @@ type serving struct {
 
 // serving is P(cold) · (pull + unpack) + start + first healthy answer. A candidate whose endpoint answers needs none of it and serves at once. One whose
 // endpoint does not answer was started before, so its image is there and P(cold) is 0; where there is no endpoint nobody has fetched it, and P(cold) is 1.
-// The times are medians of the builder's benchmarks of the image that the region holds: over whole runs, since a median of sums is no sum of medians.
+// The times are those of the builder's benchmarks of the image that the region holds.
 func (k known) serving(c schemas.RankedCandidate) serving {
 	if healthy(c.Gates) {
 		return serving{known: true, how: "serves at once"}
@@ -34,10 +51,9 @@ func (k known) serving(c schemas.RankedCandidate) serving {
 		return serving{how: missing}
 	}
 	if c.Running {
-		again := schemas.Median(b.Warm, schemas.BenchmarkRun.Restart)
-		return served(again, b, "does not answer; from the start to the first healthy answer, with the image there")
+		return served(b.Warm, b.At, "does not answer; from the start to the first healthy answer, with the image there")
 	}
-	return served(schemas.Median(b.Cold, schemas.BenchmarkRun.Serve), b, "not running; from nothing to the first healthy answer")
+	return served(b.Cold, b.At, "not running; from nothing to the first healthy answer")
 }
 
 func healthy(gates []schemas.Gate) bool {
@@ -46,7 +62,7 @@ func healthy(gates []schemas.Gate) bool {
 }
 
 // benchmark finds the benchmarks of the image that the candidate's region holds, or says what is missing.
-func (k known) benchmark(c schemas.Candidate) (b schemas.BenchmarkState, missing string) {
+func (k known) benchmark(c schemas.Candidate) (b Benchmark, missing string) {
 	i := slices.IndexFunc(k.state.Images, func(s schemas.ImageState) bool {
 		return s.App == k.app.Name && s.Region == c.Region && s.Variant == c.Variant
 	})
@@ -54,22 +70,22 @@ func (k known) benchmark(c schemas.Candidate) (b schemas.BenchmarkState, missing
 		return b, "does not serve, and the region is not known to hold its image"
 	}
 	for _, b := range k.state.Benchmarks {
-		if b.App == k.app.Name && b.Region == c.Region && b.Variant == c.Variant && b.Digest == k.state.Images[i].Digest {
+		if b.App == k.app.Name && b.Candidate == c && b.Digest == k.state.Images[i].Digest {
 			return b, ""
 		}
 	}
 	return b, "does not serve, and its image was not benchmarked yet"
 }
 
-func served(m schemas.Measured, b schemas.BenchmarkState, how string) serving {
+func served(m schemas.Measured, at time.Time, how string) serving {
 	if m.Runs == 0 {
-		return serving{how: "does not serve, and no benchmark of its image came to a healthy answer", at: b.At}
+		return serving{how: "does not serve, and no benchmark of its image came to a healthy answer", at: at}
 	}
 	runs := "runs"
 	if m.Runs == 1 {
 		runs = "run"
 	}
-	return serving{ms: rounded(float64(m.MedianUS) / 1000), known: true, at: b.At,
+	return serving{ms: rounded(float64(m.MedianUS) / 1000), known: true, at: at,
 		how: fmt.Sprintf("%s: %.2f s, median of %d %s on the builder's machine", how, float64(m.MedianUS)/1e6, m.Runs, runs)}
 }
 

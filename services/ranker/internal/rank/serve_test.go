@@ -14,11 +14,11 @@ func benchmarked(t *testing.T) (schemas.Topology, rank.Inputs, rank.State) {
 	world, in, state := good(t)
 	world.Apps[0].Gates.MaxRTO = schemas.Duration(2 * time.Second)
 	for _, i := range state.Images {
-		state.Benchmarks = append(state.Benchmarks, schemas.BenchmarkState{
+		state.Benchmarks = append(state.Benchmarks, rank.NewBenchmark(schemas.BenchmarkState{
 			App: i.App, Variant: i.Variant, Region: i.Region, Digest: i.Digest, At: end.Add(-time.Hour),
 			Cold: []schemas.BenchmarkRun{{PullUS: 1_000_000, UnpackUS: 500_000, StartUS: 100_000, HealthyUS: 300_000}},
 			Warm: []schemas.BenchmarkRun{{PullUS: 1_000, StartUS: 90_000, HealthyUS: 310_000}},
-		})
+		}))
 	}
 	return world, in, state
 }
@@ -30,7 +30,7 @@ func TestACandidateServesAtOnceOrAfterItsImagesBenchmarks(t *testing.T) {
 			s.Verdicts[i].Variants = nil
 		}
 	}
-	each := func(edit func(*schemas.BenchmarkState)) change {
+	each := func(edit func(*rank.Benchmark)) change {
 		return func(w *schemas.Topology, s *rank.State) {
 			silent(w, s)
 			for i := range s.Benchmarks {
@@ -57,15 +57,15 @@ func TestACandidateServesAtOnceOrAfterItsImagesBenchmarks(t *testing.T) {
 				s.Verdicts[i].Health = schemas.Down
 			}
 		}, 400, schemas.Pass, "does not answer"},
-		{"benchmarks of another image", "london/slim", each(func(b *schemas.BenchmarkState) { b.Digest = "sha256:" + strings.Repeat("f", 64) }), unknown, schemas.Unknown, "not benchmarked yet"},
-		{"only failures", "london/slim", each(func(b *schemas.BenchmarkState) { b.Warm[0].HealthyUS = 0 }), unknown, schemas.Unknown, "no benchmark of its image came to a healthy answer"},
-		{"another app's", "london/slim", each(func(b *schemas.BenchmarkState) { b.App = "other" }), unknown, schemas.Unknown, "not benchmarked yet"},
+		{"benchmarks of another image", "london/slim", each(func(b *rank.Benchmark) { b.Digest = "sha256:" + strings.Repeat("f", 64) }), unknown, schemas.Unknown, "not benchmarked yet"},
+		{"only failures", "london/slim", each(func(b *rank.Benchmark) { b.Warm = schemas.Measured{} }), unknown, schemas.Unknown, "no benchmark of its image came to a healthy answer"},
+		{"another app's", "london/slim", each(func(b *rank.Benchmark) { b.App = "other" }), unknown, schemas.Unknown, "not benchmarked yet"},
 		{"the median of three", "tokyo/single", func(_ *schemas.Topology, s *rank.State) {
-			for i := range s.Benchmarks {
-				one := s.Benchmarks[i].Cold[0]
-				slow, lost := one, one
-				slow.PullUS, lost.HealthyUS = 9_000_000, 0
-				s.Benchmarks[i].Cold = []schemas.BenchmarkRun{slow, lost, one, one}
+			one := schemas.BenchmarkRun{PullUS: 1_000_000, UnpackUS: 500_000, StartUS: 100_000, HealthyUS: 300_000}
+			slow, lost := one, one
+			slow.PullUS, lost.HealthyUS = 9_000_000, 0
+			for i, b := range s.Benchmarks {
+				s.Benchmarks[i] = rank.NewBenchmark(schemas.BenchmarkState{App: b.App, Region: b.Region, Variant: b.Variant, Digest: b.Digest, Cold: []schemas.BenchmarkRun{slow, lost, one, one}})
 			}
 		}, 1900, schemas.Pass, "median of 3 runs"},
 		{"the image is not there", "london/slim", func(w *schemas.Topology, s *rank.State) {

@@ -195,7 +195,9 @@ func (l *Loop) tell(ctx context.Context, previous, r schemas.Ranking) error {
 		if !rank.Changed(previous, o) {
 			continue
 		}
-		event := schemas.RankingChanged{App: r.App, Active: o.Active, Order: rank.Names(o.Candidates), Eligible: rank.Eligible(o.Candidates), Topology: r.Topology, At: r.At}
+		event := schemas.RankingChanged{
+			App: r.App, Active: o.Active, Order: rank.Names(o.Candidates), Eligible: rank.Eligible(o.Candidates), Choice: o.Choice, Reason: o.Reason, Topology: r.Topology, At: r.At,
+		}
 		if err := bus.Publish(ctx, l.Bus, schemas.RankingChangedTopic, event); err != nil {
 			return err
 		}
@@ -203,7 +205,10 @@ func (l *Loop) tell(ctx context.Context, previous, r schemas.Ranking) error {
 	return nil
 }
 
-func (l *Loop) store(ctx context.Context, r schemas.Ranking) error {
+func (l *Loop) store(ctx context.Context, r schemas.Ranking) (err error) {
+	if r.Digest, err = r.Hash(); err != nil {
+		return err
+	}
 	subject, data, err := schemas.EncodeEvaluation(r)
 	if err != nil {
 		return err

@@ -83,7 +83,7 @@ func (m *Mirrors) state(t schemas.Topology) rank.State {
 	return rank.State{
 		Verdicts:  slices.DeleteFunc(values(m.verdicts), func(v schemas.Verdict) bool { return unknown(v.Vantage) }),
 		Presences: slices.DeleteFunc(values(m.presences), func(p schemas.Presence) bool { return unknown(p.Vantage) }),
-		Images:    values(m.images), Benchmarks: values(m.benchmarks),
+		Images:    values(m.images), Benchmarks: benchmarks(m.benchmarks),
 	}
 }
 
@@ -91,6 +91,14 @@ func values[V schemas.Value](m *bus.Mirror[V]) []V {
 	var all []V
 	for _, e := range m.All() {
 		all = append(all, e.Value)
+	}
+	return all
+}
+
+func benchmarks(m *bus.Mirror[schemas.BenchmarkState]) []rank.Benchmark {
+	var all []rank.Benchmark
+	for _, state := range values(m) {
+		all = append(all, rank.NewBenchmark(state))
 	}
 	return all
 }

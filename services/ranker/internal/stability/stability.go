@@ -26,11 +26,12 @@ type Policy struct {
 }
 
 // Default is what the backtest runs; docs/reference/ranking.md says why.
-var Default = Policy{MarginMS: 0.7, Windows: 2, Return: 3, Memory: 4}
+var Default = Policy{MarginMS: 0.7, Windows: 2, Return: 2.5, Memory: 4}
 
 // State is what is known of the windows before. Its zero value knows nothing.
 type State struct {
-	Seen   int               `json:"seen"`
+	// Seen is how many windows were seen.
+	Seen   float64           `json:"seen"`
 	Choice schemas.Candidate `json:"choice"`
 	Past   []Past            `json:"past,omitempty"`
 }
@@ -40,8 +41,8 @@ type Past struct {
 	schemas.Candidate
 	// Evidence is for it, against the choice.
 	Evidence float64 `json:"evidence,omitempty"`
-	// Left is the window, counted as Seen is, in which another took its place; 0 for never.
-	Left int `json:"left,omitempty"`
+	// Left is when another took its place, counted as Seen is; 0 for never.
+	Left float64 `json:"left,omitempty"`
 }
 
 // Decision is what is published.
@@ -55,8 +56,13 @@ type Decision struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Decide takes the raw order of the next window. Windows must not share samples: a window that is shown twice would count twice.
+// Decide takes the raw order of the next window, which shares no samples with the one before: a window that is shown twice would count twice.
 func (p Policy) Decide(s State, order []schemas.RankedCandidate) (State, Decision) {
+	return p.DecidePart(s, order, 1)
+}
+
+// DecidePart takes the raw order of a window that overlaps with the one before, and counts it by the share of it that is new.
+func (p Policy) DecidePart(s State, order []schemas.RankedCandidate, share float64) (State, Decision) {
 	eligible := slices.DeleteFunc(slices.Clone(order), func(c schemas.RankedCandidate) bool { return !c.Eligible || !c.Enough })
 	if len(eligible) == 0 {
 		return s, Decision{Reason: "no candidate with enough samples passes every gate"}
@@ -64,24 +70,24 @@ func (p Policy) Decide(s State, order []schemas.RankedCandidate) (State, Decisio
 	raw := slices.MinFunc(eligible, func(a, b schemas.RankedCandidate) int {
 		return cmp.Or(cmp.Compare(a.CostMS, b.CostMS), a.Candidate.Compare(b.Candidate))
 	})
-	s.Seen++
-	d := Decision{Choice: raw.Candidate, Raw: raw.Candidate, Warming: s.Seen <= p.Windows}
+	s.Seen += share
+	d := Decision{Choice: raw.Candidate, Raw: raw.Candidate, Warming: s.Seen <= float64(p.Windows)}
 	i := slices.IndexFunc(eligible, func(c schemas.RankedCandidate) bool { return c.Candidate == s.Choice })
 	switch {
 	case d.Warming:
-		s.Past = p.weighed(s, raw, eligible)
+		s.Past = p.weighed(s, raw, eligible, share)
 	case i < 0:
-		s.Past = p.weighed(s, raw, eligible)
+		s.Past = p.weighed(s, raw, eligible, share)
 		d.Reason = fmt.Sprintf("%s is no longer eligible", s.Choice)
 	default:
-		s.Past = p.weighed(s, eligible[i], eligible)
+		s.Past = p.weighed(s, eligible[i], eligible, share)
 		d.Choice, d.Reason = p.choose(s, eligible[i], eligible)
 	}
 	return s.moved(d.Choice), d
 }
 
 // weighed returns what is known of every candidate after this window, with the evidence for it against the choice. One that is not eligible has to begin anew.
-func (p Policy) weighed(s State, choice schemas.RankedCandidate, eligible []schemas.RankedCandidate) []Past {
+func (p Policy) weighed(s State, choice schemas.RankedCandidate, eligible []schemas.RankedCandidate, share float64) []Past {
 	var all []Past
 	for _, before := range s.Past {
 		absent := !slices.ContainsFunc(eligible, func(c schemas.RankedCandidate) bool { return c.Candidate == before.Candidate })
@@ -96,7 +102,7 @@ func (p Policy) weighed(s State, choice schemas.RankedCandidate, eligible []sche
 			now.Left = before.Left
 		}
 		if c.Candidate != choice.Candidate {
-			now.Evidence = max(0, before.Evidence+p.evidence(choice, c))
+			now.Evidence = max(0, before.Evidence+share*p.evidence(choice, c))
 		}
 		if now.Evidence > 0 || now.Left > 0 {
 			all = append(all, now)
@@ -106,7 +112,7 @@ func (p Policy) weighed(s State, choice schemas.RankedCandidate, eligible []sche
 }
 
 func (p Policy) remembers(s State, past Past) bool {
-	return past.Left > 0 && s.Seen-past.Left <= p.Memory
+	return past.Left > 0 && s.Seen-past.Left <= float64(p.Memory)
 }
 
 // evidence is what one window says for the newcomer c against the choice, or against it. A lead that their 95 % intervals can explain says nothing; the other way

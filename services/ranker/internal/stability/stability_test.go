@@ -47,8 +47,8 @@ func TestChoiceChangesByMarginAndConfidence(t *testing.T) {
 		{"half the margin takes four times as long", 0, [][2]float64{settled, settled, {10, 9.65}, {10, 9.65}, {10, 9.65}, {10, 9.65}, {10, 9.65}, {10, 9.65}, {10, 9.65}, {10, 9.6}}, "mmmmmmmmmp"},
 		{"a window the other way takes evidence back", 0, [][2]float64{settled, settled, {10, 9.2}, {10, 10.8}, {10, 9.2}, {10, 9.2}}, "mmmmmp"},
 		{"a lead within the intervals says nothing", 2, [][2]float64{settled, settled, {10, 8}, {10, 8}, {10, 8}, {10, 8}, {10, 8}, {10, 8}}, "mmmmmmmm"},
-		{"a return costs more", 0, [][2]float64{settled, settled, {10, 8}, {8.8, 10}, {8.8, 10}, {8.8, 10}}, "mmpppm"},
-		{"and no more after a while", 0, [][2]float64{settled, settled, {10, 8}, {10, 10}, {10, 10}, {10, 10}, {10, 10}, {8.8, 10}}, "mmpppppm"},
+		{"a return costs more", 0, [][2]float64{settled, settled, {10, 8}, {8.9, 10}, {8.9, 10}, {8.9, 10}}, "mmpppm"},
+		{"and no more after a while", 0, [][2]float64{settled, settled, {10, 8}, {10, 10}, {10, 10}, {10, 10}, {10, 10}, {8.9, 10}}, "mmpppppm"},
 		{"while warming the raw order is published", 0, [][2]float64{{10, 11}, {11, 10}}, "mp"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

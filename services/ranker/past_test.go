@@ -1,0 +1,228 @@
+package ranker_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/leeward-failover/leeward/pkg/bus"
+	"github.com/leeward-failover/leeward/pkg/bustest"
+	"github.com/leeward-failover/leeward/pkg/chembedtest"
+	"github.com/leeward-failover/leeward/pkg/clickhouse"
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/ranker"
+)
+
+// childVariable makes the test's binary the command that computes a ranking again, so that a test can run it as a process of its own.
+const childVariable = "LEEWARD_TEST_RANK"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" {
+		cmd := &cobra.Command{SilenceErrors: true, SilenceUsage: true}
+		cmd.AddCommand(append(ranker.Commands(), rankCommand())...)
+		if err := cmd.Execute(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// rankCommand prints the ranking's JSON form as it is hashed.
+func rankCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "rank APP", Args: cobra.ExactArgs(1), RunE: func(*cobra.Command, []string) error { return errors.New("there is no gateway") }}
+	cmd.Flags().String("active", "", "")
+	cmd.Flags().String("output", "table", "")
+	ranker.Past(cmd, func(w io.Writer, r schemas.Ranking, _ string) error {
+		data, err := json.Marshal(r)
+		if err == nil {
+			_, err = w.Write(data)
+		}
+		return err
+	})
+	return cmd
+}
+
+// again runs a command in a process of its own.
+func again(t *testing.T, dsn string, procs int, args ...string) (out, told string, err error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), childVariable+"=1", "LEEWARD_CLICKHOUSE_DSN=env:TEST_DSN", "TEST_DSN="+dsn, fmt.Sprintf("GOMAXPROCS=%d", procs))
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	return stdout.String(), stderr.String(), err
+}
+
+// land inserts what matters of a ranking as the recorder does.
+func land(ctx context.Context, t *testing.T, db *clickhouse.DB, r schemas.Ranking, inputs string) {
+	t.Helper()
+	var at []time.Time
+	var app, active, region, variant, first, digest []string
+	var choice []bool
+	for _, o := range r.Orders {
+		for _, c := range o.Candidates {
+			at, app, active, region, variant = append(at, r.At), append(app, r.App), append(active, o.Active), append(region, c.Region), append(variant, c.Variant)
+			choice, first, digest = append(choice, c.Candidate == o.Choice), append(first, ""), append(digest, "")
+		}
+	}
+	first[0], digest[0] = inputs, r.Digest
+	if err := db.Insert(ctx, clickhouse.Block{Table: "rankings", Token: r.At.String() + inputs, Columns: []clickhouse.Column{
+		{Name: "at", Values: at}, {Name: "app", Values: app}, {Name: "active", Values: active}, {Name: "region", Values: region}, {Name: "variant", Values: variant},
+		{Name: "choice", Values: choice}, {Name: "inputs", Values: first}, {Name: "digest", Values: digest},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// published ranks the example by a real service until there are three rankings after the first with a choice.
+func published(ctx context.Context, t *testing.T, dsn string, db *clickhouse.DB) (all []schemas.Ranking) {
+	t.Helper()
+	topology := example(t)
+	topology.Apps[0].Probe.Interval = schemas.Duration(20 * time.Second) // so that the verdicts outlive the test
+	var vantages []string
+	for _, v := range topology.Vantages {
+		vantages = append(vantages, v.Name)
+	}
+	server := bustest.Start(t, vantages...)
+	apply(ctx, t, server, topology)
+	fill(ctx, t, db, topology)
+	see(ctx, t, server, topology)
+	service := start(t, server, dsn)
+	defer service.stop(t)
+	done := fmt.Errorf("done")
+	if err := server.Connect(schemas.Recorder, "").Tail(ctx, schemas.Evaluations, 1, nil, func(m bus.Message) error {
+		r, err := schemas.DecodeEvaluation(m.Subject, m.Data)
+		if err != nil {
+			return err
+		}
+		if r.Orders[0].Choice == (schemas.Candidate{}) && len(all) == 0 {
+			return nil
+		}
+		t.Logf("inputs of %d bytes, a message of %d", len(r.Inputs), len(m.Data))
+		if all = append(all, r); len(all) == 4 {
+			return done
+		}
+		return nil
+	}); err != done {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// replayed plays what is stored to the policy of the time, and to one under which what is published may not be chosen.
+func replayed(t *testing.T, dsn string, rankings int, decided time.Time) {
+	t.Helper()
+	data, err := os.ReadFile("../../examples/leeward.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ old, new, want string }{
+		"the same policy": {"", "", "; 0 times another choice, 0 of 1 failovers elsewhere\n"},
+		"only far away":   {"min_distance_km: 300", "min_distance_km: 20000", "failover p1 at " + decided.Format(time.DateTime) + " from frankfurt/slim went to london/single, would have gone to nowhere\n"},
+		"another window":  {"window: 2m", "window: 20m", "shop.objective.window: 20m0s, but what is stored are samples of 2m0s\n"},
+	} {
+		policy := filepath.Join(t.TempDir(), "leeward.yaml")
+		text := strings.Replace(string(data), c.old, c.new, 1)
+		if c.old != "" && text == string(data) {
+			t.Fatalf("the example has no %s", c.old)
+		}
+		if err := os.WriteFile(policy, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, told, err := again(t, dsn, 2, "replay", "--policy", policy, "--since", "1d")
+		if !strings.Contains(out+told, c.want) || (err == nil) != strings.HasPrefix(out, fmt.Sprintf("shop: %d rankings from ", rankings)) {
+			t.Errorf("%s: %v, %s%s", name, err, out, told)
+		}
+	}
+}
+
+// thinned plays one ranking of all.
+func thinned(t *testing.T, dsn string) {
+	t.Helper()
+	out, told, err := again(t, dsn, 2, "replay", "--policy", "../../examples/leeward.yaml", "--since", "1h", "--every", "10000h")
+	if err != nil || !strings.HasPrefix(out, "shop: 1 rankings from ") {
+		t.Errorf("%v, %s%s", err, out, told)
+	}
+}
+
+func TestRankingOfThePastIsComputedAgain(t *testing.T) {
+	dsn := chembedtest.Start(t)
+	db := migrated(t, dsn)
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	rankings := published(ctx, t, dsn, db)
+	for _, r := range rankings {
+		land(ctx, t, db, r, string(r.Inputs))
+	}
+	for _, r := range rankings {
+		if r.Orders[0].Choice == (schemas.Candidate{}) || len(r.Orders[0].Stability) == 0 {
+			t.Errorf("order without a choice: %s %s", r.Orders[0].Reason, r.Orders[0].Stability)
+		}
+	}
+	r := rankings[2]
+	same := func(when string, procs int) {
+		t.Helper()
+		out, told, err := again(t, dsn, procs, "rank", "shop", "--at", r.At.Format(time.RFC3339Nano))
+		sum := sha256.Sum256([]byte(out))
+		if err != nil || hex.EncodeToString(sum[:]) != r.Digest || !strings.Contains(told, "byte for byte what was published, SHA-256 "+r.Digest) {
+			t.Errorf("%s, on %d processors: %v, %s", when, procs, err, told)
+		}
+	}
+	same("as it was stored", 1)
+	same("as it was stored", 8)
+	for _, statement := range []string{"OPTIMIZE TABLE rankings FINAL", "OPTIMIZE TABLE samples FINAL"} {
+		if err := db.Exec(ctx, statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same("after merges", 1)
+	if err := db.Exec(ctx, "ALTER TABLE samples DROP PARTITION ALL"); err != nil {
+		t.Fatal(err)
+	}
+	same("without any sample", 8)
+	decided := rankings[3].At.Add(time.Second)
+	if err := db.Exec(ctx, "INSERT INTO decisions (at, app, plan, trigger, state, from_region, from_variant, region, variant, chosen) VALUES (fromUnixTimestamp64Milli({at:Int64}), 'shop', 'p1', 'alert', 'planned', 'frankfurt', 'slim', 'london', 'single', true)",
+		clickhouse.Named("at", decided.UnixMilli())); err != nil {
+		t.Fatal(err)
+	}
+	replayed(t, dsn, len(rankings), decided)
+	thinned(t, dsn)
+
+	later := r
+	later.At = r.At.Add(time.Minute)
+	land(ctx, t, db, later, strings.Replace(string(r.Inputs), `"timeout_us":`, `"timeout_us":1`, 1))
+	before := rankings[0].At.Add(-time.Millisecond).Format(time.RFC3339Nano)
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"changed inputs":   {[]string{"rank", "shop", "--at", later.At.Format(time.RFC3339Nano)}, "is not what was published"},
+		"too early":        {[]string{"rank", "shop", "--at", before}, "no ranking of shop is stored of the 24 hours up to"},
+		"no time":          {[]string{"rank", "shop", "--at", "yesterday"}, `--at: "yesterday" is not a time such as`},
+		"an unused region": {[]string{"rank", "shop", "--at", r.At.Format(time.RFC3339Nano), "--active", "oslo"}, "shop had no endpoint in a region named oslo"},
+	} {
+		if _, told, err := again(t, dsn, 2, c.args...); err == nil || !strings.Contains(told, c.want) {
+			t.Errorf("%s: %v, %s", name, err, told)
+		}
+	}
+	later.At, later.Digest = r.At.Add(2*time.Minute), ""
+	land(ctx, t, db, later, `{"seed":"7"}`)
+	if _, told, err := again(t, dsn, 2, "rank", "shop", "--at", later.At.Format(time.RFC3339Nano)); err == nil || !strings.Contains(told, "did not store all that it was computed from") {
+		t.Errorf("stored by an older release: %v, %s", err, told)
+	}
+}
