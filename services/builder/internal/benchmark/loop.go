@@ -212,17 +212,17 @@ func (l *Loop) watch(ctx context.Context, target Target, stop context.CancelCaus
 
 // publish stores the rows for analysts and the state for services. The state comes first in memory, so that a bus that is away is not asked again at once.
 func (l *Loop) publish(ctx context.Context, target Target, rows []schemas.ImageBenchmark) error {
-	state := l.states[target.key()]
+	state := l.states[target.Key()]
 	for _, row := range rows {
 		state = state.Add(target.App, row)
 	}
 	state.Machine, _ = os.Hostname()
-	l.states[target.key()] = state
+	l.states[target.Key()] = state
 	subject, data, err := schemas.ImageBenchmarks{App: target.App, Rows: rows}.Encode()
 	if err != nil {
 		return err
 	}
-	id := fmt.Sprintf("benchmark:%s:%d", target.key(), state.At.UnixMicro())
+	id := fmt.Sprintf("benchmark:%s:%d", target.Key(), state.At.UnixMicro())
 	if err := l.Bus.PublishRaw(ctx, subject, id, data); err != nil {
 		return err
 	}

@@ -1,23 +1,25 @@
-package benchmark
+package benchmark_test
 
 import (
 	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
+
+	"github.com/leeward-failover/leeward/services/builder/internal/benchmark"
 )
 
 func TestABuildEndsTheBenchmarkAndHoldsBackTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		way := &Way{}
+		way := &benchmark.Way{}
 		one, stop, err := way.Benchmark(t.Context())
 		if err != nil || one.Err() != nil {
 			t.Fatalf("a benchmark with no build: %v and %v", err, one.Err())
 		}
 		defer stop(nil)
 		first, second := way.Build(), way.Build()
-		if cause := context.Cause(one); !errors.Is(cause, ErrBuild) {
-			t.Errorf("the benchmark ended with %v, want %v", cause, ErrBuild)
+		if cause := context.Cause(one); !errors.Is(cause, benchmark.ErrBuild) {
+			t.Errorf("the benchmark ended with %v, want %v", cause, benchmark.ErrBuild)
 		}
 		began := false
 		go func() {
@@ -41,7 +43,7 @@ func TestABuildEndsTheBenchmarkAndHoldsBackTheNext(t *testing.T) {
 
 func TestABenchmarkThatWaitsEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		way := &Way{}
+		way := &benchmark.Way{}
 		defer way.Build()()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
