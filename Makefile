@@ -10,7 +10,7 @@ MODULES    = $(shell go list -m -f '{{.Dir}}')
 STATE     := $(CURDIR)/.state
 REGIONS   := frankfurt london dallas tokyo
 PROBE_URL = "$$(cat $(STATE)/world/secrets/probe-url-$(1) 2>/dev/null)"
-UP        = LEEWARD_STATE=$(STATE)/leeward \
+UP        = LEEWARD_STATE=$(STATE)/leeward LEEWARD_BENCHMARK_FOLDER=$(STATE)/leeward/benchmark \
             $(foreach r,$(REGIONS),SHOP_$(shell echo $(r) | tr a-z A-Z)_DATABASE_URL=$(call PROBE_URL,$(r))) \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 

@@ -70,6 +70,8 @@ var (
 		Doc: "Per app and variant: the newest build, and the image every region is to hold."}}
 	ImageBucket = Bucket[ImageState]{BucketContract{Name: "images", Writer: Builder, Readers: []Service{Ranker, Actuator, Runtime},
 		Doc: "Per app, variant and region: the digest that region should run, and whether its registry was seen to hold it."}}
+	BenchmarkBucket = Bucket[BenchmarkState]{BucketContract{Name: "benchmarks", Writer: Builder, Readers: []Service{Ranker},
+		Doc: "Per app, variant and region: how long the image took lately from the region's registry to its first healthy answer on the builder's machine."}}
 	VerdictBucket = Bucket[Verdict]{BucketContract{Name: "verdicts", Writer: Prober, Readers: []Service{Ranker, Actuator}, Expires: true,
 		Doc: "Per vantage, app and region: the latest judgement, rewritten every round, gone after three."}}
 	VantageBucket = Bucket[Presence]{BucketContract{Name: "vantages", Writer: Prober, Readers: []Service{Ranker, Actuator}, Expires: true,
@@ -97,7 +99,7 @@ var (
 // Buckets lists every bucket's contract.
 func Buckets() []BucketContract {
 	return []BucketContract{
-		TopologyBucket.contract, BuildBucket.contract, ImageBucket.contract, VerdictBucket.contract, VantageBucket.contract, RankingBucket.contract, AnomalyBucket.contract,
+		TopologyBucket.contract, BuildBucket.contract, ImageBucket.contract, BenchmarkBucket.contract, VerdictBucket.contract, VantageBucket.contract, RankingBucket.contract, AnomalyBucket.contract,
 		RouteBucket.contract, LoadBucket.contract, OverrideBucket.contract, PlanBucket.contract, LeaseBucket.contract, ShareBucket.contract, IntentBucket.contract,
 		DiscoveryBucket.contract, GatewayLeaseBucket.contract,
 	}

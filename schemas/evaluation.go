@@ -133,6 +133,7 @@ func encodeRow(active string, c RankedCandidate) []byte {
 		}
 	}
 	w = appendNumber(w, rowFlags, flags)
+	w = appendServe(w, c.ServeMS)
 	if c.PBest != 0 || c.RegretMS != 0 {
 		w = appendFloat(appendFloat(w, rowPBest, c.PBest), rowRegretMS, c.RegretMS)
 	}
@@ -272,6 +273,8 @@ func decodeRow(data []byte) (active string, c RankedCandidate, err error) {
 		case rowFlags:
 			c.Running, c.Censored = f.number&flagRunning != 0, f.number&flagCensored != 0
 			c.Enough, c.Eligible = f.number&flagEnough != 0, f.number&flagEligible != 0
+		case rowServeMS:
+			c.ServeMS = decodeServe(f)
 		case rowPBest:
 			c.PBest = f.float()
 		case rowRegretMS:

@@ -18,6 +18,8 @@ type Ranking struct {
 	Orders        []Order `json:"orders"`
 	// Warnings are what is wrong with the measurements or the topology, and was left out of the costs.
 	Warnings []string `json:"warnings,omitempty"`
+	// Requests are how long requests to the running candidates take, wherever traffic is.
+	Requests []RequestLatency `json:"requests,omitempty"`
 	// Inputs are everything the ranking was computed from: the same bytes can be computed from them again.
 	Inputs json.RawMessage `json:"inputs,omitempty"`
 	// Declared is the hash of the topology without what was discovered.
@@ -69,9 +71,13 @@ type RankedCandidate struct {
 	PBest    float64 `json:"p_best,omitempty"`
 	RegretMS float64 `json:"regret_ms,omitempty"`
 	// Doubt is why the data can not tell it from the first of its rank, or what is missing.
-	Doubt    string `json:"doubt,omitempty"`
-	Eligible bool   `json:"eligible"`
-	Gates    []Gate `json:"gates"`
+	Doubt string `json:"doubt,omitempty"`
+	// ServeMS is how long the candidate takes until it serves once traffic is to go there, in milliseconds: 0 for one that answers, absent where no
+	// benchmark of its image says. Serve is what it is made of, or what is missing.
+	ServeMS  *float64 `json:"serve_ms,omitempty"`
+	Serve    string   `json:"serve,omitempty"`
+	Eligible bool     `json:"eligible"`
+	Gates    []Gate   `json:"gates"`
 }
 
 // GateResult is pass, fail or unknown.
@@ -110,6 +116,7 @@ func (r Ranking) Validate() error {
 	c.time("at", r.At)
 	c.finite("quantile", r.Quantile)
 	c.that(len(r.Inputs) == 0 || json.Valid(r.Inputs), "inputs are not JSON")
+	c.requests(r.Requests)
 	for _, o := range r.Orders {
 		c.name("active", o.Active)
 		for _, k := range []Candidate{o.Choice, o.Raw} {
@@ -121,6 +128,7 @@ func (r Ranking) Validate() error {
 		for _, k := range o.Candidates {
 			c.candidate("candidate", k.Candidate)
 			c.finite("cost", k.CostMS, k.LowMS, k.HighMS, k.PBest, k.RegretMS)
+			c.serve(k.ServeMS)
 			for _, g := range k.Gates {
 				c.optionalTime("evidence_at", g.EvidenceAt)
 			}

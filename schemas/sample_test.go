@@ -274,6 +274,8 @@ func TestRankingThatCouldNotBeKeptIsRefused(t *testing.T) {
 		"quantile of nothing":     func(r *schemas.Ranking) { r.Quantile = math.NaN() },
 		"far future":              func(r *schemas.Ranking) { r.At = time.Unix(1<<50, 0) },
 		"evidence from nowhen":    func(r *schemas.Ranking) { r.Orders[0].Candidates[0].Gates[0].EvidenceAt = time.Unix(-1<<50, 0) },
+		"a time to serve below 0": func(r *schemas.Ranking) { ms := -1.0; r.Orders[0].Candidates[0].ServeMS = &ms },
+		"requests of nobody":      func(r *schemas.Ranking) { r.Requests = []schemas.RequestLatency{{}} },
 		"hostile region":          func(r *schemas.Ranking) { r.Orders[0].Active = "a.b" },
 		"hostile choice":          func(r *schemas.Ranking) { r.Orders[0].Choice = schemas.Candidate{Region: "a.b", Variant: "slim"} },
 		"half a raw choice":       func(r *schemas.Ranking) { r.Orders[0].Raw = schemas.Candidate{Region: "tokyo"} },

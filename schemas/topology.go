@@ -239,6 +239,9 @@ type Gates struct {
 	// RPO (recovery point objective) is how far a candidate's database may be behind the last write that the primary database acknowledged; at least two probe intervals,
 	// since heartbeats are written once in each.
 	RPO Duration `json:"rpo,omitempty" yaml:"rpo,omitempty"`
+	// MaxRTO is how long a candidate may take until it serves once traffic is to go there (recovery time objective): nothing for one that answers, else what the
+	// benchmarks of its image say.
+	MaxRTO Duration `json:"max_rto,omitempty" yaml:"max_rto,omitempty"`
 	// Headroom is how many times the app's load a candidate's capacity must be, as 1.2. The load is what the app's targets are asked for, counted by
 	// themselves: the highest ten seconds of the last five minutes.
 	Headroom float64 `json:"headroom,omitempty" yaml:"headroom,omitempty"`

@@ -2,6 +2,7 @@ package schemas_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,6 +99,8 @@ func entries() []golden {
 	also.Probe.Also = []string{"db_fresh"}
 	git := t.Apps[0]
 	git.Source.Git = schemas.Git{Repository: "https://github.com/acme/shop.git", Branch: "main", Token: "env:SHOP_GIT_TOKEN"}
+	soon := t.Apps[0]
+	soon.Gates.MaxRTO = schemas.Duration(30 * time.Second)
 	return []golden{
 		entry(schemas.TopologyBucket, ".region", schemas.TopologyPart{Topology: hash, Region: &t.Regions[0]}),
 		entry(schemas.TopologyBucket, ".vantage", schemas.TopologyPart{Topology: hash, Vantage: &t.Vantages[0]}),
@@ -110,12 +113,17 @@ func entries() []golden {
 		entry(schemas.TopologyBucket, ".app.discovered", schemas.TopologyPart{Topology: hash, App: discovered(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".region.labelled", schemas.TopologyPart{Topology: hash, Region: labelled(t.Regions[0])}),
 		entry(schemas.TopologyBucket, ".app.gated", schemas.TopologyPart{Topology: hash, App: gated(t.Apps[0])}),
+		entry(schemas.TopologyBucket, ".app.rto", schemas.TopologyPart{Topology: hash, App: &soon}),
 		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
 			Hash: hash, Version: 1, Regions: []string{"frankfurt", "london"}, Vantages: []string{"london"}, Apps: []string{"shop"}, Actor: "api", At: at(0)}}),
 		entry(schemas.BuildBucket, "", schemas.BuildState{App: "shop", Variant: "slim", Last: build(), Delivery: "push:distribution:32cf1666", Announced: true, Wanted: build()}),
 		entry(schemas.BuildBucket, ".git", schemas.BuildState{App: "shop", Variant: "slim", Last: buildOfCommit(), Delivery: "source:github:32cf1666", Announced: true, Wanted: build()}),
 		entry(schemas.ImageBucket, "", schemas.ImageState{
 			App: "shop", Variant: "slim", Region: "tokyo", Build: "b1", Digest: digest, Reference: "10.88.4.1:5000/shop@" + digest, Parity: "failed", Error: "no route to host", Since: at(0)}),
+		entry(schemas.BenchmarkBucket, "", schemas.BenchmarkState{
+			App: "shop", Variant: "slim", Region: "tokyo", Digest: digest, Machine: "builder-1", SizeBytes: 52_200_000, Layers: 7, WastedBytes: 1_000,
+			Cold: []schemas.BenchmarkRun{{PullUS: 1_200_000, UnpackUS: 300_000, StartUS: 90_000, HealthyUS: 400_000, Error: "none", At: at(0)}},
+			Warm: []schemas.BenchmarkRun{{PullUS: 4_000, StartUS: 80_000, Error: "the container ended", At: at(1)}}, At: at(1)}),
 		entry(schemas.VerdictBucket, "", schemas.Verdict{
 			Vantage: "london", App: "shop", Region: "frankfurt", Health: schemas.Degraded, Since: at(0), At: at(1), Round: 812, Incident: "i1", FailedRounds: 2,
 			Variants: []schemas.VariantHealth{{Variant: "slim", OK: true, LatencyUS: 18_400, Error: "none"}}, LatencyUS: 18_400, Reason: "single does not answer", Topology: hash}),
@@ -128,6 +136,7 @@ func entries() []golden {
 		entry(schemas.VantageBucket, "", schemas.Presence{
 			Vantage: "london", Region: "london", Boot: 1_795_305_431_000_000, Sighted: true, AnchorsReachable: 2, Anchors: 3, Round: 812, At: at(0), Topology: hash}),
 		entry(schemas.RankingBucket, "", ranking()),
+		entry(schemas.RankingBucket, ".serve", servedRanking()),
 		entry(schemas.RankingBucket, ".published", publishedRanking()),
 		entry(schemas.RankingBucket, ".declared", withDeclared(ranking())),
 		entry(schemas.AnomalyBucket, "", schemas.Anomaly{Last: anomaly(), Announced: true}),
@@ -171,12 +180,21 @@ func batches() []golden {
 	r.At = r.At.Truncate(time.Microsecond)
 	gate := &r.Orders[0].Candidates[0].Gates[0]
 	gate.EvidenceAt = gate.EvidenceAt.Truncate(time.Microsecond)
+	serve := r
+	serve.Orders = slices.Clone(r.Orders)
+	serve.Orders[0].Candidates = slices.Clone(r.Orders[0].Candidates)
+	for i, ms := range []float64{0, 1900.5} {
+		serve.Orders[0].Candidates[i].ServeMS = &ms
+	}
 	published := publishedRanking()
 	published.At = r.At
 	published.Orders[0].Candidates[0].Gates[0].EvidenceAt = gate.EvidenceAt
 	published.Warnings = []string{"tokyo/slim from frankfurt: 2.0 ms by http", "a location is wrong"}
 	published.Digest = strings.Repeat("0f", 32)
 	return []golden{
+		batch("rankings_evaluated.serve.v1.hex", serve,
+			func() (string, []byte, error) { return schemas.EncodeEvaluation(serve) },
+			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
 		sampled("samples_measured.v1.hex", samples()),
 		sampled("samples_measured.probed.v1.hex", probed()),
 		batch("rankings_evaluated.v1.hex", r,
@@ -221,6 +239,17 @@ func ranking() schemas.Ranking {
 			{Candidate: schemas.Candidate{Region: "tokyo", Variant: "slim"}, Rank: 2, CostMS: 230, LowMS: 229, HighMS: 231, Gates: []schemas.Gate{{Name: "distance", Result: schemas.Unknown, Evidence: "no location"}}},
 		}}},
 	}
+}
+
+// servedRanking is a ranking that says how long its candidates take to serve.
+func servedRanking() schemas.Ranking {
+	r := ranking()
+	for i, ms := range []float64{0, 1900.5} {
+		r.Orders[0].Candidates[i].ServeMS, r.Orders[0].Candidates[i].Serve = &ms, "by its benchmarks"
+	}
+	r.Requests = []schemas.RequestLatency{{Candidate: london, Samples: 480, Failures: 3, Quantiles: []schemas.LatencyQuantile{
+		{Quantile: 0.5, Enough: true, MS: 12.5, LowMS: 12, HighMS: 13, Censored: true}, {Quantile: 0.99}}}}
+	return r
 }
 
 // chosen is a change of an order since it says where traffic would go.

@@ -79,7 +79,7 @@ GRANT SELECT ON leeward.data_quality TO leeward_analyst;
 
 -- All but `inputs`, in which one row holds the figures of every region, and their digest. `reason` and `doubt` name the candidate that another is compared with.
 GRANT SELECT(at, app, active, place, rank, region, variant, choice, raw_choice, warming, reason, running, eligible, enough, censored, cost_ms, low_ms, high_ms,
-    p_best, regret_ms, doubt, samples, failures, `gates.name`, `gates.result`, `gates.evidence`, quantile, window_seconds, topology, stream_sequence) ON leeward.rankings TO leeward_analyst;
+    serve_ms, p_best, regret_ms, doubt, samples, failures, `gates.name`, `gates.result`, `gates.evidence`, quantile, window_seconds, topology, stream_sequence) ON leeward.rankings TO leeward_analyst;
 
 CREATE ROLE IF NOT EXISTS leeward_analyst_de;
 CREATE ROLE IF NOT EXISTS leeward_analyst_gb;

@@ -148,6 +148,7 @@ func TestEveryWayToMeasureIsChecked(t *testing.T) {
 		"version":              {probe, with("http: {version: 3}"), `apps[0].probe.http.version: "3" is not known (one of 1.1, 2)`},
 		"redirects":            {probe, with("http: {redirects: 11}"), "apps[0].probe.http.redirects: 11 is out of range"},
 		"certificate":          {probe, with("http: {certificate_days: 14}"), "apps[0].probe.http.certificate_days: no endpoint of shop has tls, or an https or grpcs address"},
+		"serves in the past":   {"max_rtt: 150ms", "max_rtt: 150ms\n      max_rto: -1s", "apps[0].gates.max_rto: is negative"},
 		"certificate gone by":  {probe, with("http: {certificate_days: -1}"), "apps[0].probe.http.certificate_days: is negative"},
 	} {
 		t.Run(name, func(t *testing.T) {

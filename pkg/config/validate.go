@@ -156,6 +156,7 @@ func (v validator) app(path string, a schemas.App, t schemas.Topology) {
 	v.probe(path+".probe", a)
 	v.objective(path+".objective", a.Objective)
 	v.gates(path, a)
+	v.recovery(path+".gates.max_rto", a)
 	v.failover(path+".failover", a.Failover)
 	names = unique{v, map[string]bool{}}
 	for i, target := range a.Targets {

@@ -54,9 +54,18 @@ func Inspect(ctx context.Context, repo name.Repository, digest string) (Image, e
 	if err != nil {
 		return Image{}, fmt.Errorf("inspect %s@%s: %w", repo, digest, classify(err))
 	}
-	manifest, err := image.Manifest()
+	result, err := Weigh(image)
 	if err != nil {
 		return Image{}, fmt.Errorf("inspect %s@%s: %w", repo, digest, err)
+	}
+	return result, nil
+}
+
+// Weigh reads what an image weighs.
+func Weigh(image v1.Image) (Image, error) {
+	manifest, err := image.Manifest()
+	if err != nil {
+		return Image{}, err
 	}
 	result := Image{SizeBytes: uint64(manifest.Config.Size)}
 	for _, l := range manifest.Layers {

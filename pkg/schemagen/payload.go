@@ -31,7 +31,7 @@ var payloads = []payload{
 	topic(schemas.ImagePushedTopic), topic(schemas.SourcePushedTopic), topic(schemas.AlertReceivedTopic), topic(schemas.TopologyChangedTopic), topic(schemas.FailoverRequestedTopic),
 	topic(schemas.BuildFinishedTopic), topic(schemas.ImageReplicatedTopic), topic(schemas.HealthChangedTopic), topic(schemas.RankingChangedTopic), topic(schemas.AnomalyDetectedTopic),
 	topic(schemas.ProbeRequestedTopic), topic(schemas.FailoverPlannedTopic), topic(schemas.FailoverSteppedTopic), topic(schemas.FailoverFinishedTopic), topic(schemas.DrillFinishedTopic),
-	bucket(schemas.TopologyBucket), bucket(schemas.BuildBucket), bucket(schemas.ImageBucket), bucket(schemas.VerdictBucket), bucket(schemas.VantageBucket), bucket(schemas.RankingBucket), bucket(schemas.AnomalyBucket),
+	bucket(schemas.TopologyBucket), bucket(schemas.BuildBucket), bucket(schemas.ImageBucket), bucket(schemas.BenchmarkBucket), bucket(schemas.VerdictBucket), bucket(schemas.VantageBucket), bucket(schemas.RankingBucket), bucket(schemas.AnomalyBucket),
 	bucket(schemas.RouteBucket), bucket(schemas.LoadBucket), bucket(schemas.OverrideBucket), bucket(schemas.PlanBucket), bucket(schemas.LeaseBucket), bucket(schemas.ShareBucket), bucket(schemas.IntentBucket),
 	bucket(schemas.DiscoveryBucket), bucket(schemas.GatewayLeaseBucket),
 }

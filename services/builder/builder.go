@@ -13,6 +13,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/daemon"
 	"github.com/leeward-failover/leeward/pkg/env"
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/builder/internal/benchmark"
 	"github.com/leeward-failover/leeward/services/builder/internal/build"
 	"github.com/leeward-failover/leeward/services/builder/internal/buildkit"
 	"github.com/leeward-failover/leeward/services/builder/internal/replica"
@@ -36,12 +37,15 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	defer engine.Close()
 	topology := bus.NewMirror(b, schemas.TopologyBucket)
 	builds := bus.NewMirror(b, schemas.BuildBucket)
+	way := &benchmark.Way{}
 	builder := &build.Builder{
-		Bus: b, Topology: topology, Engine: engine, Root: cfg.buildRoot, Getenv: proc.Getenv, Gather: 2 * time.Second, Log: proc.Log, Metrics: build.NewMetrics(proc.Metrics),
+		Begin: way.Build,
+		Bus:   b, Topology: topology, Engine: engine, Root: cfg.buildRoot, Getenv: proc.Getenv, Gather: 2 * time.Second, Log: proc.Log, Metrics: build.NewMetrics(proc.Metrics),
 	}
 	keeper := &replica.Keeper{
 		Bus: b, Topology: topology, Builds: builds, Backoff: time.Second, Recheck: time.Minute, Log: proc.Log, Metrics: replica.NewMetrics(proc.Metrics),
 	}
+	bench := benchmarks(b, topology, way, cfg.benchmark, proc)
 	health := daemon.Health{Addr: cfg.health, Proc: proc, Ready: func() error {
 		return errors.Join(b.Ready(), engine.Ready(), synced(topology))
 	}}
@@ -53,6 +57,11 @@ func Run(ctx context.Context, proc daemon.Process) error {
 	g.Go(func() error { return engine.Watch(ctx) })
 	g.Go(func() error { return builder.Run(ctx) })
 	g.Go(func() error { return keeper.Run(ctx) })
+	if cfg.benchmark.folder != "" {
+		g.Go(func() error { return bench.Images.Run(ctx) })
+		g.Go(func() error { return bench.States.Run(ctx) })
+		g.Go(func() error { return bench.Run(ctx) })
+	}
 	return g.Wait()
 }
 

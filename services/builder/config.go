@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"errors"
 	"time"
 
 	"github.com/leeward-failover/leeward/pkg/env"
@@ -12,6 +13,7 @@ type config struct {
 	buildkit        string
 	buildRoot       string
 	buildTimeout    time.Duration
+	benchmark       benchmarkConfig
 	health          string
 }
 
@@ -24,5 +26,7 @@ func readConfig(r *env.Reader) (config, error) {
 		buildTimeout: r.Duration("LEEWARD_BUILD_TIMEOUT", 10*time.Minute),
 		health:       r.String("LEEWARD_HEALTH_ADDR", "127.0.0.1:9102"),
 	}
-	return c, r.Err()
+	benchmark, err := readBenchmarkConfig(r)
+	c.benchmark = benchmark
+	return c, errors.Join(r.Err(), err)
 }

@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 type world struct {
 	t         *testing.T
 	bus       *bus.Bus
+	nats      *bustest.Server
 	builder   *process
 	daemon    *process
 	health    string
@@ -59,19 +60,20 @@ type world struct {
 
 var regionNames = []string{"frankfurt", "london", "dallas"}
 
-func newWorld(t *testing.T) *world {
+// newWorld starts a world; more are settings of the builder's.
+func newWorld(t *testing.T, more ...string) *world {
 	t.Helper()
 	daemonProcess, socket := startBuildkitd(t)
 	server := bustest.Start(t)
 	w := &world{t: t, daemon: daemonProcess, home: startRegistry(t), regions: map[string]*registry{}, buildRoot: t.TempDir(),
-		bus: server.Connect(schemas.Gateway, ""), health: fmt.Sprintf("http://127.0.0.1:%d", freePort(t))}
+		nats: server, bus: server.Connect(schemas.Gateway, ""), health: fmt.Sprintf("http://127.0.0.1:%d", freePort(t))}
 	for _, name := range regionNames {
 		w.regions[name] = startRegistry(t)
 	}
-	w.builder = start(t, []string{
-		"LEEWARD_TEST_AS_BUILDER=1", "LEEWARD_NATS_URL=" + server.URL(), "LEEWARD_NATS_SEED=" + server.Seed(schemas.Builder, ""),
-		"LEEWARD_BUILDKIT_ADDR=" + socket, "LEEWARD_BUILD_ROOT=" + w.buildRoot, "LEEWARD_HEALTH_ADDR=" + w.health[len("http://"):],
-	}, os.Args[0])
+	w.builder = start(t, append(more,
+		"LEEWARD_TEST_AS_BUILDER=1", "LEEWARD_NATS_URL="+server.URL(), "LEEWARD_NATS_SEED="+server.Seed(schemas.Builder, ""),
+		"LEEWARD_BUILDKIT_ADDR="+socket, "LEEWARD_BUILD_ROOT="+w.buildRoot, "LEEWARD_HEALTH_ADDR="+w.health[len("http://"):],
+	), os.Args[0])
 	w.listen()
 	return w
 }

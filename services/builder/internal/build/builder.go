@@ -32,7 +32,9 @@ type Builder struct {
 	// Getenv finds what references to secrets name.
 	Getenv func(string) string
 	// Gather is how long after a push more of them are awaited before anything is built.
-	Gather  time.Duration
+	Gather time.Duration
+	// Begin makes way for a build until done is called.
+	Begin   func() (done func())
 	Log     zerolog.Logger
 	Metrics Metrics
 

@@ -46,7 +46,7 @@ func newBench(t *testing.T) bench {
 		Verified: "bearer", At: time.Now().UTC(),
 	}}
 	topology := bus.NewMirror(b.own, schemas.TopologyBucket)
-	b.builder = &build.Builder{Bus: b.own, Topology: topology, Root: root, Log: zerolog.Nop(), Metrics: build.NewMetrics(prometheus.NewRegistry())}
+	b.builder = &build.Builder{Bus: b.own, Topology: topology, Root: root, Begin: func() func() { return func() {} }, Log: zerolog.Nop(), Metrics: build.NewMetrics(prometheus.NewRegistry())}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = topology.Run(t.Context()) }()
 	t.Cleanup(func() { <-done })

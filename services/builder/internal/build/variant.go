@@ -34,7 +34,9 @@ func (b *Builder) variant(ctx context.Context, j Job) error {
 	}
 	if state.Last.Build != id || state.Announced {
 		b.Metrics.began(j)
+		done := b.Begin()
 		outcome, err := b.build(ctx, j, id, src, refused)
+		done()
 		b.Metrics.Running.WithLabelValues(j.App.Name, j.Variant.Name).Dec()
 		if err != nil {
 			return err

@@ -55,6 +55,7 @@ func (s Server) Handler() http.Handler {
 	s.topology(api)
 	s.apps(api)
 	s.builds(api)
+	s.variants(api)
 	s.failovers(api)
 	s.anomalies(api)
 	s.overrides(api)

@@ -24,7 +24,7 @@ import (
 // All returns the commands.
 func All() []*cobra.Command {
 	return []*cobra.Command{
-		applyCommand(), rankCommand(), buildsCommand(), failoverCommand(), overrideCommand(), anomaliesCommand(), importCommand(), benchCommand(), dlqCommand(),
+		applyCommand(), rankCommand(), variantsCommand(), buildsCommand(), failoverCommand(), overrideCommand(), anomaliesCommand(), importCommand(), benchCommand(), dlqCommand(),
 	}
 }
 

@@ -93,11 +93,11 @@ func said(o schemas.Order) []string {
 
 // order prints the candidates, with a column for P(best) when it is known.
 func (s style) order(w io.Writer, o schemas.Order) {
-	bars, odds := s.newBars(o.Candidates), false
+	bars, odds, serves := s.newBars(o.Candidates), false, false
 	for _, k := range o.Candidates {
-		odds = odds || k.PBest > 0
+		odds, serves = odds || k.PBest > 0, serves || k.ServeMS != nil
 	}
-	row := func(name, bar, best any, rest ...any) table.Row {
+	row := func(name, bar, best, serve any, rest ...any) table.Row {
 		all := append(table.Row{name}, rest[:4]...)
 		if bars.width > 0 {
 			all = append(all, bar)
@@ -105,14 +105,17 @@ func (s style) order(w io.Writer, o schemas.Order) {
 		if odds {
 			all = append(all, best)
 		}
+		if serves {
+			all = append(all, serve)
+		}
 		return append(all, rest[4:]...)
 	}
-	t := newTable(w, row("rank", bars.scale(), "P(best)", "region", "variant", "cost ms", "95 % interval", "samples", "eligible", "why not"))
+	t := newTable(w, row("rank", bars.scale(), "P(best)", "to serve", "region", "variant", "cost ms", "95 % interval", "samples", "eligible", "why not"))
 	if s.ascii {
 		t.SetStyle(table.StyleDefault)
 	}
 	for _, k := range o.Candidates {
-		t.AppendRow(row(k.Rank, bars.draw(k), odd(k), k.Region, k.Variant, s.text(cost(k)), s.text(interval(k)), k.Samples, yesNo(k.Eligible), s.text(strings.Join(failing(k.Gates), "\n"))))
+		t.AppendRow(row(k.Rank, bars.draw(k), odd(k), toServe(k.ServeMS), k.Region, k.Variant, s.text(cost(k)), s.text(interval(k)), k.Samples, yesNo(k.Eligible), s.text(strings.Join(failing(k.Gates), "\n"))))
 	}
 	t.Render()
 }

@@ -14,16 +14,18 @@ import (
 
 // State is a live copy of what the services last said.
 type State struct {
-	Topology  *bus.Mirror[schemas.TopologyPart]
-	Images    *bus.Mirror[schemas.ImageState]
-	Verdicts  *bus.Mirror[schemas.Verdict]
-	Vantages  *bus.Mirror[schemas.Presence]
-	Rankings  *bus.Mirror[schemas.Ranking]
-	Routes    *bus.Mirror[schemas.Route]
-	Plans     *bus.Mirror[schemas.Plan]
-	Builds    *bus.Mirror[schemas.BuildState]
-	Anomalies *bus.Mirror[schemas.Anomaly]
-	Overrides *bus.Mirror[schemas.Override]
+	Topology *bus.Mirror[schemas.TopologyPart]
+	Images   *bus.Mirror[schemas.ImageState]
+	Verdicts *bus.Mirror[schemas.Verdict]
+	Vantages *bus.Mirror[schemas.Presence]
+	Rankings *bus.Mirror[schemas.Ranking]
+	Routes   *bus.Mirror[schemas.Route]
+	Plans    *bus.Mirror[schemas.Plan]
+	Builds   *bus.Mirror[schemas.BuildState]
+	// Benchmarks are the newest ones of the images.
+	Benchmarks *bus.Mirror[schemas.BenchmarkState]
+	Anomalies  *bus.Mirror[schemas.Anomaly]
+	Overrides  *bus.Mirror[schemas.Override]
 	// Discoveries are the latest looks at the entries of discover, Leases which gateway takes them.
 	Discoveries *bus.Mirror[schemas.DiscoveryState]
 	Leases      *bus.Mirror[schemas.Lease]
@@ -39,8 +41,9 @@ func New(b *bus.Bus, log zerolog.Logger) *State {
 		Topology: bus.NewMirror(b, schemas.TopologyBucket), Builds: bus.NewMirror(b, schemas.BuildBucket), Images: bus.NewMirror(b, schemas.ImageBucket),
 		Verdicts: bus.NewMirror(b, schemas.VerdictBucket), Vantages: bus.NewMirror(b, schemas.VantageBucket),
 		Rankings: bus.NewMirror(b, schemas.RankingBucket), Routes: bus.NewMirror(b, schemas.RouteBucket), Plans: bus.NewMirror(b, schemas.PlanBucket),
-		Overrides: bus.NewMirror(b, schemas.OverrideBucket),
-		Anomalies: bus.NewMirror(b, schemas.AnomalyBucket),
+		Benchmarks: bus.NewMirror(b, schemas.BenchmarkBucket),
+		Overrides:  bus.NewMirror(b, schemas.OverrideBucket),
+		Anomalies:  bus.NewMirror(b, schemas.AnomalyBucket),
 	}
 }
 
@@ -52,7 +55,7 @@ type mirror interface {
 
 func (s *State) mirrors() []mirror {
 	return []mirror{
-		s.Topology, s.Builds, s.Images, s.Verdicts, s.Vantages, s.Rankings, s.Routes, s.Plans, s.Overrides, s.Anomalies, s.Discoveries, s.Leases,
+		s.Topology, s.Builds, s.Images, s.Verdicts, s.Vantages, s.Rankings, s.Routes, s.Plans, s.Benchmarks, s.Overrides, s.Anomalies, s.Discoveries, s.Leases,
 	}
 }
 

@@ -28,6 +28,7 @@ func (d document) ranking() (schemas.Ranking, error) {
 		App: k.app.Name, At: d.End, Topology: d.Topology, Declared: d.Declared,
 		Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000), Warnings: k.warnings(),
 	}
+	r.Requests = k.requests()
 	for _, active := range k.app.Regions() {
 		o, err := k.published(active, k.gated(active, ranked))
 		if err != nil {
@@ -111,6 +112,7 @@ func (k known) gated(active string, ranked []schemas.RankedCandidate) []schemas.
 	all := make([]schemas.RankedCandidate, len(ranked))
 	for i, c := range ranked {
 		c.Gates = k.gates(active, c)
+		c = k.serve(c)
 		c.Eligible = c.Running && schemas.Passes(c.Gates)
 		all[i] = c
 	}

@@ -51,6 +51,7 @@ func (s State) of(in Inputs, t schemas.Topology) State {
 	s.Verdicts = slices.DeleteFunc(slices.Clone(s.Verdicts), func(v schemas.Verdict) bool { return v.App != in.App })
 	s.Images = slices.DeleteFunc(slices.Clone(s.Images), func(i schemas.ImageState) bool { return i.App != in.App })
 	s.Overrides = slices.DeleteFunc(slices.Clone(s.Overrides), func(o schemas.Override) bool { return o.App != in.App })
+	s.Benchmarks = slices.DeleteFunc(slices.Clone(s.Benchmarks), func(b Benchmark) bool { return b.App != in.App })
 	before := s.Previous
 	s.Previous = schemas.Ranking{At: before.At}
 	for _, o := range before.Orders {

@@ -23,6 +23,8 @@ type State struct {
 	Overrides []schemas.Override `json:"overrides"`
 	// Custom are the app's own gates, compiled; nil to have them compiled. They are of the app and no state of their own.
 	Custom celgate.Set `json:"-"`
+	// Benchmarks are the newest ones of the images.
+	Benchmarks []Benchmark `json:"benchmarks,omitempty"`
 	// Previous is the app's ranking before this one; zero when there is none.
 	Previous schemas.Ranking `json:"previous"`
 }

@@ -15,12 +15,13 @@ import (
 
 // Mirrors are live copies of the buckets the gates read.
 type Mirrors struct {
-	topology  *bus.Mirror[schemas.TopologyPart]
-	verdicts  *bus.Mirror[schemas.Verdict]
-	presences *bus.Mirror[schemas.Presence]
-	images    *bus.Mirror[schemas.ImageState]
-	loads     *bus.Mirror[schemas.Load]
-	overrides *bus.Mirror[schemas.Override]
+	topology   *bus.Mirror[schemas.TopologyPart]
+	verdicts   *bus.Mirror[schemas.Verdict]
+	presences  *bus.Mirror[schemas.Presence]
+	images     *bus.Mirror[schemas.ImageState]
+	loads      *bus.Mirror[schemas.Load]
+	overrides  *bus.Mirror[schemas.Override]
+	benchmarks *bus.Mirror[schemas.BenchmarkState]
 }
 
 // NewMirrors makes the mirrors; Run fills them.
@@ -29,13 +30,14 @@ func NewMirrors(b *bus.Bus) *Mirrors {
 		topology: bus.NewMirror(b, schemas.TopologyBucket), verdicts: bus.NewMirror(b, schemas.VerdictBucket),
 		presences: bus.NewMirror(b, schemas.VantageBucket), images: bus.NewMirror(b, schemas.ImageBucket),
 		loads: bus.NewMirror(b, schemas.LoadBucket), overrides: bus.NewMirror(b, schemas.OverrideBucket),
+		benchmarks: bus.NewMirror(b, schemas.BenchmarkBucket),
 	}
 }
 
 // Run keeps the mirrors until ctx ends.
 func (m *Mirrors) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, run := range []func(context.Context) error{m.topology.Run, m.verdicts.Run, m.presences.Run, m.images.Run, m.loads.Run, m.overrides.Run} {
+	for _, run := range []func(context.Context) error{m.topology.Run, m.verdicts.Run, m.presences.Run, m.images.Run, m.loads.Run, m.overrides.Run, m.benchmarks.Run} {
 		g.Go(func() error { return run(ctx) })
 	}
 	return g.Wait()
@@ -57,7 +59,7 @@ type mirror interface {
 }
 
 func (m *Mirrors) all() []mirror {
-	return []mirror{m.topology, m.verdicts, m.presences, m.images, m.loads, m.overrides}
+	return []mirror{m.topology, m.verdicts, m.presences, m.images, m.loads, m.overrides, m.benchmarks}
 }
 
 // synced waits until every bucket has been read: a gate judged before would fail for no reason.
@@ -84,7 +86,7 @@ func (m *Mirrors) state(t schemas.Topology) rank.State {
 	return rank.State{
 		Verdicts:  slices.DeleteFunc(values(m.verdicts), func(v schemas.Verdict) bool { return unknown(v.Vantage) }),
 		Presences: slices.DeleteFunc(values(m.presences), func(p schemas.Presence) bool { return unknown(p.Vantage) }),
-		Images:    values(m.images),
+		Images:    values(m.images), Benchmarks: benchmarks(m.benchmarks),
 		Overrides: values(m.overrides),
 	}
 }
@@ -102,6 +104,14 @@ func values[V schemas.Value](m *bus.Mirror[V]) []V {
 	var all []V
 	for _, e := range m.All() {
 		all = append(all, e.Value)
+	}
+	return all
+}
+
+func benchmarks(m *bus.Mirror[schemas.BenchmarkState]) []rank.Benchmark {
+	var all []rank.Benchmark
+	for _, state := range values(m) {
+		all = append(all, rank.NewBenchmark(state))
 	}
 	return all
 }

@@ -64,6 +64,7 @@ func (t *rankings) table() Rows {
 		column("cost_ms", rows, func(r rankingRow) float64 { return r.CostMS }),
 		column("low_ms", rows, func(r rankingRow) float64 { return r.LowMS }),
 		column("high_ms", rows, func(r rankingRow) float64 { return r.HighMS }),
+		column("serve_ms", rows, func(r rankingRow) *float64 { return r.ServeMS }),
 		column("p_best", rows, func(r rankingRow) float64 { return r.PBest }),
 		column("regret_ms", rows, func(r rankingRow) float64 { return r.RegretMS }),
 		column("doubt", rows, func(r rankingRow) string { return r.Doubt }),
