@@ -96,6 +96,7 @@ test-compose: ## build the images and run docker-compose.yml under a dockerd of 
 test-long: test demo-chaos test-exactly-once ## every test and the demo with kills, a region cut off for a minute, then five minutes each of stress and of fuzzing
 	go test -timeout 10m -count=1 -v ./test/leaf -run Cut -cut 60s
 	go test -timeout 20m -count=1 ./services/prober/internal/probe -run 'Thousand|Share|Stalled|Dead|Hogs' -span 60s
+	go test -timeout 30m -count=1 -v ./services/ranker/internal/simulate -more 10
 	go test -timeout 10m -count=1 -v ./services/gateway/internal/load -run Stalled -stretch 10
 	go test -timeout 20m ./pkg/clickhouse -run Stress -stress 5m
 	go test -timeout 20m ./pkg/config -run '^$$' -fuzz FuzzParse -fuzztime 5m
