@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,7 +43,11 @@ func TestMain(m *testing.M) {
 
 // rankCommand prints the ranking's JSON form as it is hashed.
 func rankCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "rank APP", Args: cobra.ExactArgs(1), RunE: func(*cobra.Command, []string) error { return errors.New("there is no gateway") }}
+	cmd := &cobra.Command{Use: "rank APP", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, _ []string) error {
+		// The gateway's answer.
+		_, err := io.Copy(cmd.OutOrStdout(), os.Stdin)
+		return err
+	}}
 	cmd.Flags().String("active", "", "")
 	cmd.Flags().String("output", "table", "")
 	ranker.Past(cmd, func(w io.Writer, r schemas.Ranking, _ string) error {
@@ -57,11 +60,17 @@ func rankCommand() *cobra.Command {
 	return cmd
 }
 
-// again runs a command in a process of its own.
-func again(t *testing.T, dsn string, procs int, args ...string) (out, told string, err error) {
+func child(t *testing.T, dsn string, procs int, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 	cmd.Env = append(os.Environ(), childVariable+"=1", "LEEWARD_CLICKHOUSE_DSN=env:TEST_DSN", "TEST_DSN="+dsn, fmt.Sprintf("GOMAXPROCS=%d", procs))
+	return cmd
+}
+
+// again runs a command in a process of its own.
+func again(t *testing.T, dsn string, procs int, args ...string) (out, told string, err error) {
+	t.Helper()
+	cmd := child(t, dsn, procs, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = cmd.Run()
@@ -160,6 +169,26 @@ func thinned(t *testing.T, dsn string) {
 	}
 }
 
+// explained shows the parts of the costs of a ranking of the past, and of the one that the gateway gives.
+func explained(t *testing.T, dsn string, r schemas.Ranking) {
+	t.Helper()
+	out, told, err := again(t, dsn, 2, "rank", "shop", "--explain", "--at", r.At.Format(time.RFC3339Nano))
+	lines := strings.Split(out, "\n")
+	// Five vantages measure eight candidates and four databases.
+	if err != nil || len(lines) != 1+1+5*(8+4)+1 || strings.Join(strings.Fields(lines[2]), " ")[:len("dallas db_write dallas")] != "dallas db_write dallas" {
+		t.Errorf("%v, %s\n%s", err, told, strings.Join(lines[1:], "\n"))
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := child(t, dsn, 2, "rank", "shop", "--explain")
+	cmd.Stdin = bytes.NewReader(data)
+	if now, err := cmd.Output(); err != nil || !strings.HasSuffix(string(now), strings.Join(lines[1:], "\n")) || !strings.HasPrefix(string(now), `{"app":"shop"`) {
+		t.Errorf("of now: %v\n%s", err, now)
+	}
+}
+
 func TestRankingOfThePastIsComputedAgain(t *testing.T) {
 	dsn := chembedtest.Start(t)
 	db := migrated(t, dsn)
@@ -202,6 +231,7 @@ func TestRankingOfThePastIsComputedAgain(t *testing.T) {
 	}
 	replayed(t, dsn, len(rankings), decided)
 	thinned(t, dsn)
+	explained(t, dsn, r)
 
 	later := r
 	later.At = r.At.Add(time.Minute)
