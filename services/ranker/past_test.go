@@ -134,7 +134,7 @@ func published(ctx context.Context, t *testing.T, dsn string, db *clickhouse.DB)
 }
 
 // replayed plays what is stored to the policy of the time, and to one under which what is published may not be chosen.
-func replayed(t *testing.T, dsn string, rankings int, decided time.Time) {
+func replayed(t *testing.T, dsn string, rankings int, decided time.Time, to schemas.Candidate) {
 	t.Helper()
 	data, err := os.ReadFile("../../examples/leeward.yaml")
 	if err != nil {
@@ -142,7 +142,7 @@ func replayed(t *testing.T, dsn string, rankings int, decided time.Time) {
 	}
 	for name, c := range map[string]struct{ old, new, want string }{
 		"the same policy": {"", "", "; 0 times another choice, 0 of 1 failovers elsewhere\n"},
-		"only far away":   {"min_distance_km: 300", "min_distance_km: 20000", "failover p1 at " + decided.Format(time.DateTime) + " from frankfurt/slim went to london/single, would have gone to nowhere\n"},
+		"only far away":   {"min_distance_km: 300", "min_distance_km: 20000", "failover p1 at " + decided.Format(time.DateTime) + " from frankfurt/slim went to " + to.String() + ", would have gone to nowhere\n"},
 		"another window":  {"window: 2m", "window: 20m", "shop.objective.window: 20m0s, but what is stored are samples of 2m0s\n"},
 	} {
 		policy := filepath.Join(t.TempDir(), "leeward.yaml")
@@ -224,12 +224,12 @@ func TestRankingOfThePastIsComputedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	same("without any sample", 8)
-	decided := rankings[3].At.Add(time.Second)
-	if err := db.Exec(ctx, "INSERT INTO decisions (at, app, plan, trigger, state, from_region, from_variant, region, variant, chosen) VALUES (fromUnixTimestamp64Milli({at:Int64}), 'shop', 'p1', 'alert', 'planned', 'frankfurt', 'slim', 'london', 'single', true)",
-		clickhouse.Named("at", decided.UnixMilli())); err != nil {
+	decided, to := rankings[3].At.Add(time.Second), rankings[3].Orders[0].Choice
+	if err := db.Exec(ctx, "INSERT INTO decisions (at, app, plan, trigger, state, from_region, from_variant, region, variant, chosen) VALUES (fromUnixTimestamp64Milli({at:Int64}), 'shop', 'p1', 'alert', 'planned', 'frankfurt', 'slim', {region:String}, {variant:String}, true)",
+		clickhouse.Named("at", decided.UnixMilli()), clickhouse.Named("region", to.Region), clickhouse.Named("variant", to.Variant)); err != nil {
 		t.Fatal(err)
 	}
-	replayed(t, dsn, len(rankings), decided)
+	replayed(t, dsn, len(rankings), decided, to)
 	thinned(t, dsn)
 	explained(t, dsn, r)
 

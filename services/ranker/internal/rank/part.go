@@ -28,9 +28,8 @@ func Parts(stored json.RawMessage) ([]Part, error) {
 		if !Counts(d.World.App, c.Kind) {
 			continue
 		}
-		total := merge(c.Blocks)
-		q := total.quantile(d.World.App.Objective.Quantile, d.TimeoutUS)
-		all = append(all, Part{c.Candidate, c.Vantage, c.Kind, rounded(q.us / 1000), q.censored, total.Samples(), total.Failures})
+		m := newSummed(d.Inputs, c, d.World.App.Objective.Quantile)
+		all = append(all, Part{c.Candidate, c.Vantage, c.Kind, rounded(m.spread.us / 1000), m.spread.censored, m.samples, m.total.Failures})
 	}
 	return all, nil
 }
