@@ -16,7 +16,9 @@ import (
 )
 
 // All returns the commands.
-func All() []*cobra.Command { return []*cobra.Command{backtestCommand(), replayCommand()} }
+func All() []*cobra.Command {
+	return []*cobra.Command{backtestCommand(), replayCommand(), adviseCommand()}
+}
 
 func backtestCommand() *cobra.Command {
 	var o backtest.Options
