@@ -12,8 +12,11 @@ type RankingChanged struct {
 	Order  []Candidate `json:"order"`
 	// Eligible are the candidates of the order that pass every gate.
 	Eligible []Candidate `json:"eligible"`
-	Topology string      `json:"topology"`
-	At       time.Time   `json:"at"`
+	// Choice is where traffic would go, Reason why that has changed or is not what the newest window alone says.
+	Choice   Candidate `json:"choice,omitzero"`
+	Reason   string    `json:"reason,omitempty"`
+	Topology string    `json:"topology"`
+	At       time.Time `json:"at"`
 }
 
 // RankingChangedTopic is published by the ranker when an order or an eligibility changes.
@@ -32,6 +35,9 @@ func (e RankingChanged) Validate() error {
 	}
 	for _, k := range e.Eligible {
 		c.candidate("eligible", k)
+	}
+	if e.Choice != (Candidate{}) {
+		c.candidate("choice", e.Choice)
 	}
 	c.time("at", e.At)
 	return c.err()

@@ -52,6 +52,9 @@ func events() []golden {
 			Vantage: "london", App: "shop", Region: "frankfurt", From: schemas.Up, To: schemas.Down, Round: 812, Reason: "3 rounds without an answer", Topology: "0011223344556677", At: at(0)}),
 		event(schemas.RankingChangedTopic, schemas.RankingChanged{
 			App: "shop", Active: "frankfurt", Order: []schemas.Candidate{frankfurt, london}, Eligible: []schemas.Candidate{london}, Topology: "0011223344556677", At: at(0)}),
+		chosen(schemas.RankingChanged{
+			App: "shop", Active: "frankfurt", Order: []schemas.Candidate{frankfurt, london}, Eligible: []schemas.Candidate{london}, Choice: london,
+			Reason: "frankfurt/slim is no longer eligible", Topology: "0011223344556677", At: at(0)}),
 		event(schemas.ProbeRequestedTopic, schemas.ProbeRequested{Incident: "i1", App: "shop", Region: "frankfurt", Reason: "alert RegionDown", At: at(0)}),
 		event(schemas.FailoverPlannedTopic, schemas.FailoverPlanned{Plan: plan(), At: at(3)}),
 		event(schemas.FailoverSteppedTopic, schemas.FailoverStepped{App: "shop", Plan: "p1", Step: plan().Journal[0], Number: 1, Epoch: schemas.Epoch{Term: 1, N: 7}, At: at(4)}),
@@ -154,8 +157,9 @@ func batches() []golden {
 	published := publishedRanking()
 	published.At = r.At
 	published.Orders[0].Candidates[0].Gates[0].EvidenceAt = gate.EvidenceAt
-	published.Warnings = []string{"tokyo/slim from frankfurt: 2.0 ms by http", "a location is wrong"}
 	published.Digest = strings.Repeat("0f", 32)
+	doubted := published
+	doubted.Warnings = []string{"tokyo/slim from frankfurt: 2.0 ms by http", "a location is wrong"}
 	return []golden{
 		sampled("samples_measured.v1.hex", samples()),
 		sampled("samples_measured.probed.v1.hex", probed()),
@@ -164,6 +168,9 @@ func batches() []golden {
 			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
 		batch("rankings_evaluated.published.v1.hex", published,
 			func() (string, []byte, error) { return schemas.EncodeEvaluation(published) },
+			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
+		batch("rankings_evaluated.warned.v1.hex", doubted,
+			func() (string, []byte, error) { return schemas.EncodeEvaluation(doubted) },
 			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
 		batch("images_benchmarked.v1.hex", benchmarks(),
 			func() (string, []byte, error) { return benchmarks().Encode() },
@@ -201,6 +208,13 @@ func ranking() schemas.Ranking {
 			{Candidate: schemas.Candidate{Region: "tokyo", Variant: "slim"}, Rank: 2, CostMS: 230, LowMS: 229, HighMS: 231, Gates: []schemas.Gate{{Name: "distance", Result: schemas.Unknown, Evidence: "no location"}}},
 		}}},
 	}
+}
+
+// chosen is a change of an order since it says where traffic would go.
+func chosen(e schemas.RankingChanged) golden {
+	g := event(schemas.RankingChangedTopic, e)
+	g.file = "ranking_changed.choice.v1.json"
+	return g
 }
 
 // publishedRanking is a ranking whose choice is held against the raw one.

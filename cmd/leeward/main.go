@@ -38,7 +38,23 @@ func root() *cobra.Command {
 	if rank, _, err := cmd.Find([]string{"rank"}); err == nil {
 		ranker.Past(rank, gateway.ShowRanking)
 	}
+	teach(cmd)
 	return cmd
+}
+
+// teach has every command that refuses its arguments say which it takes.
+func teach(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return fmt.Errorf("%w; it is %s", err, cmd.UseLine())
+			}
+			return nil
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		teach(sub)
+	}
 }
 
 func versionCommand() *cobra.Command {

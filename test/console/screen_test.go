@@ -11,6 +11,7 @@ import (
 var screens = []struct{ name, path, shows string }{
 	{"overview", "/", "is served by"},
 	{"ranking", "/ui/ranking?app=shop", "all pass"},
+	{"history", "/ui/ranking?app=shop&active=frankfurt", "london/slim leads dallas/slim by 129.60 ms"},
 	{"variants", "/ui/variants?app=shop", "from cache"},
 	{"failovers", "/ui/failovers?app=shop", "verdicts"},
 	{"failover", "/ui/failovers/shop/moved", "Where the time went"},

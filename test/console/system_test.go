@@ -58,6 +58,7 @@ func (y *system) populate() {
 	y.gate.apply(y.yaml)
 	y.see(nil)
 	put(y, y.ranker, schemas.RankingBucket, y.ranking())
+	y.changes()
 	put(y, y.actuator, schemas.RouteBucket, schemas.Route{App: "shop", Active: y.app.Start, Epoch: schemas.Epoch{Term: 1, N: 1}, Since: time.Now().Add(-3 * time.Hour)})
 	y.build()
 	put(y, y.actuator, schemas.PlanBucket, y.plan("moved", schemas.PlanFinished))
@@ -118,18 +119,32 @@ func (y *system) see(lost map[string]bool) {
 	}
 }
 
+// changes are how the order for frankfurt came to be: london was the choice, fell behind, and is it again.
+func (y *system) changes() {
+	y.t.Helper()
+	for i, c := range []struct{ region, reason string }{
+		{"london", ""}, {"dallas", "london/slim is no longer eligible"}, {"london", "london/slim leads dallas/slim by 129.60 ms, evidence 2.10 of 2.00"},
+	} {
+		choice := schemas.Candidate{Region: c.region, Variant: "slim"}
+		publish(y, y.ranker, schemas.RankingChangedTopic, schemas.RankingChanged{
+			App: "shop", Active: "frankfurt", Order: []schemas.Candidate{choice}, Eligible: []schemas.Candidate{choice}, Choice: choice, Reason: c.reason,
+			Topology: y.topology.Hash(), At: time.Now().Add(time.Duration(i-3) * 10 * time.Minute),
+		})
+	}
+}
+
 // ranking is an order for every active region: near regions are cheap, Tokyo is too far, and the variants of a region are a tie.
 func (y *system) ranking() schemas.Ranking {
 	now := time.Now().UTC()
 	r := schemas.Ranking{App: "shop", At: now, Topology: y.topology.Hash(), Quantile: 0.95, WindowSeconds: 120}
 	cost := map[string]float64{"frankfurt": 38.2, "london": 41.7, "dallas": 171.3, "tokyo": 262.9}
 	for _, active := range y.app.Regions() {
-		o := schemas.Order{Active: active}
+		o := schemas.Order{Active: active, Choice: schemas.Candidate{Region: "london", Variant: "slim"}, Raw: schemas.Candidate{Region: "london", Variant: "slim"}}
 		rank := 1
 		for _, region := range []string{"frankfurt", "london", "dallas", "tokyo"} {
 			for i, v := range y.app.Variants {
 				c := cost[region] + 0.4*float64(i)
-				k := schemas.RankedCandidate{Candidate: schemas.Candidate{Region: region, Variant: v.Name}, Rank: rank, Running: true, CostMS: c, LowMS: c * 0.97, HighMS: c * 1.04, Enough: true, Samples: 590}
+				k := schemas.RankedCandidate{Candidate: schemas.Candidate{Region: region, Variant: v.Name}, Rank: rank, Running: true, CostMS: c, LowMS: c * 0.97, HighMS: c * 1.04, Enough: true, Samples: 590, PBest: 0.25}
 				k.Gates = []schemas.Gate{
 					{Name: "running", Result: schemas.Pass, Evidence: "has an endpoint"},
 					{Name: "healthy", Result: schemas.Pass, Evidence: "5 of 5 sighted vantages say up", EvidenceAt: now},

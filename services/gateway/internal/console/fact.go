@@ -110,10 +110,16 @@ var readers = map[string]reader{
 	}),
 	schemas.RankingChangedTopic.Contract().Name: reads(schemas.RankingChangedTopic, func(e schemas.RankingChanged) (string, string, string) {
 		said := fmt.Sprintf("with traffic in %s: ", e.Active)
-		if len(e.Order) > 0 {
+		if e.Choice != (schemas.Candidate{}) {
+			said += "it would go to " + e.Choice.String() + ", "
+		} else if len(e.Order) > 0 {
 			said += e.Order[0].String() + " is first, "
 		}
-		return e.App, "none", said + fmt.Sprintf("%d of %d candidates are eligible", len(e.Eligible), len(e.Order))
+		said += fmt.Sprintf("%d of %d candidates are eligible", len(e.Eligible), len(e.Order))
+		if e.Reason != "" {
+			said += "; " + e.Reason
+		}
+		return e.App, "none", said
 	}),
 	schemas.ProbeRequestedTopic.Contract().Name: reads(schemas.ProbeRequestedTopic, func(e schemas.ProbeRequested) (string, string, string) {
 		return e.App, "busy", fmt.Sprintf("every vantage is asked to look at %s: %s", e.Region, e.Reason)

@@ -80,6 +80,9 @@ type rankingBody struct {
 	// Other says that the ranking was made for another topology than the current.
 	Other    bool
 	Eligible int
+	// Order is the order as it is published, without its candidates' rows.
+	Order   schemas.Order
+	History historyBody
 	// Warnings are what was left out of the costs.
 	Warnings []string
 }
@@ -94,6 +97,7 @@ func (c *Console) ranking(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	b := s.ranking(a, r.URL.Query().Get("active"))
+	b.History = c.recent.history(a.Name, b.Active, time.Now())
 	if _, ok := s.order(a.Name, b.Active); !ok && !b.At.IsZero() && r.URL.Query().Has("active") {
 		return fault{http.StatusNotFound, "There is no such order", a.Name + " has no endpoint in a region named " + b.Active + "."}
 	}
@@ -116,6 +120,7 @@ func (s snapshot) ranking(a schemas.App, active string) rankingBody {
 		b.Active = b.Actives[0]
 	}
 	o, _ := s.order(a.Name, b.Active)
+	b.Order = o
 	b.Rows, b.Scale = rows(o.Candidates, s.routes[a.Name].Active, "traffic")
 	for _, row := range b.Rows {
 		if row.Eligible && row.Region != b.Active {

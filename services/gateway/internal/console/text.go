@@ -13,7 +13,7 @@ import (
 // functions are what templates may call.
 var functions = template.FuncMap{
 	"visible": visible, "age": func(t time.Time) string { return age(time.Since(t), "ago") }, "old": func(t time.Time) string { return age(time.Since(t), "old") }, "fine": fine, "next": func(i int) int { return i + 1 }, "clock": clock, "stamp": stamp, "ms": millis, "took": took, "size": size,
-	"short": short, "f": func(x float64) string { return fmt.Sprintf("%.1f", x) }, "seconds": func(s float64) string { return fmt.Sprintf("%.1f s", s) },
+	"short": short, "percent": func(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }, "f": func(x float64) string { return fmt.Sprintf("%.1f", x) }, "seconds": func(s float64) string { return fmt.Sprintf("%.1f s", s) },
 	"ranking": func(at time.Time, maxAge int) rankingBody { return rankingBody{At: at, MaxAge: maxAge} }, "stateWord": stateWord, "stateMark": stateMark, "resultMark": resultMark,
 }
 

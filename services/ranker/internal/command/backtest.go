@@ -17,7 +17,7 @@ import (
 
 // All returns the commands.
 func All() []*cobra.Command {
-	return []*cobra.Command{backtestCommand(), replayCommand(), simulateCommand()}
+	return []*cobra.Command{backtestCommand(), replayCommand(), simulateCommand(), adviseCommand()}
 }
 
 func backtestCommand() *cobra.Command {

@@ -198,7 +198,9 @@ func (l *Loop) tell(ctx context.Context, previous, r schemas.Ranking) error {
 		if !rank.Changed(previous, o) {
 			continue
 		}
-		event := schemas.RankingChanged{App: r.App, Active: o.Active, Order: rank.Names(o.Candidates), Eligible: rank.Eligible(o.Candidates), Topology: r.Topology, At: r.At}
+		event := schemas.RankingChanged{
+			App: r.App, Active: o.Active, Order: rank.Names(o.Candidates), Eligible: rank.Eligible(o.Candidates), Choice: o.Choice, Reason: o.Reason, Topology: r.Topology, At: r.At,
+		}
 		if err := bus.Publish(ctx, l.Bus, schemas.RankingChangedTopic, event); err != nil {
 			return err
 		}
