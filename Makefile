@@ -98,6 +98,7 @@ test-long: test demo-chaos test-exactly-once ## every test and the demo with kil
 	go test -timeout 20m -count=1 -v ./services/prober/internal/probe -run 'Thousand|Share|Stalled|Dead|Hogs' -span 60s
 	go test -timeout 10m -count=1 ./services/prober -run NoSampleIsLost -outage 60s
 	go test -timeout 10m -count=1 ./services/prober -run Reload -per-app 1000
+	go test -timeout 30m -count=1 -v ./services/ranker/internal/simulate -more 10
 	go test -timeout 10m -count=1 -v ./services/gateway/internal/load -run Stalled -stretch 10
 	go test -timeout 20m ./pkg/clickhouse -run Stress -stress 5m
 	go test -timeout 20m ./pkg/config -run '^$$' -fuzz FuzzParse -fuzztime 5m

@@ -189,8 +189,9 @@ func batches() []golden {
 	published := publishedRanking()
 	published.At = r.At
 	published.Orders[0].Candidates[0].Gates[0].EvidenceAt = gate.EvidenceAt
-	published.Warnings = []string{"tokyo/slim from frankfurt: 2.0 ms by http", "a location is wrong"}
 	published.Digest = strings.Repeat("0f", 32)
+	doubted := published
+	doubted.Warnings = []string{"tokyo/slim from frankfurt: 2.0 ms by http", "a location is wrong"}
 	return []golden{
 		batch("rankings_evaluated.serve.v1.hex", serve,
 			func() (string, []byte, error) { return schemas.EncodeEvaluation(serve) },
@@ -202,6 +203,9 @@ func batches() []golden {
 			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
 		batch("rankings_evaluated.published.v1.hex", published,
 			func() (string, []byte, error) { return schemas.EncodeEvaluation(published) },
+			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
+		batch("rankings_evaluated.warned.v1.hex", doubted,
+			func() (string, []byte, error) { return schemas.EncodeEvaluation(doubted) },
 			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
 		batch("images_benchmarked.v1.hex", benchmarks(),
 			func() (string, []byte, error) { return benchmarks().Encode() },

@@ -10,7 +10,6 @@ ALTER TABLE rankings
     ADD COLUMN IF NOT EXISTS regret_ms Float64 COMMENT 'What choosing it costs over the best on average, milliseconds' CODEC(ZSTD(1)) AFTER p_best,
     ADD COLUMN IF NOT EXISTS doubt String COMMENT 'Why the data can not tell it from the first of its rank; empty when they can' CODEC(ZSTD(1)) AFTER regret_ms,
     ADD COLUMN IF NOT EXISTS digest String COMMENT 'SHA-256 of the ranking as it was published, hex digits: what is computed again from the inputs has the same; on the first row of each ranking only' CODEC(ZSTD(1)) AFTER inputs,
-    ADD COLUMN IF NOT EXISTS warnings Array(String) COMMENT 'What is wrong with the measurements or the topology, and was left out of the costs; on the first row of each ranking only' CODEC(ZSTD(1)) AFTER digest,
     COMMENT COLUMN rank 'Place by this window alone, from 1; candidates that the data can not tell apart share one';
 
 CREATE OR REPLACE VIEW ranking_history

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,7 +43,11 @@ func TestMain(m *testing.M) {
 
 // rankCommand prints the ranking's JSON form as it is hashed.
 func rankCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "rank APP", Args: cobra.ExactArgs(1), RunE: func(*cobra.Command, []string) error { return errors.New("there is no gateway") }}
+	cmd := &cobra.Command{Use: "rank APP", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, _ []string) error {
+		// The gateway's answer.
+		_, err := io.Copy(cmd.OutOrStdout(), os.Stdin)
+		return err
+	}}
 	cmd.Flags().String("active", "", "")
 	cmd.Flags().String("output", "table", "")
 	ranker.Past(cmd, func(w io.Writer, r schemas.Ranking, _ string) error {
@@ -57,11 +60,17 @@ func rankCommand() *cobra.Command {
 	return cmd
 }
 
-// again runs a command in a process of its own.
-func again(t *testing.T, dsn string, procs int, args ...string) (out, told string, err error) {
+func child(t *testing.T, dsn string, procs int, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 	cmd.Env = append(os.Environ(), childVariable+"=1", "LEEWARD_CLICKHOUSE_DSN=env:TEST_DSN", "TEST_DSN="+dsn, fmt.Sprintf("GOMAXPROCS=%d", procs))
+	return cmd
+}
+
+// again runs a command in a process of its own.
+func again(t *testing.T, dsn string, procs int, args ...string) (out, told string, err error) {
+	t.Helper()
+	cmd := child(t, dsn, procs, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = cmd.Run()
@@ -125,7 +134,7 @@ func published(ctx context.Context, t *testing.T, dsn string, db *clickhouse.DB)
 }
 
 // replayed plays what is stored to the policy of the time, and to one under which what is published may not be chosen.
-func replayed(t *testing.T, dsn string, rankings int, decided time.Time) {
+func replayed(t *testing.T, dsn string, rankings int, decided time.Time, to schemas.Candidate) {
 	t.Helper()
 	data, err := os.ReadFile("../../examples/leeward.yaml")
 	if err != nil {
@@ -133,7 +142,7 @@ func replayed(t *testing.T, dsn string, rankings int, decided time.Time) {
 	}
 	for name, c := range map[string]struct{ old, new, want string }{
 		"the same policy": {"", "", "; 0 times another choice, 0 of 1 failovers elsewhere\n"},
-		"only far away":   {"min_distance_km: 300", "min_distance_km: 20000", "failover p1 at " + decided.Format(time.DateTime) + " from frankfurt/slim went to london/single, would have gone to nowhere\n"},
+		"only far away":   {"min_distance_km: 300", "min_distance_km: 20000", "failover p1 at " + decided.Format(time.DateTime) + " from frankfurt/slim went to " + to.String() + ", would have gone to nowhere\n"},
 		"another window":  {"window: 2m", "window: 20m", "shop.objective.window: 20m0s, but what is stored are samples of 2m0s\n"},
 	} {
 		policy := filepath.Join(t.TempDir(), "leeward.yaml")
@@ -157,6 +166,26 @@ func thinned(t *testing.T, dsn string) {
 	out, told, err := again(t, dsn, 2, "replay", "--policy", "../../examples/leeward.yaml", "--since", "1h", "--every", "10000h")
 	if err != nil || !strings.HasPrefix(out, "shop: 1 rankings from ") {
 		t.Errorf("%v, %s%s", err, out, told)
+	}
+}
+
+// explained shows the parts of the costs of a ranking of the past, and of the one that the gateway gives.
+func explained(t *testing.T, dsn string, r schemas.Ranking) {
+	t.Helper()
+	out, told, err := again(t, dsn, 2, "rank", "shop", "--explain", "--at", r.At.Format(time.RFC3339Nano))
+	lines := strings.Split(out, "\n")
+	// Five vantages measure eight candidates and four databases.
+	if err != nil || len(lines) != 1+1+5*(8+4)+1 || strings.Join(strings.Fields(lines[2]), " ")[:len("dallas db_write dallas")] != "dallas db_write dallas" {
+		t.Errorf("%v, %s\n%s", err, told, strings.Join(lines[1:], "\n"))
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := child(t, dsn, 2, "rank", "shop", "--explain")
+	cmd.Stdin = bytes.NewReader(data)
+	if now, err := cmd.Output(); err != nil || !strings.HasSuffix(string(now), strings.Join(lines[1:], "\n")) || !strings.HasPrefix(string(now), `{"app":"shop"`) {
+		t.Errorf("of now: %v\n%s", err, now)
 	}
 }
 
@@ -195,13 +224,14 @@ func TestRankingOfThePastIsComputedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	same("without any sample", 8)
-	decided := rankings[3].At.Add(time.Second)
-	if err := db.Exec(ctx, "INSERT INTO decisions (at, app, plan, trigger, state, from_region, from_variant, region, variant, chosen) VALUES (fromUnixTimestamp64Milli({at:Int64}), 'shop', 'p1', 'alert', 'planned', 'frankfurt', 'slim', 'london', 'single', true)",
-		clickhouse.Named("at", decided.UnixMilli())); err != nil {
+	decided, to := rankings[3].At.Add(time.Second), rankings[3].Orders[0].Choice
+	if err := db.Exec(ctx, "INSERT INTO decisions (at, app, plan, trigger, state, from_region, from_variant, region, variant, chosen) VALUES (fromUnixTimestamp64Milli({at:Int64}), 'shop', 'p1', 'alert', 'planned', 'frankfurt', 'slim', {region:String}, {variant:String}, true)",
+		clickhouse.Named("at", decided.UnixMilli()), clickhouse.Named("region", to.Region), clickhouse.Named("variant", to.Variant)); err != nil {
 		t.Fatal(err)
 	}
-	replayed(t, dsn, len(rankings), decided)
+	replayed(t, dsn, len(rankings), decided, to)
 	thinned(t, dsn)
+	explained(t, dsn, r)
 
 	later := r
 	later.At = r.At.Add(time.Minute)

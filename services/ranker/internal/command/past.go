@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,6 +26,7 @@ type Show func(w io.Writer, r schemas.Ranking, output string) error
 type past struct {
 	at, dsn        string
 	active, output string
+	explain        bool
 	show           Show
 }
 
@@ -32,16 +34,22 @@ type past struct {
 func Past(cmd *cobra.Command, show Show) {
 	now, p := cmd.RunE, past{show: show}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if p.at == "" {
-			return now(cmd, args)
-		}
 		p.active, _ = cmd.Flags().GetString("active")
 		p.output, _ = cmd.Flags().GetString("output")
+		switch {
+		case p.explain && p.output == "json":
+			return errors.New("--explain is for the table: the JSON form holds the inputs")
+		case p.at == "" && p.explain:
+			return p.explained(cmd, args, now)
+		case p.at == "":
+			return now(cmd, args)
+		}
 		return p.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), args[0])
 	}
 	cmd.Long += "\nWith --at it is the ranking that was the newest at that time, computed again from the inputs stored in ClickHouse, for every active region or that of --active.\n" +
 		"Whether it is what was published, byte for byte, is said on standard error and by the exit code."
 	cmd.Flags().StringVar(&p.at, "at", "", "a time of the past, as 2026-11-28T02:00:00Z, or 2026-11-28 02:00:00 in UTC")
+	cmd.Flags().BoolVar(&p.explain, "explain", false, "show every vantage's part of every cost too, with its samples")
 	dsnFlag(cmd, &p.dsn)
 }
 
@@ -86,6 +94,11 @@ func (p past) run(ctx context.Context, out, told io.Writer, app string) error {
 	}
 	if shown := p.show(out, r, p.output); shown != nil {
 		return shown
+	}
+	if p.explain {
+		if shown := explain(out, r.Inputs); shown != nil {
+			return shown
+		}
 	}
 	if err == nil {
 		fmt.Fprintf(told, "The ranking of %s, computed again: byte for byte what was published, SHA-256 %s\n", r.At.Format(time.RFC3339Nano), stored.Digest)

@@ -65,18 +65,22 @@ func newKnown(in Inputs, app schemas.App, t schemas.Topology) known {
 		}
 	}
 	k.live = liveBlocks(in, sums)
-	var luck [][]float64
-	for _, e := range all {
-		luck = append(luck, e.down)
+	k.settle(sums, all)
+	return k
+}
+
+// settle keeps the estimates with their noise.
+func (k *known) settle(sums [][]term, all []Estimate) {
+	luck := make([][]float64, len(all))
+	for i, e := range all {
+		luck[i] = e.down
 	}
 	common := noiseOf(luck, len(k.live))
 	for i, e := range all {
-		e.noise = common
-		e.Enough = enough(sums[i], app.Objective.Quantile, len(k.live))
+		e.noise, e.Enough = common, enough(sums[i], k.app.Objective.Quantile, len(k.live))
 		k.estimates[e.Candidate] = e
 	}
 	k.apart = noiseOf(differences(k.measured()), len(k.live))
-	return k
 }
 
 // ranked is every candidate in order, without gates.

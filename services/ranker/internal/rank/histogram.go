@@ -102,9 +102,6 @@ func binCentre(bin int) float64 {
 	return math.Exp2((float64(bin) + 0.5) / BinsPerOctave)
 }
 
-// halfBin is how far, as a factor, the edges of a bin lie from its centre.
-var halfBin = math.Exp2(0.5 / BinsPerOctave)
-
 // MarshalJSON writes [failures, first bin, count, count, …]; a negative number stands for that many empty bins. An empty histogram is [].
 func (h Histogram) MarshalJSON() ([]byte, error) {
 	if h.Failures == 0 && len(h.Counts) == 0 {

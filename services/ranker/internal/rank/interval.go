@@ -63,7 +63,7 @@ func noiseOf(series [][]float64, blocks int) noise {
 	if n < 2 {
 		return noise{}
 	}
-	sum, counted := 0.0, 0.0
+	sum, counted, far := 0.0, 0.0, min(lags, blocks/3)
 	for _, luck := range series {
 		luck = steady(luck)
 		total := squares(luck)
@@ -71,7 +71,7 @@ func noiseOf(series [][]float64, blocks int) noise {
 			continue
 		}
 		counted++
-		for k := 1; k <= lags; k++ {
+		for k := 1; k <= far; k++ {
 			for b := k; b < len(luck); b++ {
 				sum += luck[b] * luck[b-k] / total
 			}
@@ -79,14 +79,14 @@ func noiseOf(series [][]float64, blocks int) noise {
 	}
 	inflation := 1.0
 	if counted > 0 {
-		// inflation = 1 + 2 * (sum of the lags * (1 - inflation/n) + lags * inflation/n)
+		// What solves: inflation = 1 + 2 * (r * (1 - inflation/n) + far * inflation/n).
 		r := sum / counted
-		inflation = min(max(1, (1+2*r)/(1-2*(lags-r)/n)), most)
+		inflation = min(max(1, (1+2*r)/(1-2*(float64(far)-r)/n)), most, n/2)
 	}
-	return noise{factor: inflation / (1 - inflation/n), freedom: max(3, (n-1)/1.5/inflation)}
+	return noise{factor: inflation / (1 - inflation/n), freedom: max(min(3, n-1), (n-1)/1.5/inflation)}
 }
 
-// lags is how many blocks the luck of one is looked for in those after it.
+// lags is in how many blocks after it the luck of one is looked for, where a window has enough.
 const lags = 4
 
 // most is the most by which lasting luck is taken to inflate a variance.

@@ -26,19 +26,25 @@ type summed struct {
 
 func newTable(in Inputs, app schemas.App) table {
 	q := app.Objective.Quantile
-	nobody := newMass(in, Cell{})
-	t := table{found: make(map[key]summed, len(in.Cells)), none: summed{spread: nobody.spread(q), mass: nobody}}
+	t := table{found: make(map[key]summed, len(in.Cells)), none: newSummed(in, Cell{}, q)}
 	for _, c := range in.Cells {
-		total := merge(c.Blocks)
-		total.Failures += merge(c.TimedOut).Samples()
-		s := summed{Cell: c, total: total, samples: total.Samples()}
-		if Counts(app, c.Kind) {
-			s.mass = newMass(in, c)
-			s.spread = s.mass.spread(q)
+		if k := (key{c.Vantage, c.Candidate, c.Kind}); Counts(app, c.Kind) {
+			t.found[k] = newSummed(in, c, q)
+		} else {
+			total := merge(c.Blocks)
+			t.found[k] = summed{Cell: c, total: total, samples: total.Samples()}
 		}
-		t.found[key{c.Vantage, c.Candidate, c.Kind}] = s
 	}
 	return t
+}
+
+// newSummed sums a cell that is part of a cost.
+func newSummed(in Inputs, c Cell, q float64) summed {
+	total := merge(c.Blocks)
+	total.Failures += merge(c.TimedOut).Samples()
+	s := summed{Cell: c, total: total, samples: total.Samples(), mass: newMass(in, c)}
+	s.spread = s.mass.spread(q)
+	return s
 }
 
 // cell finds a cell; one that nobody measured is empty.

@@ -1,0 +1,54 @@
+package command
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/ranker/internal/rank"
+)
+
+// explained runs the command that shows the ranking of now for its JSON form, and shows that with what it was computed from.
+func (p past) explained(cmd *cobra.Command, args []string, now func(*cobra.Command, []string) error) error {
+	out, data := cmd.OutOrStdout(), bytes.Buffer{}
+	if err := cmd.Flags().Set("output", "json"); err != nil {
+		return err
+	}
+	cmd.SetOut(&data)
+	err := now(cmd, args)
+	cmd.SetOut(out)
+	if err != nil {
+		return err
+	}
+	var r schemas.Ranking
+	if err := json.Unmarshal(data.Bytes(), &r); err != nil {
+		return err
+	}
+	if err := p.show(out, r, p.output); err != nil {
+		return err
+	}
+	return explain(out, r.Inputs)
+}
+
+// explain prints every vantage's part of every cost.
+func explain(w io.Writer, inputs json.RawMessage) error {
+	parts, err := rank.Parts(inputs)
+	if err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\nregion\tvariant\tkind\tvantage\tms\tsamples\tfailures")
+	for _, c := range parts {
+		least := ""
+		if c.Censored {
+			least = "at least "
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s%.1f\t%d\t%d\n", c.Region, c.Variant, c.Kind, c.Vantage, least, c.MS, c.Samples, c.Failures)
+	}
+	return t.Flush()
+}
