@@ -93,6 +93,24 @@ func TestWhatIsWrongWithAnExpressionIsFoundWithoutACandidate(t *testing.T) {
 	}
 }
 
+// TestLabelsAreLookedAtInOneOrder asks what depends on the order that labels come in, again and again: a ranking that is computed again must be the same.
+func TestLabelsAreLookedAtInOneOrder(t *testing.T) {
+	v := variables()
+	v.Region.Labels = map[string]string{"e": "1", "c": "2", "a": "3", "d": "4", "b": "5"}
+	for expr, want := range map[string]string{
+		"region.labels.all(k, active.labels[k] == '')":        "no such key: a",
+		"region.labels.map(k, k)[0] == 'a'":                   " holds",
+		"region.labels.filter(k, k > 'b') == ['c', 'd', 'e']": " holds",
+		"region.labels == {'a': '3', 'b': '5', 'c': '2', 'd': '4', 'e': '1'} && size(region.labels) == 5 && !has(region.labels.f)": " holds",
+	} {
+		for range 50 {
+			if g := judge(v, expr, ""); !strings.Contains(g.Evidence, want) {
+				t.Fatalf("%s: %s (%s), want %q", expr, g.Result, g.Evidence, want)
+			}
+		}
+	}
+}
+
 // BenchmarkJudge is the cost of a gate for one candidate.
 func BenchmarkJudge(b *testing.B) {
 	set, v := celgate.Compile([]schemas.CustomGate{{Name: "own", Expr: "candidate.cost_ms < 200.0 && region.jurisdiction in ['DE', 'GB']"}}), variables()

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"cel.dev/cel-go/cel"
 
@@ -19,6 +18,7 @@ type Variables struct {
 	Region, Active schemas.Region
 }
 
+// labels is the type of a region's labels.
 var labels = cel.MapType(cel.StringType, cel.StringType)
 
 // variables are the names that an expression may use, with their types. CEL reads a name with dots as one variable, so that a name that is not here is
@@ -58,7 +58,7 @@ func (v Variables) values() map[string]any {
 	for name, r := range map[string]schemas.Region{"region": v.Region, "active": v.Active} {
 		values[name+".name"], values[name+".jurisdiction"] = r.Name, r.Jurisdiction
 		values[name+".latitude"], values[name+".longitude"] = r.Location.Latitude, r.Location.Longitude
-		values[name+".labels"] = r.Labels
+		values[name+".labels"] = newLabels(r.Labels)
 	}
 	return values
 }
@@ -70,12 +70,8 @@ func shown(value any) string {
 		return strconv.Quote(v)
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64)
-	case map[string]string:
-		var pairs []string
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			pairs = append(pairs, name+": "+v[name])
-		}
-		return "{" + strings.Join(pairs, ", ") + "}"
+	case labelMap:
+		return v.String()
 	}
 	return fmt.Sprint(value)
 }
