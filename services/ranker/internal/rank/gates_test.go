@@ -2,9 +2,13 @@ package rank_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/leeward-failover/leeward/pkg/celgate"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/ranker/internal/rank"
 )
@@ -81,6 +85,26 @@ func TestRankingIsOutdatedOnceAPersonOrderedOtherwise(t *testing.T) {
 	}
 	if !rank.Outdated(excluded, app, state, end.Add(3*time.Hour)) {
 		t.Error("not outdated though the order has ended")
+	}
+}
+
+// TestWhatGatesLookAtIsStored computes a ranking again that a load, an order, a gate of the user's own and an impossible round trip had a part in.
+func TestWhatGatesLookAtIsStored(t *testing.T) {
+	world, in, state := good(t)
+	for _, change := range []func(*schemas.Topology, *rank.Inputs, *rank.State){loaded(250), ordered(schemas.Exclude, "tokyo", "disk trouble"), own("region.name != 'tokyo'"), hurried} {
+		change(&world, &in, &state)
+	}
+	another := state.Overrides[0]
+	another.App = "blog"
+	state.Overrides = append(state.Overrides, another)
+	state.Custom = celgate.Compile(world.Apps[0].Gates.Custom)
+	r := compute(t, in, world, state)
+	again, err := rank.Again(r.Inputs)
+	if diff := cmp.Diff(r, again); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	if len(r.Warnings) != 1 || strings.Contains(string(r.Inputs), "blog") || !strings.Contains(string(r.Inputs), "disk trouble") {
+		t.Errorf("warnings %q, stored %.2000s", r.Warnings, r.Inputs)
 	}
 }
 
