@@ -391,7 +391,9 @@ INSERT INTO leeward.schema_migrations (name, checksum) VALUES
     ('0004_views.sql', 'ec84ec63a4d5e26cd78682e6f7ca434bf939f30db07aa31af7c6fc8e65bb4614'),
     ('0005_probes.sql', '7d84e4184bbb2e4d706f0f844a2a46f33ae306cdd01475300be5a17448189511'),
     ('0006_deciding_kinds.sql', '3f0e9c37e94f42082c09faef68316b0d0b81348b62b05bd383dd1175bc639d2f'),
-    ('0007_published_choice.sql', '194240d950e699af425e9e9e6ac8c958203e75282130352b5fc694a364ace79c'),
+    ('0007_published_choice.sql', 'f28643784d6b65eb981fb1371ff52847e4650645878d78bdbc1a5ab0010c2749'),
+    ('0008_warnings.sql', '910632eff3a644690ec9b12073877efa8b2f621be64cfd0b31b82f6f6df361ab'),
+    ('0009_variants.sql', '326abef1cd4d26490d1c980a163a6b8e5abdeb3fd50d799c05ad27c754b81ef3'),
     ('0010_anomalies.sql', 'a6194a0200acb6290ec640341c0b950a0e9b969b11574f4ea598f2f16a5e3dd6');
 
 CREATE OR REPLACE TABLE leeward_all.build_stages ON CLUSTER leeward AS leeward.build_stages ENGINE = Distributed(leeward, leeward, build_stages);

@@ -86,3 +86,6 @@ func beyond975(freedom float64) float64 {
 	const z = 1.959963984540054
 	return z + (z*z*z+z)/(4*freedom) + (5*math.Pow(z, 5)+16*math.Pow(z, 3)+3*z)/(96*freedom*freedom)
 }
+
+// halfBin is how far, as a factor, the edges of a bin lie from its centre.
+var halfBin = math.Exp2(0.5 / BinsPerOctave)
