@@ -81,7 +81,11 @@ func noiseOf(series [][]float64, blocks int) noise {
 	if counted > 0 {
 		// What solves: inflation = 1 + 2 * (r * (1 - inflation/n) + far * inflation/n).
 		r := sum / counted
-		inflation = min(max(1, (1+2*r)/(1-2*(float64(far)-r)/n)), most, n/2)
+		inflation = (1 + 2*r) / (1 - 2*(float64(far)-r)/n)
+		if math.IsNaN(inflation) { // nothing by nothing, as three blocks of luck x, -x and 0 have it: they say nothing
+			inflation = most
+		}
+		inflation = min(max(1, inflation), most, n/2)
 	}
 	return noise{factor: inflation / (1 - inflation/n), freedom: max(min(3, n-1), (n-1)/1.5/inflation)}
 }

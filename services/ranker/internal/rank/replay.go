@@ -42,6 +42,8 @@ func (d document) answers(timeout time.Duration, app schemas.App) error {
 		return fmt.Errorf("objective.writes_per_request: %g, but no database writes are stored", app.Objective.WritesPerRequest)
 	case app.Gates.MaxRTT > 0 && d.World.App.Gates.MaxRTT == 0:
 		return fmt.Errorf("gates.max_rtt: %s, but no round trips are stored", app.Gates.MaxRTT)
+	case app.Gates.Headroom > 0 && d.World.App.Gates.Headroom == 0:
+		return fmt.Errorf("gates.headroom: %g, but no load is stored", app.Gates.Headroom)
 	}
 	return nil
 }
