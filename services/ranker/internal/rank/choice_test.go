@@ -156,3 +156,62 @@ func TestChoiceThatIsHeldComesBeforeTheRawOne(t *testing.T) {
 		t.Error("a new window does not count: the test sees nothing")
 	}
 }
+
+// TestOneVantageMakesNoChoice lets a vantage lie: about one candidate for the better, or about the choice for the worse. What all of them see is believed.
+func TestOneVantageMakesNoChoice(t *testing.T) {
+	world := topology()
+	world.Apps[0].Gates = schemas.Gates{}
+	state := healthy(world)
+	at := end
+	order := func(said func(vantage, name string) float64) schemas.Order {
+		at = at.Add(world.Apps[0].Objective.Window.D())
+		in := rank.NewInputs(world.Apps[0], world.Hash(), at)
+		for _, v := range world.Vantages {
+			for _, name := range []string{"london/slim", "tokyo/slim"} {
+				in.Cells = append(in.Cells, cellOf(t, in, v.Name, name, "http", 10, always(said(v.Name, name))))
+			}
+		}
+		for i := range state.Verdicts {
+			state.Verdicts[i].At = at
+		}
+		for i := range state.Presences {
+			state.Presences[i].At = at
+		}
+		state.Previous = compute(t, in, world, state)
+		return state.Previous.Orders[0]
+	}
+	truth := func(_, name string) float64 { return map[string]float64{"london/slim": 60, "tokyo/slim": 70}[name] }
+	london, tokyo := candidate("london/slim"), candidate("tokyo/slim")
+	for range 4 {
+		order(truth)
+	}
+	for what, lie := range map[string]func(vantage, name string) float64{
+		"tokyo is near": func(vantage, name string) float64 {
+			if vantage == "madrid" && name == "tokyo/slim" {
+				return 0.5
+			}
+			return truth(vantage, name)
+		},
+		"london is far": func(vantage, name string) float64 {
+			if vantage == "madrid" && name == "london/slim" {
+				return 700
+			}
+			return truth(vantage, name)
+		},
+	} {
+		for range 20 {
+			o := order(lie)
+			if o.Choice != london || o.Raw != tokyo || o.Reason != "tokyo/slim leads london/slim only by what madrid measures" {
+				t.Fatalf("%s: the choice is %s, that of the window %s: %s", what, o.Choice, o.Raw, o.Reason)
+			}
+		}
+		order(truth)
+	}
+	everywhere := func(vantage, name string) float64 {
+		return map[string]float64{"london/slim": 80, "tokyo/slim": 70}[name]
+	}
+	order(everywhere)
+	if o := order(everywhere); o.Choice != tokyo {
+		t.Errorf("the choice is %s though all vantages see %s nearer: %s", o.Choice, tokyo, o.Reason)
+	}
+}
