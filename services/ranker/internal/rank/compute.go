@@ -29,8 +29,12 @@ func (d document) ranking() (schemas.Ranking, error) {
 		Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000), Warnings: k.warnings(),
 	}
 	r.Requests = k.requests()
+	same := make([]anywhere, len(ranked))
+	for i, c := range ranked {
+		same[i] = k.anywhere(c)
+	}
 	for _, active := range k.app.Regions() {
-		o, err := k.published(active, k.gated(active, ranked))
+		o, err := k.published(active, k.gated(active, ranked, same))
 		if err != nil {
 			return schemas.Ranking{}, err
 		}
@@ -112,10 +116,10 @@ func (k known) ranked() []schemas.RankedCandidate {
 }
 
 // gated returns the ranked candidates with their gates for one active region.
-func (k known) gated(active string, ranked []schemas.RankedCandidate) []schemas.RankedCandidate {
+func (k known) gated(active string, ranked []schemas.RankedCandidate, same []anywhere) []schemas.RankedCandidate {
 	all := make([]schemas.RankedCandidate, len(ranked))
 	for i, c := range ranked {
-		c.Gates = k.gates(active, c)
+		c.Gates = k.gates(active, c, same[i])
 		c = k.serve(c)
 		c.Eligible = c.Running && schemas.Passes(c.Gates)
 		all[i] = c

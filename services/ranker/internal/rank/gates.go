@@ -45,36 +45,46 @@ type known struct {
 	costs
 }
 
-// gates are the conditions for moving to a candidate when traffic is in the active region. A gate whose setting is zero is left out.
-func (k known) gates(active string, c schemas.RankedCandidate) []schemas.Gate {
+// anywhere are a candidate's gates that are the same wherever traffic is: those before, and those after, the ones that are not.
+type anywhere struct{ before, after []schemas.Gate }
+
+// anywhere checks what does not depend on where traffic is, once for all active regions. A gate whose setting is zero is left out.
+func (k known) anywhere(c schemas.RankedCandidate) anywhere {
 	set := k.app.Gates
-	all := []schemas.Gate{
+	g := anywhere{before: []schemas.Gate{
 		running(c),
 		gate.Healthy(k.app, c.Candidate, k.state.Verdicts, k.state.Presences, k.in.End),
-	}
+	}}
 	if set.MaxAge > 0 {
-		all = append(all, k.fresh(c.Candidate))
+		g.before = append(g.before, k.fresh(c.Candidate))
 	}
 	if set.MinSamples > 0 {
-		all = append(all, k.samples(c))
-	}
-	if set.MinDistanceKM > 0 {
-		all = append(all, k.distance(active, c.Region))
-	}
-	if set.MaxRTT > 0 {
-		all = append(all, k.roundTrip(active, c.Candidate))
+		g.before = append(g.before, k.samples(c))
 	}
 	if len(set.Jurisdictions) > 0 {
-		all = append(all, k.jurisdiction(c.Region))
+		g.after = append(g.after, k.jurisdiction(c.Region))
 	}
 	if set.RPO > 0 {
-		all = append(all, gate.Replicated(k.app, c.Region, k.state.Verdicts, k.in.End))
+		g.after = append(g.after, gate.Replicated(k.app, c.Region, k.state.Verdicts, k.in.End))
 	}
-	all = append(all, gate.Image(k.app, c.Candidate, k.state.Images))
+	g.after = append(g.after, gate.Image(k.app, c.Candidate, k.state.Images))
 	if set.Headroom > 0 {
-		all = append(all, gate.Capacity(k.app, c.Candidate, k.state.Load, k.in.End))
+		g.after = append(g.after, gate.Capacity(k.app, c.Candidate, k.state.Load, k.in.End))
 	}
-	all = append(all, gate.Permitted(k.app, c.Candidate, k.state.Overrides, k.in.End))
+	g.after = append(g.after, gate.Permitted(k.app, c.Candidate, k.state.Overrides, k.in.End))
+	return g
+}
+
+// gates are the conditions for moving to a candidate when traffic is in the active region.
+func (k known) gates(active string, c schemas.RankedCandidate, same anywhere) []schemas.Gate {
+	all := slices.Clone(same.before)
+	if k.app.Gates.MinDistanceKM > 0 {
+		all = append(all, k.distance(active, c.Region))
+	}
+	if k.app.Gates.MaxRTT > 0 {
+		all = append(all, k.roundTrip(active, c.Candidate))
+	}
+	all = append(all, same.after...)
 	return append(all, k.custom(active, c)...)
 }
 
