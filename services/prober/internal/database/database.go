@@ -127,12 +127,12 @@ func (p *Pool) Fresh(ctx context.Context, ref string) Result {
 	}
 	w := &stopwatch{dial: p.Dial}
 	s, err := open(ctx, url, w)
-	if err != nil {
-		return Result{DNS: w.dns, Connect: w.connect, TLS: w.tls, Err: err}
+	r := Result{Err: err}
+	if err == nil {
+		defer s.close(ctx)
+		r = p.ask(ctx, s, false)
 	}
-	defer s.close(ctx)
-	r := p.ask(ctx, s, false)
-	r.DNS, r.Connect, r.TLS = w.dns, w.connect, w.tls
+	r.DNS, r.Connect, r.TLS = w.took()
 	return r
 }
 

@@ -12,10 +12,26 @@ import (
 
 // stopwatch times the parts of making a connection that the drivers do not show.
 type stopwatch struct {
-	dial              Dial
+	dial Dial
+
+	// mu is for drivers that connect once more on their own, to cancel what was given up.
+	mu                sync.Mutex
 	dns, connect, tls time.Duration
 	// last is the connection that was made last: a driver may try several addresses.
 	last *watched
+}
+
+// took is what the parts have taken up to now.
+func (w *stopwatch) took() (dns, connect, tls time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.dns, w.connect, w.tls
+}
+
+func (w *stopwatch) add(part *time.Duration, took time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	*part += took
 }
 
 // watched is a connection that knows when it was first written to.
@@ -37,7 +53,7 @@ func (w *stopwatch) lookup(ctx context.Context, host string) ([]string, error) {
 	}
 	started := time.Now()
 	found, err := net.DefaultResolver.LookupHost(ctx, host)
-	w.dns += time.Since(started)
+	w.add(&w.dns, time.Since(started))
 	return found, err
 }
 
@@ -64,11 +80,14 @@ func (w *stopwatch) open(ctx context.Context, network, address string) (net.Conn
 			break
 		}
 	}
-	if w.connect += time.Since(started); err != nil {
+	if w.add(&w.connect, time.Since(started)); err != nil {
 		return nil, err
 	}
-	w.last = &watched{Conn: conn}
-	return w.last, nil
+	made := &watched{Conn: conn}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = made
+	return made, nil
 }
 
 // watch has the handshakes of a TLS configuration timed: from the first that is said, which may have to ask for TLS, until the server's certificate was accepted.
@@ -78,7 +97,9 @@ func (w *stopwatch) watch(c *tls.Config) {
 	}
 	verify := c.VerifyConnection
 	c.VerifyConnection = func(state tls.ConnectionState) error {
+		w.mu.Lock()
 		w.tls = time.Since(w.last.began)
+		w.mu.Unlock()
 		if verify == nil {
 			return nil
 		}
@@ -91,7 +112,7 @@ func (w *stopwatch) secure(ctx context.Context, conn net.Conn, c *tls.Config) (n
 	started := time.Now()
 	secured := tls.Client(conn, c)
 	err := secured.HandshakeContext(ctx)
-	if w.tls = time.Since(started); err != nil {
+	if w.add(&w.tls, time.Since(started)); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("%w: %w", ErrTLS, err)
 	}
