@@ -84,6 +84,11 @@ func TestFilesOfPrometheusAreRead(t *testing.T) {
 	refuse(t, write("many.json", string(data)), "10001 targets are more than the 10000")
 	refuse(t, schemas.Discovery{File: filepath.Join(folder, "gone.json")}, "no such file")
 	refuse(t, schemas.Discovery{File: folder}, "not a regular file")
+	pipe := filepath.Join(folder, "pipe.json")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, schemas.Discovery{File: pipe}, "not a regular file")
 }
 
 // web serves TLS with a certificate of its own, and asks for the token.
