@@ -75,6 +75,8 @@ func TestFilesOfPrometheusAreRead(t *testing.T) {
 	refuse(t, write("b.json", "[\n{\"targets\": [hunter2]}]"), "line 2: not JSON")
 	refuse(t, write("c.json", `{"password": "hunter2"}`), "not a list of groups")
 	refuse(t, write("b.yaml", "- targets: [hunter2\n"), "not YAML")
+	refuse(t, write("bomb.yaml", "- &a [x, x]\n- &b [*a, *a]\n"), "line 2, column 7: aliases are not allowed")
+	expect(t, write("quoted.yaml", "- targets: ['*:80', \"a:80\"] # *a\n"), "*:80 at [0].targets[0]", "a:80 at [0].targets[1]")
 	refuse(t, write("huge.json", "["+strings.Repeat(" ", 5<<20)+"]"), "more than the 4 MiB")
 	many := make([]string, 10_001)
 	for i := range many {
