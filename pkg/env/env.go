@@ -55,6 +55,7 @@ func (r *Reader) Int(name string, fallback int) int {
 	n, err := strconv.Atoi(v)
 	if err != nil {
 		r.problems = append(r.problems, fmt.Errorf("%s: %q is not a whole number", name, v))
+		return fallback
 	}
 	return n
 }

@@ -37,23 +37,31 @@ func readConfig(r *env.Reader) (*config, error) {
 		checks:     r.String("LEEWARD_PROBE_CHECKS", ""),
 		healthAddr: r.String("LEEWARD_HEALTH_ADDR", "127.0.0.1:9110"),
 	}
+	private, err := guard.Parse(r.String("LEEWARD_PROBE_ALLOW", ""))
+	if err != nil {
+		err = fmt.Errorf("LEEWARD_PROBE_ALLOW: %w", err)
+	}
 	if c.vantage != "" && !schemas.ValidName(c.vantage) {
-		return c, errors.Join(r.Err(), fmt.Errorf("LEEWARD_VANTAGE: %q is not a name: lower-case letters, digits and inner hyphens, at most 63", c.vantage))
+		err = errors.Join(err, fmt.Errorf("LEEWARD_VANTAGE: %q is not a name: lower-case letters, digits and inner hyphens, at most 63", c.vantage))
 	}
 	if c.network.Proxy != "" {
-		if err := socks.ValidProxy(c.network.Proxy); err != nil {
-			return c, errors.Join(r.Err(), fmt.Errorf("LEEWARD_PROBE_PROXY: %w", err))
+		if wrong := socks.ValidProxy(c.network.Proxy); wrong != nil {
+			err = errors.Join(err, fmt.Errorf("LEEWARD_PROBE_PROXY: %w", wrong))
 		}
 	}
 	if c.checks != "" && !filepath.IsAbs(c.checks) {
-		return c, errors.Join(r.Err(), fmt.Errorf("LEEWARD_PROBE_CHECKS: %q is not an absolute path", c.checks))
+		err = errors.Join(err, fmt.Errorf("LEEWARD_PROBE_CHECKS: %q is not an absolute path", c.checks))
 	}
-	private, err := guard.Parse(r.String("LEEWARD_PROBE_ALLOW", ""))
-	if err != nil {
-		return c, errors.Join(r.Err(), fmt.Errorf("LEEWARD_PROBE_ALLOW: %w", err))
+	// A guard takes no rate for no limit, and a spool without room drops every sample.
+	if c.guard.Rate < 0 {
+		err = errors.Join(err, fmt.Errorf("LEEWARD_PROBE_RATE: %g is negative; 0 is for any number", c.guard.Rate))
+	}
+	spool := r.Int("LEEWARD_SPOOL_MIB", 256)
+	if spool < 1 {
+		err = errors.Join(err, fmt.Errorf("LEEWARD_SPOOL_MIB: %d is less than 1", spool))
 	}
 	c.guard.Private, c.network.Permit = private, c.guard.Permit
 	c.spoolDir = r.String("LEEWARD_SPOOL_DIR", filepath.Join("/var/lib/leeward/spool", c.vantage))
-	c.spoolBytes = int64(r.Int("LEEWARD_SPOOL_MIB", 256)) << 20
-	return c, r.Err()
+	c.spoolBytes = int64(spool) << 20
+	return c, errors.Join(r.Err(), err)
 }

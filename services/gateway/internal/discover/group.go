@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
 )
 
 // Target is something that was found, and where in the answer it stands.
@@ -35,6 +37,12 @@ type group struct {
 
 // fromYAML reads groups of targets. What a parser says of a file is not repeated: it quotes the file, which may be another than was meant.
 func fromYAML(data []byte) (Answer, error) {
+	// Aliases of aliases make gigabytes of a few lines.
+	for _, t := range lexer.Tokenize(string(data)) {
+		if t.Type == token.AliasType {
+			return Answer{}, fmt.Errorf("line %d, column %d: aliases are not allowed", t.Position.Line, t.Position.Column)
+		}
+	}
 	asJSON, err := yaml.YAMLToJSON(data)
 	var syntax yaml.Error
 	if errors.As(err, &syntax) && syntax.GetToken() != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/leeward-failover/leeward/schemas"
@@ -58,7 +59,8 @@ func Place(d schemas.Discovery) string {
 
 // readFile reads a file anew at each look: that sees every way in which files are replaced, on every file system.
 func readFile(name string) (Answer, error) {
-	file, err := os.Open(name)
+	// A pipe is not waited for until somebody writes to it, which no time-out could end.
+	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -75,6 +75,8 @@ func TestFilesOfPrometheusAreRead(t *testing.T) {
 	refuse(t, write("b.json", "[\n{\"targets\": [hunter2]}]"), "line 2: not JSON")
 	refuse(t, write("c.json", `{"password": "hunter2"}`), "not a list of groups")
 	refuse(t, write("b.yaml", "- targets: [hunter2\n"), "not YAML")
+	refuse(t, write("bomb.yaml", "- &a [x, x]\n- &b [*a, *a]\n"), "line 2, column 7: aliases are not allowed")
+	expect(t, write("quoted.yaml", "- targets: ['*:80', \"a:80\"] # *a\n"), "*:80 at [0].targets[0]", "a:80 at [0].targets[1]")
 	refuse(t, write("huge.json", "["+strings.Repeat(" ", 5<<20)+"]"), "more than the 4 MiB")
 	many := make([]string, 10_001)
 	for i := range many {
@@ -84,6 +86,11 @@ func TestFilesOfPrometheusAreRead(t *testing.T) {
 	refuse(t, write("many.json", string(data)), "10001 targets are more than the 10000")
 	refuse(t, schemas.Discovery{File: filepath.Join(folder, "gone.json")}, "no such file")
 	refuse(t, schemas.Discovery{File: folder}, "not a regular file")
+	pipe := filepath.Join(folder, "pipe.json")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, schemas.Discovery{File: pipe}, "not a regular file")
 }
 
 // web serves TLS with a certificate of its own, and asks for the token.

@@ -91,7 +91,8 @@ func (p *poller) drain() (over bool) {
 	p.reading.Lock()
 	defer p.reading.Unlock()
 	for n := burst; n == burst && !p.over; {
-		got, _, err := unix.RawSyscall6(unix.SYS_EPOLL_WAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events)), burst, 0, 0, 0)
+		// Without a mask of signals it is epoll_wait, which not every architecture has.
+		got, _, err := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events)), burst, 0, 0, 0)
 		if err != 0 {
 			got = 0
 		}
