@@ -19,7 +19,7 @@ func (k known) requests() []schemas.RequestLatency {
 		}
 		one := schemas.RequestLatency{Candidate: c}
 		var measured []term
-		for _, s := range k.counted {
+		for _, s := range k.countedFor(c) {
 			cell := k.cells.cell(s.vantage, c, k.app.Objective.Kind)
 			measured = append(measured, term{weight: s.weight, cell: cell})
 			one.Samples += cell.samples
