@@ -42,8 +42,11 @@ func root() *cobra.Command {
 	return cmd
 }
 
-// teach has every command that refuses its arguments say which it takes.
+// teach has every command that refuses its arguments say which it takes, and every group of commands refuse what it does not have: it would show its help, and succeed.
 func teach(cmd *cobra.Command) {
+	if cmd.HasParent() && cmd.HasSubCommands() && !cmd.Runnable() {
+		cmd.Args, cmd.RunE = cobra.NoArgs, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {

@@ -51,6 +51,7 @@ func TestCommandsTeachWhatIsWrong(t *testing.T) {
 	}{
 		"version":                {[]string{"version"}, true, "leeward "},
 		"too few arguments":      {[]string{"probe", "once", "tcp"}, false, "accepts 2 arg(s), received 1; it is leeward probe once KIND TARGET"},
+		"no such subcommand":     {[]string{"override", "claer", "shop"}, false, `unknown command "claer" for "leeward override"; it is leeward override`},
 		"valid topology":         {[]string{"config", "validate", "../../examples/leeward.yaml"}, true, "is valid: 4 regions, 5 vantages, 1 apps"},
 		"unknown field":          {[]string{"config", "validate", bad}, false, `bad.yaml:33:5: unknown field "taem" in apps[0] (did you mean "team"?)`},
 		"apply checks first":     {[]string{"apply", bad}, false, "did you mean"},

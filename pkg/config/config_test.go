@@ -216,3 +216,24 @@ func FuzzParseNeverPanics(f *testing.F) {
 		}
 	})
 }
+
+func TestNoLimitIsLessThanNothingAndNoWeightBeyondSums(t *testing.T) {
+	for name, c := range map[string]struct{ old, new, want string }{
+		"nearer than here":   {"min_distance_km: 300", "min_distance_km: -300", "apps[0].gates.min_distance_km: is negative (as 300, or leave it out)"},
+		"before it was sent": {"max_rtt: 150ms", "max_rtt: -150ms", "apps[0].gates.max_rtt: is negative"},
+		"fewer than none":    {"min_samples: 20", "min_samples: -20", "apps[0].gates.min_samples: is negative"},
+		"of tomorrow":        {"max_age: 15s", "max_age: -15s", "apps[0].gates.max_age: is negative"},
+		"ranked tomorrow":    {"max_ranking_age: 1m", "max_ranking_age: -1m", "apps[0].failover.max_ranking_age: is negative"},
+		"warm already":       {"cool_down: 30s", "cool_down: -30s", "apps[0].failover.cool_down: is negative"},
+		"baked already":      {"bake: 1s", "bake: -1s", "apps[0].failover.bake: is negative"},
+		"proven before":      {"timeout: 10s}", "timeout: -10s}", "apps[0].failover.verify.timeout: is negative"},
+		"weight":             {"{name: madrid,", "{name: madrid, weight: 1e308,", "vantages[4].weight: 1e+308 is more than 1e+09"},
+		"writes":             {"writes_per_request: 0.1", "writes_per_request: 1e300", "apps[0].objective.writes_per_request: 1e+300 is more than 1e+09"},
+	} {
+		_, err := config.Parse("leeward.yaml", []byte(strings.Replace(example(t), c.old, c.new, 1)))
+		var problems config.Problems
+		if !errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got\n%v\nwant %s", name, err, c.want)
+		}
+	}
+}

@@ -128,9 +128,7 @@ func (v validator) vantages(t schemas.Topology) {
 		for j, a := range p.Anchors {
 			v.hostPort(at(path+".anchors", j), a)
 		}
-		if p.Weight < 0 {
-			v.failf(path+".weight", "", "is negative")
-		}
+		v.share(path+".weight", p.Weight)
 	}
 	if len(t.Vantages) == 0 {
 		v.failf("vantages", "one prober in each region and one outside is a good start", "there are none, so nothing would be measured")
@@ -156,7 +154,7 @@ func (v validator) app(path string, a schemas.App, t schemas.Topology) {
 	v.probe(path+".probe", a)
 	v.objective(path+".objective", a.Objective)
 	v.gates(path, a)
-	v.recovery(path+".gates.max_rto", a)
+	v.limits(path, a)
 	v.failover(path+".failover", a.Failover)
 	names = unique{v, map[string]bool{}}
 	for i, target := range a.Targets {
@@ -283,9 +281,7 @@ func (v validator) objective(path string, o schemas.Objective) {
 	if o.MaxLatency < 0 {
 		v.failf(path+".max_latency", "as 250ms, or leave it out", "is negative")
 	}
-	if o.WritesPerRequest < 0 {
-		v.failf(path+".writes_per_request", "", "is negative")
-	}
+	v.share(path+".writes_per_request", o.WritesPerRequest)
 }
 
 func (v validator) failover(path string, f schemas.Failover) {

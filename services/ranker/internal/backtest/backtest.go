@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -42,11 +43,11 @@ type Report struct {
 }
 
 // Run plays the weeks to the ranker and to the baselines: each region in turn is the primary that failed, for each mix of clients.
-func Run(m Matrix, o Options) (Report, error) {
+func Run(ctx context.Context, m Matrix, o Options) (Report, error) {
 	if o.Horizon < 1 || o.Mixes < 1 {
-		return Report{}, errors.New("horizon and mixes are at least 1")
+		return Report{}, errors.New("--horizon and --mixes are at least 1")
 	}
-	if len(m.Weeks) <= warmUp+o.Horizon {
+	if len(m.Weeks)-warmUp <= o.Horizon {
 		return Report{}, fmt.Errorf("%d weeks are too few for a warm-up of %d and a horizon of %d", len(m.Weeks), warmUp, o.Horizon)
 	}
 	ours, others := &tally{horizon: o.Horizon}, map[string]*tally{}
@@ -57,6 +58,9 @@ func Run(m Matrix, o Options) (Report, error) {
 	seen := Lasting(m.Weeks)
 	for primary := range m.Regions {
 		for range o.Mixes {
+			if ctx.Err() != nil {
+				return Report{}, ctx.Err()
+			}
 			mix := clients.Rand(nil)
 			costs := costsOf(m.Weeks, primary, mix)
 			ours.play(published(m.Regions), costsOf(seen, primary, mix), costs)

@@ -2,7 +2,9 @@ package backtest_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -80,7 +82,7 @@ func read(t testing.TB, data []byte) backtest.Matrix {
 
 func run(t testing.TB, m backtest.Matrix, o backtest.Options) backtest.Report {
 	t.Helper()
-	r, err := backtest.Run(m, o)
+	r, err := backtest.Run(t.Context(), m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,8 +232,16 @@ func TestReadSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%q: got %v, want %s", data, err, want)
 		}
 	}
-	if _, err := backtest.Run(read(t, []byte(three(nil))), backtest.Options{Horizon: 4, Mixes: 1}); err == nil {
+	if _, err := backtest.Run(t.Context(), read(t, []byte(three(nil))), backtest.Options{Horizon: 4, Mixes: 1}); err == nil {
 		t.Error("twelve weeks are enough for a horizon of four")
+	}
+	if _, err := backtest.Run(t.Context(), read(t, []byte(three(nil))), backtest.Options{Horizon: math.MaxInt, Mixes: 1}); err == nil {
+		t.Error("twelve weeks are enough for any horizon")
+	}
+	told, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := backtest.Run(told, read(t, []byte(three(nil))), backtest.Options{Horizon: 1, Mixes: math.MaxInt}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a backtest that is told to end: %v", err)
 	}
 }
 

@@ -23,6 +23,9 @@ func adviseCommand() *cobra.Command {
 			"gate to blame, candidates that another was always better than, vantages that add nothing, how the regions compare as primary, and how fast and how\n" +
 			"complete a recovery would be. It changes nothing.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if output != "table" && output != "json" {
+				return fmt.Errorf("-o %s: the formats are table and json", output)
+			}
 			back, err := daysOrDuration(since)
 			if err != nil {
 				return fmt.Errorf("--since: %w", err)

@@ -33,7 +33,7 @@ func backtestCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := backtest.Run(m, o)
+			r, err := backtest.Run(cmd.Context(), m, o)
 			if err != nil {
 				return err
 			}

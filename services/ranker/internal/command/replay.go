@@ -32,6 +32,9 @@ func replayCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("--since: %w", err)
 			}
+			if every < 0 {
+				return fmt.Errorf("--every: %s is negative (as 1m, or leave it out for all rankings)", every)
+			}
 			topology, err := readPolicy(policy)
 			if err != nil {
 				return err

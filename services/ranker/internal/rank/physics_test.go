@@ -33,6 +33,9 @@ func TestImpossibleRoundTripsAreLeftOutOfTheCost(t *testing.T) {
 		if want := (10 + 3*50.0) / 4; math.Abs(got.CostMS-want) > want/40 || !got.Enough || got.Samples != 240 {
 			t.Errorf("%s: cost %.1f of %d samples, want that of london and madrid alone, %.1f", kind, got.CostMS, got.Samples, want)
 		}
+		if of := requestOf(t, r, "london/slim"); of.Samples != 240 || math.Abs(of.Quantile(0.5).MS-got.CostMS) > got.CostMS/40 {
+			t.Errorf("%s: requests are told as %+v, want them of london and madrid alone, as the cost is", kind, of)
+		}
 		if after := find(t, r, "frankfurt", "frankfurt/slim"); after.CostMS != before.CostMS || after.Samples != before.Samples {
 			t.Errorf("%s: another candidate's cost went from %.1f to %.1f", kind, before.CostMS, after.CostMS)
 		}

@@ -19,7 +19,7 @@ func (k known) requests() []schemas.RequestLatency {
 		}
 		one := schemas.RequestLatency{Candidate: c}
 		var measured []term
-		for _, s := range k.counted {
+		for _, s := range k.countedFor(c) {
 			cell := k.cells.cell(s.vantage, c, k.app.Objective.Kind)
 			measured = append(measured, term{weight: s.weight, cell: cell})
 			one.Samples += cell.samples
@@ -37,12 +37,7 @@ func (k known) requests() []schemas.RequestLatency {
 // (Efron and Stein, "The Jackknife Estimate of Variance", 1981; deleting whole blocks is what makes it hold for quantiles). It is never narrower than the bins.
 func (k known) request(measured []term, q float64) schemas.LatencyQuantile {
 	result := schemas.LatencyQuantile{Quantile: q}
-	var blocks []int
-	for b := range k.in.Blocks() {
-		if slices.ContainsFunc(measured, func(t term) bool { return b < len(t.cell.Blocks) && t.cell.Blocks[b].Samples() > 0 }) {
-			blocks = append(blocks, b)
-		}
-	}
+	blocks := liveBlocks(k.in, [][]term{measured})
 	if len(blocks) < minBlocks || slices.ContainsFunc(measured, func(t term) bool { return t.cell.samples < needed(q) }) {
 		return result
 	}
@@ -52,7 +47,7 @@ func (k known) request(measured []term, q float64) schemas.LatencyQuantile {
 		less, _ := k.without(b, measured, q)
 		spread += (less - ms) * (less - ms)
 	}
-	half := beyond975(n-1) * math.Sqrt((n-1)/n*spread)
+	half := noise{freedom: n - 1}.t(level) * math.Sqrt((n-1)/n*spread)
 	result.Enough, result.MS, result.Censored = true, rounded(ms), censored
 	result.LowMS, result.HighMS = rounded(max(0, min(ms-half, ms/halfBin))), rounded(max(ms+half, ms*halfBin))
 	return result
@@ -79,12 +74,6 @@ func minus(whole, part Histogram) Histogram {
 		rest.Counts[part.First-whole.First+i] -= n
 	}
 	return rest
-}
-
-// beyond975 is the 97.5 % point of Student's t for that many degrees of freedom, by its expansion around the normal distribution (Abramowitz and Stegun 26.7.5, two terms).
-func beyond975(freedom float64) float64 {
-	const z = 1.959963984540054
-	return z + (z*z*z+z)/(4*freedom) + (5*math.Pow(z, 5)+16*math.Pow(z, 3)+3*z)/(96*freedom*freedom)
 }
 
 // halfBin is how far, as a factor, the edges of a bin lie from its centre.

@@ -2,7 +2,7 @@ package simulate
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"time"
@@ -46,6 +46,12 @@ type Report struct {
 	Watched   *Watched `json:"watched,omitempty"`
 }
 
+// The most that fits into memory, and into a duration of simulated time.
+const (
+	mostRuns  = 1_000_000
+	mostHours = 100_000
+)
+
 // The streams of random numbers, one for each kind of run.
 const (
 	forWorlds = iota + 1
@@ -55,8 +61,8 @@ const (
 
 // Run simulates. The same options give the same report on any number of processors.
 func Run(ctx context.Context, m backtest.Matrix, o Options) (Report, error) {
-	if o.Runs < 1 || o.Apps < 0 || o.Apps > 0 && o.Hours <= 0 {
-		return Report{}, errors.New("at least one window is needed, and more than no time for apps to be watched")
+	if o.Runs < 1 || o.Runs > mostRuns || o.Apps < 0 || o.Apps > mostRuns || o.Apps > 0 && !(o.Hours > 0 && o.Hours <= mostHours) {
+		return Report{}, fmt.Errorf("--runs is from 1 to %d, --apps from 0 to %d, and --hours more than 0 and at most %d", mostRuns, mostRuns, mostHours)
 	}
 	worlds, pairs, watched := make([]tally, o.Runs), make([]tally, o.Runs), make([]seen, o.Apps)
 	var runs []func() error
@@ -74,7 +80,7 @@ func Run(ctx context.Context, m backtest.Matrix, o Options) (Report, error) {
 	for i := range o.Apps {
 		runs = append(runs, func() (err error) {
 			random := o.random(forWatches, i)
-			watched[i], err = o.watch(Pair(Fabricate(m, random)), random)
+			watched[i], err = o.watch(ctx, Pair(Fabricate(m, random)), random)
 			return err
 		})
 	}
@@ -111,11 +117,11 @@ func each(ctx context.Context, runs []func() error, progress func(done, total in
 }
 
 // watch looks for changes in a world without any, and for one in the same world.
-func (o Options) watch(w World, random *rand.Rand) (s seen, err error) {
-	if s.changes, err = Changes(w, random, time.Duration(o.Hours*float64(time.Hour))); err != nil {
+func (o Options) watch(ctx context.Context, w World, random *rand.Rand) (s seen, err error) {
+	if s.changes, err = Changes(ctx, w, random, time.Duration(o.Hours*float64(time.Hour))); err != nil {
 		return s, err
 	}
-	s.took, s.found, err = Shift(w, random)
+	s.took, s.found, err = Shift(ctx, w, random)
 	return s, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -215,7 +216,7 @@ func TestEqualRegionsKeepTheirOrderForADay(t *testing.T) {
 		day /= 4
 	}
 	for seed := range uint64(*more) {
-		n, err := simulate.Changes(simulate.Pair(world(3, 0.95, minute, calm)), rand.New(rand.NewPCG(seed, 1)), day)
+		n, err := simulate.Changes(t.Context(), simulate.Pair(world(3, 0.95, minute, calm)), rand.New(rand.NewPCG(seed, 1)), day)
 		if err != nil || n != 0 {
 			t.Errorf("seed %d: the published choice changed %d times, %v", seed, n, err)
 		}
@@ -224,7 +225,7 @@ func TestEqualRegionsKeepTheirOrderForADay(t *testing.T) {
 
 func TestRegressionIsFoundWithinFiveMinutes(t *testing.T) {
 	for seed := range uint64(4 * *more) {
-		took, found, err := simulate.Shift(simulate.Pair(world(5, 0.95, simulate.Shock{Vantage: 0.02}, calm)), rand.New(rand.NewPCG(seed, 2)))
+		took, found, err := simulate.Shift(t.Context(), simulate.Pair(world(5, 0.95, simulate.Shock{Vantage: 0.02}, calm)), rand.New(rand.NewPCG(seed, 2)))
 		t.Logf("found after %s", took)
 		if err != nil || !found || took > 5*time.Minute {
 			t.Errorf("seed %d: found %v after %s, %v", seed, found, took, err)
@@ -296,7 +297,7 @@ func TestSameSeedGivesTheSameReportOnAnyNumberOfProcessors(t *testing.T) {
 }
 
 func TestNothingIsNotSimulated(t *testing.T) {
-	for _, o := range []simulate.Options{{}, {Runs: 1, Apps: 1}, {Runs: 1, Apps: -1}} {
+	for _, o := range []simulate.Options{{}, {Runs: 1, Apps: 1}, {Runs: 1, Apps: -1}, {Runs: math.MaxInt}, {Runs: 1, Apps: 1, Hours: math.NaN()}, {Runs: 1, Apps: 1, Hours: 1e300}} {
 		if _, err := simulate.Run(t.Context(), matrix(t), o); err == nil {
 			t.Errorf("%+v was simulated", o)
 		}

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"context"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -35,7 +36,10 @@ func newWatch(w World, random *rand.Rand) *watch {
 }
 
 // step lets time pass and returns the order that is published then, with traffic in the first region.
-func (o *watch) step(span time.Duration) (schemas.Order, error) {
+func (o *watch) step(ctx context.Context, span time.Duration) (schemas.Order, error) {
+	if ctx.Err() != nil {
+		return schemas.Order{}, ctx.Err()
+	}
 	o.stream.Advance(span)
 	in, err := o.stream.Inputs()
 	if err != nil {
@@ -51,11 +55,11 @@ func (o *watch) step(span time.Duration) (schemas.Order, error) {
 }
 
 // Changes counts how often the published choice of a world changes in a time, once it has settled.
-func Changes(w World, random *rand.Rand, span time.Duration) (n int, err error) {
+func Changes(ctx context.Context, w World, random *rand.Rand, span time.Duration) (n int, err error) {
 	o := newWatch(w, random)
 	var choice schemas.Candidate
 	for o.stream.now < settled+span {
-		order, err := o.step(glance)
+		order, err := o.step(ctx, glance)
 		if err != nil {
 			return n, err
 		}
@@ -68,18 +72,18 @@ func Changes(w World, random *rand.Rand, span time.Duration) (n int, err error) 
 }
 
 // Shift slows the region of a world's choice down once it has settled, and returns after what time another is published.
-func Shift(w World, random *rand.Rand) (took time.Duration, found bool, err error) {
+func Shift(ctx context.Context, w World, random *rand.Rand) (took time.Duration, found bool, err error) {
 	o := newWatch(w, random)
 	var order schemas.Order
 	for o.stream.now < settled {
-		if order, err = o.step(glance); err != nil {
+		if order, err = o.step(ctx, glance); err != nil {
 			return 0, false, err
 		}
 	}
 	from, choice := o.stream.now, order.Choice
 	o.stream.world = o.stream.world.slowed(choice.Region, from)
 	for took < patience {
-		if order, err = o.step(slice); err != nil {
+		if order, err = o.step(ctx, slice); err != nil {
 			return took, false, err
 		}
 		if took = o.stream.now - from; order.Choice != choice {
