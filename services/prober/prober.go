@@ -40,7 +40,12 @@ func Confined(ctx context.Context, proc daemon.Process) error {
 		if err := kit.Open(); err != nil {
 			proc.Log.Warn().Err(err).Msg("ICMP is not measured")
 		}
-		return confine.Drop()
+		err := confine.Drop()
+		if errors.Is(err, confine.ErrBuild) {
+			proc.Log.Warn().Msg(err.Error())
+			return nil
+		}
+		return err
 	})
 }
 

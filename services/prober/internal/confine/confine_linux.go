@@ -2,15 +2,26 @@
 package confine
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
 	"kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
+// ErrBuild says that the runtime can not reach all threads, as in a program that was built with cgo. Nothing was given up then.
+var ErrBuild = errors.New("this build keeps its capabilities: build with CGO_ENABLED=0")
+
 // Drop takes every capability from every thread of this process, and the way to gain one again from it and from all it starts. Files and sockets that are open stay open.
 // There is no way back: it is for a process's main alone.
 func Drop() error {
+	if err := drop(); !errors.Is(err, unix.ENOTSUP) {
+		return err
+	}
+	return ErrBuild
+}
+
+func drop() error {
 	had := cap.GetProc()
 	// Who is root gets at the start of another program what the bounding set holds. It can be emptied only by who may; for others no_new_privs has to do.
 	if may, err := had.GetFlag(cap.Effective, cap.SETPCAP); err == nil && may {
