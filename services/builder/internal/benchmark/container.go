@@ -136,12 +136,17 @@ func (c *container) healthy(ctx context.Context, health check) error {
 	}
 	defer func() { _ = space.Close() }()
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(health.port))
-	client := http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialIn(ctx, space, address) }},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Timeout:       5 * time.Second,
-	}
-	return c.poll(ctx, 5*time.Millisecond, func() error { return ask(ctx, &client, "http://"+address+health.path) })
+	return c.poll(ctx, 5*time.Millisecond, func() error {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		// A transport that connected by itself might do so still when space is closed.
+		conn, err := dialIn(ctx, space, address)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close() }()
+		return ask(ctx, conn, "http://"+address+health.path)
+	})
 }
 
 // network is the container's network namespace.
@@ -153,7 +158,12 @@ func (c *container) network() (*os.File, error) {
 	return os.Open("/proc/" + strconv.Itoa(pid) + "/ns/net")
 }
 
-func ask(ctx context.Context, client *http.Client, url string) error {
+// ask gets a URL over a connection.
+func ask(ctx context.Context, conn net.Conn, url string) error {
+	client := http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
