@@ -9,8 +9,8 @@ import (
 	"kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
-// ErrBuild says that the runtime can not reach all threads, as in a program that was built with cgo or, as the binary leeward, can load C code. Nothing was given up then.
-var ErrBuild = errors.New("this program can not give up its capabilities, because it can load C code: the prober's own binary, built with CGO_ENABLED=0, does")
+// ErrBuild says that the runtime can not reach all threads, as in the binary leeward, which can load ClickHouse. Nothing was given up then.
+var ErrBuild = errors.New("this program can not give up its capabilities, because it can load C code: the prober's own binary can")
 
 // Drop takes every capability from every thread of this process, and the way to gain one again from it and from all it starts. Files and sockets that are open stay open.
 // There is no way back: it is for a process's main alone.
