@@ -191,7 +191,7 @@ func explained(t *testing.T, dsn string, r schemas.Ranking) {
 
 func TestRankingOfThePastIsComputedAgain(t *testing.T) {
 	dsn := chembedtest.Start(t)
-	db := migrated(t, dsn)
+	db := chembedtest.Migrated(t, dsn)
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	rankings := published(ctx, t, dsn, db)

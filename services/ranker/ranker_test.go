@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -36,7 +35,7 @@ import (
 func TestSamplesInClickHouseBecomeARanking(t *testing.T) {
 	topology := example(t)
 	engine := chembedtest.StartEngine(t)
-	db := migrated(t, engine.DSN())
+	db := chembedtest.Migrated(t, engine.DSN())
 	engine.Kill()
 	server := bustest.Start(t, "frankfurt", "london", "dallas", "tokyo", "madrid")
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
@@ -127,7 +126,7 @@ func TestHealthyRegionsBecomeEligibleAndTheChangeIsTold(t *testing.T) {
 	topology := example(t)
 	topology.Apps[0].Probe.Interval = schemas.Duration(20 * time.Second) // so that the verdicts outlive the test
 	dsn := chembedtest.Start(t)
-	db := migrated(t, dsn)
+	db := chembedtest.Migrated(t, dsn)
 	var vantages []string
 	for _, v := range topology.Vantages {
 		vantages = append(vantages, v.Name)
@@ -170,7 +169,7 @@ func TestOrdersLoadsAndGatesOfOnesOwnReachTheRanking(t *testing.T) {
 		}
 	}
 	dsn := chembedtest.Start(t)
-	db := migrated(t, dsn)
+	db := chembedtest.Migrated(t, dsn)
 	var vantages []string
 	for _, v := range topology.Vantages {
 		vantages = append(vantages, v.Name)
@@ -214,7 +213,7 @@ func TestRankingOutlivesAnOutageOfItsSamplesUntilItIsTooOld(t *testing.T) {
 	topology := example(t)
 	topology.Apps[0].Failover.MaxRankingAge = schemas.Duration(6 * time.Second)
 	dsn := chembedtest.Start(t)
-	db := migrated(t, dsn)
+	db := chembedtest.Migrated(t, dsn)
 	server := bustest.Start(t, "frankfurt", "london", "dallas", "tokyo", "madrid")
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
@@ -319,23 +318,6 @@ func see(ctx context.Context, t *testing.T, server *bustest.Server, topology sch
 		put(bus.Put(ctx, builder, schemas.ImageBucket, schemas.ImageState{App: "shop", Variant: c.Variant, Region: c.Region, Parity: "verified", Since: now,
 			Digest: "sha256:" + strings.Repeat("ab", 32), Reference: "x"}, bus.Condition{}))
 	}
-}
-
-func migrated(t *testing.T, dsn string) *clickhouse.DB {
-	t.Helper()
-	db, err := clickhouse.Open(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	files, err := fs.Sub(schemas.Migrations, "clickhouse")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Migrate(t.Context(), files); err != nil {
-		t.Fatal(err)
-	}
-	return db
 }
 
 // sequence is the stream sequence of every sample that fill inserts.

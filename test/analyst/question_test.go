@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"regexp"
@@ -18,25 +17,12 @@ import (
 	"github.com/leeward-failover/leeward/pkg/chembedtest"
 	"github.com/leeward-failover/leeward/pkg/chsql"
 	"github.com/leeward-failover/leeward/pkg/clickhouse"
-	"github.com/leeward-failover/leeward/schemas"
 )
 
 // migrated starts a ClickHouse with the schema.
 func migrated(t *testing.T) *clickhouse.DB {
 	t.Helper()
-	db, err := clickhouse.Open(chembedtest.Start(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	files, err := fs.Sub(schemas.Migrations, "clickhouse")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Migrate(t.Context(), files); err != nil {
-		t.Fatal(err)
-	}
-	return db
+	return chembedtest.Migrated(t, chembedtest.Start(t))
 }
 
 // ask gives the rows of a query, read with the rights of an analyst: each value as JSON has it.
@@ -99,7 +85,7 @@ func TestTwelveQuestionsHaveTheAnswersWorkedOutApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	questions := question.FindAllStringSubmatch(string(page), -1)
-	db, w := migrated(t), generate()
+	db, w := chembedtest.Migrated(t, chembedtest.Start(t)), generate()
 	w.insert(t, db)
 	statements, err := chsql.Split(history)
 	if err != nil {

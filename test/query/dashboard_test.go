@@ -1,7 +1,6 @@
 package query_test
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/leeward-failover/leeward/pkg/chembedtest"
-	"github.com/leeward-failover/leeward/pkg/clickhouse"
-	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/test/query"
 )
 
@@ -101,18 +98,7 @@ func TestSelectorsTellMetricsWithTheLabelsTheyNeed(t *testing.T) {
 
 // TestEveryStatementRuns runs the SQL of the dashboards against the schema, as Grafana's data source would send it.
 func TestEveryStatementRuns(t *testing.T) {
-	db, err := clickhouse.Open(chembedtest.Start(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	files, err := fs.Sub(schemas.Migrations, "clickhouse")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Migrate(t.Context(), files); err != nil {
-		t.Fatal(err)
-	}
+	db := chembedtest.Migrated(t, chembedtest.Start(t))
 	ran := 0
 	for _, d := range dashboards(t) {
 		for _, p := range d.Panels {

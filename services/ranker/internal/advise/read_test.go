@@ -2,7 +2,6 @@ package advise_test
 
 import (
 	"bytes"
-	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -25,19 +24,7 @@ func database(t *testing.T) (db *clickhouse.DB, dsn string) {
 		t.Skip("needs the ClickHouse engine")
 	}
 	dsn = chembedtest.Start(t)
-	db, err := clickhouse.Open(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	files, err := fs.Sub(schemas.Migrations, "clickhouse")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Migrate(t.Context(), files); err != nil {
-		t.Fatal(err)
-	}
-	return db, dsn
+	return chembedtest.Migrated(t, dsn), dsn
 }
 
 // page runs the commands of docs/how-to/advise.md.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -33,7 +32,7 @@ import (
 // TestASlowerRegionIsOneEventAndOneAlertUntilItIsOver puts samples into the table that the recorder writes, follows a rise in one region to the bus and to a real Alertmanager, past a restart and past an
 // Alertmanager that is away, until it is over.
 func TestASlowerRegionIsOneEventAndOneAlertUntilItIsOver(t *testing.T) {
-	db := migrated(t)
+	db := chembedtest.Migrated(t, chembedtest.Start(t))
 	server := bustest.Start(t, "london", "madrid", "tokyo")
 	manager := startAlertmanager(t)
 	w := newWorld(t, db)
@@ -97,7 +96,7 @@ func TestASlowerRegionIsOneEventAndOneAlertUntilItIsOver(t *testing.T) {
 
 // TestWhatTheBusDidNotTakeIsToldAfterARestart has a ranker die between the bucket and the event.
 func TestWhatTheBusDidNotTakeIsToldAfterARestart(t *testing.T) {
-	db := migrated(t)
+	db := chembedtest.Migrated(t, chembedtest.Start(t))
 	server := bustest.Start(t, "madrid")
 	e := schemas.AnomalyDetected{ID: "a1", State: schemas.AnomalyBegan, Apps: []string{"shop"}, Scope: schemas.AnomalyScope{Region: "tokyo"}, Moved: 1, Of: 1, Since: time.Now(), DetectedAt: time.Now(), At: time.Now(),
 		Cells: []schemas.AnomalyCell{{App: "shop", Region: "tokyo", Vantage: "madrid", Kind: "http", Measures: []schemas.AnomalyMeasure{schemas.AnomalyLatency}, Before: schemas.AnomalyLevel{P50MS: 63}, After: schemas.AnomalyLevel{P50MS: 120}}}}
@@ -219,23 +218,6 @@ func events(t *testing.T, server *bustest.Server) (told []schemas.AnomalyDetecte
 		t.Fatal(err)
 	}
 	return told
-}
-
-func migrated(t *testing.T) *clickhouse.DB {
-	t.Helper()
-	db, err := clickhouse.Open(chembedtest.Start(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	files, err := fs.Sub(schemas.Migrations, "clickhouse")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Migrate(t.Context(), files); err != nil {
-		t.Fatal(err)
-	}
-	return db
 }
 
 // manager is Debian's Alertmanager.

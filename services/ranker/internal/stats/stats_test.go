@@ -1,7 +1,6 @@
 package stats_test
 
 import (
-	"io/fs"
 	"math"
 	"testing"
 	"time"
@@ -36,7 +35,7 @@ func TestReadCountsByCellAndBlock(t *testing.T) {
 			Gates:     schemas.Gates{MaxRTT: schemas.Duration(time.Second)},
 		}},
 	}
-	db := database(t)
+	db := chembedtest.Migrated(t, chembedtest.Start(t))
 	insert(t, db, []sample{
 		{"madrid", "tokyo", "slim", "http", "ok", 0.001, 1000, 41},
 		{"madrid", "tokyo", "slim", "http", "ok", 9.5, 1000, 7},
@@ -78,23 +77,6 @@ func TestReadCountsByCellAndBlock(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-}
-
-func database(t *testing.T) *clickhouse.DB {
-	t.Helper()
-	db, err := clickhouse.Open(chembedtest.Start(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	files, err := fs.Sub(schemas.Migrations, "clickhouse")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Migrate(t.Context(), files); err != nil {
-		t.Fatal(err)
-	}
-	return db
 }
 
 func insert(t *testing.T, db *clickhouse.DB, samples []sample) {
