@@ -37,8 +37,8 @@ func NewMirrors(b *bus.Bus) *Mirrors {
 // Run keeps the mirrors until ctx ends.
 func (m *Mirrors) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, run := range []func(context.Context) error{m.topology.Run, m.verdicts.Run, m.presences.Run, m.images.Run, m.loads.Run, m.overrides.Run, m.benchmarks.Run} {
-		g.Go(func() error { return run(ctx) })
+	for _, one := range m.all() {
+		g.Go(func() error { return one.Run(ctx) })
 	}
 	return g.Wait()
 }
@@ -54,6 +54,7 @@ func (m *Mirrors) Ready() error {
 }
 
 type mirror interface {
+	Run(ctx context.Context) error
 	Synced() bool
 	Changed() <-chan struct{}
 }
