@@ -129,6 +129,21 @@ func (m *Mirror[V]) Synced() bool {
 	return m.synced
 }
 
+// Wait returns when the mirror has seen the whole bucket, or when ctx ends.
+func (m *Mirror[V]) Wait(ctx context.Context) error {
+	for {
+		changed := m.Changed()
+		if m.Synced() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // Changed returns a channel that is closed at the next change. Take it before reading, so that no change is missed.
 func (m *Mirror[V]) Changed() <-chan struct{} {
 	m.mu.RLock()

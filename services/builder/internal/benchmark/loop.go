@@ -121,16 +121,8 @@ func (l *Loop) begin(ctx context.Context) (unlock func(), err error) {
 
 // read takes over what the bucket holds.
 func (l *Loop) read(ctx context.Context) error {
-	for {
-		changed := l.States.Changed()
-		if l.States.Synced() {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-changed:
-		}
+	if err := l.States.Wait(ctx); err != nil {
+		return err
 	}
 	l.states = map[string]schemas.BenchmarkState{}
 	for key, entry := range l.States.All() {

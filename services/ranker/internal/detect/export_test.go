@@ -15,7 +15,7 @@ func (l *Loop) RunAt(ctx context.Context, times <-chan time.Time, looked chan<- 
 		g.Go(func() error { return l.alerts.Run(ctx) })
 	}
 	g.Go(func() error {
-		if err := l.synced(ctx); err != nil {
+		if err := l.told.Wait(ctx); err != nil {
 			return err
 		}
 		for {

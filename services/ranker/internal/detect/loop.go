@@ -69,24 +69,9 @@ func (l *Loop) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// synced waits until it is known what was told before.
-func (l *Loop) synced(ctx context.Context) error {
-	for {
-		changed := l.told.Changed()
-		if l.told.Synced() {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
 // watch looks as soon as it can, and then whenever a minute has settled.
 func (l *Loop) watch(ctx context.Context) error {
-	if err := l.synced(ctx); err != nil {
+	if err := l.told.Wait(ctx); err != nil {
 		return err
 	}
 	for {

@@ -56,7 +56,7 @@ func (m *Mirrors) Ready() error {
 type mirror interface {
 	Run(ctx context.Context) error
 	Synced() bool
-	Changed() <-chan struct{}
+	Wait(ctx context.Context) error
 }
 
 func (m *Mirrors) all() []mirror {
@@ -66,16 +66,8 @@ func (m *Mirrors) all() []mirror {
 // synced waits until every bucket has been read: a gate judged before would fail for no reason.
 func (m *Mirrors) synced(ctx context.Context) error {
 	for _, one := range m.all() {
-		for {
-			changed := one.Changed()
-			if one.Synced() {
-				break
-			}
-			select {
-			case <-changed:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		if err := one.Wait(ctx); err != nil {
+			return err
 		}
 	}
 	return nil
