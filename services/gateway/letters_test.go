@@ -11,6 +11,7 @@ import (
 
 	"github.com/leeward-failover/leeward/pkg/bus"
 	"github.com/leeward-failover/leeward/pkg/bustest"
+	"github.com/leeward-failover/leeward/pkg/processtest"
 	"github.com/leeward-failover/leeward/schemas"
 )
 
@@ -25,7 +26,7 @@ func letterOf(t *testing.T, reader *bus.Bus, stream, subject string, sequence ui
 
 func TestLettersAreListedShownReplayedAndDropped(t *testing.T) {
 	s := bustest.Start(t, "tokyo")
-	var log bytes.Buffer
+	var log processtest.Output
 	g := startLogging(t, s, &log, nil)
 	if out, err := g.shows("dlq", "list"); err != nil || !strings.Contains(out, "every message could be read") {
 		t.Errorf("with none: %v: %s", err, out)

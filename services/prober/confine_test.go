@@ -1,7 +1,6 @@
 package prober_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -9,12 +8,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/leeward-failover/leeward/pkg/bustest"
+	"github.com/leeward-failover/leeward/pkg/processtest"
 	"github.com/leeward-failover/leeward/schemas"
 )
 
@@ -30,28 +29,10 @@ func built(t *testing.T) string {
 	return filepath.Join(folder, "prober")
 }
 
-// output is what a program has printed so far.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 // launched runs the built prober until the test ends.
-func launched(t *testing.T, cmd *exec.Cmd, environment map[string]string) (pid int, log *output) {
+func launched(t *testing.T, cmd *exec.Cmd, environment map[string]string) (pid int, log *processtest.Output) {
 	t.Helper()
-	log = &output{}
+	log = &processtest.Output{}
 	cmd.Stderr = log
 	for name, value := range environment {
 		cmd.Env = append(cmd.Env, name+"="+value)

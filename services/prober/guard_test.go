@@ -4,13 +4,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/leeward-failover/leeward/pkg/bustest"
+	"github.com/leeward-failover/leeward/pkg/processtest"
 	"github.com/leeward-failover/leeward/schemas"
 )
 
@@ -60,7 +60,7 @@ func TestRedirectToWhatTheGuardForbidsAccusesNobody(t *testing.T) {
 	apply(t, s, world)
 	verdicts := mirror(t, s.Connect(schemas.Actuator, ""), schemas.VerdictBucket)
 	environment := settings(t, s, t.TempDir())
-	var log lockedText
+	var log processtest.Output
 	p := startWith(t, environment, zerolog.New(&log))
 	ready(t, environment)
 	await(t, verdicts, "the verdict of what answers itself", health(schemas.Up), "london", "shop", "tokyo")
@@ -72,24 +72,6 @@ func TestRedirectToWhatTheGuardForbidsAccusesNobody(t *testing.T) {
 	if n := strings.Count(log.String(), says); n != 1 {
 		t.Errorf("the log says %d times, instead of once, %s:\n%s", n, says, log.String())
 	}
-}
-
-// lockedText is a log that is read while it is written.
-type lockedText struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lockedText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lockedText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // counted is the value of a counter of a prober.

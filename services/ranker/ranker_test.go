@@ -1,7 +1,6 @@
 package ranker_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,6 +25,7 @@ import (
 	"github.com/leeward-failover/leeward/pkg/clickhouse"
 	"github.com/leeward-failover/leeward/pkg/config"
 	"github.com/leeward-failover/leeward/pkg/daemon"
+	"github.com/leeward-failover/leeward/pkg/processtest"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/ranker"
 	"github.com/leeward-failover/leeward/services/ranker/internal/rank"
@@ -366,7 +366,7 @@ func fill(ctx context.Context, t *testing.T, db *clickhouse.DB, topology schemas
 // service is a ranker that runs inside the test.
 type service struct {
 	url    string
-	log    *buffer
+	log    *processtest.Output
 	cancel context.CancelFunc
 	done   chan error
 }
@@ -382,7 +382,7 @@ func start(t *testing.T, server *bustest.Server, dsn string) *service {
 		"LEEWARD_NATS_URL": server.URL(), "LEEWARD_NATS_SEED": server.Seed(schemas.Ranker, ""), "LEEWARD_CLICKHOUSE_DSN": "file:" + file,
 		"LEEWARD_RANK_INTERVAL": "200ms", "LEEWARD_HEALTH_ADDR": addr,
 	}
-	s := &service{url: "http://" + addr, log: &buffer{}, done: make(chan error, 1)}
+	s := &service{url: "http://" + addr, log: &processtest.Output{}, done: make(chan error, 1)}
 	proc := daemon.NewProcess("ranker", nil, func(name string) string { return settings[name] }, io.Discard, s.log)
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -510,22 +510,4 @@ func gateOf(t *testing.T, c schemas.RankedCandidate, name string) schemas.Gate {
 	}
 	t.Fatalf("%s has no gate %s", c.Candidate, name)
 	return schemas.Gate{}
-}
-
-// buffer is a log that may be read while it is written.
-type buffer struct {
-	mu   sync.Mutex
-	data bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.data.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.data.String()
 }

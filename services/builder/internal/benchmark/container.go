@@ -103,7 +103,7 @@ func (c *container) poll(ctx context.Context, every time.Duration, ask func() er
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() == nil || last == nil {
+		if !over(ctx) || last == nil {
 			last = err
 		}
 		select {
@@ -114,6 +114,12 @@ func (c *container) poll(ctx context.Context, every time.Duration, ask func() er
 			return c.saying(fmt.Errorf("%w: %w", ctx.Err(), last))
 		}
 	}
+}
+
+// over says whether ctx has ended. A connection that its deadline ends fails a moment before ctx says so.
+func over(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 func (c *container) saying(err error) error {
