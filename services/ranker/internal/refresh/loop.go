@@ -34,6 +34,7 @@ type Loop struct {
 	Metrics  *Metrics
 	Log      zerolog.Logger
 
+	window    *stats.Window
 	published map[string]schemas.Ranking
 	custom    programs
 
@@ -45,6 +46,7 @@ type Loop struct {
 
 // Run ranks until ctx ends.
 func (l *Loop) Run(ctx context.Context) error {
+	l.window = stats.NewWindow(l.DB, l.Metrics.reread)
 	l.published = map[string]schemas.Ranking{}
 	if err := l.Mirrors.synced(ctx); err != nil {
 		return err
@@ -91,8 +93,14 @@ func (l *Loop) outdated(t schemas.Topology) bool {
 // rank refreshes every app. Without any it only asks whether ClickHouse is there, so that the service's readiness says so.
 func (l *Loop) rank(ctx context.Context, t schemas.Topology) {
 	results := map[string]error{}
+	end := time.Now()
+	unread := l.read(ctx, t, end)
 	for _, app := range t.Apps {
-		results[app.Name] = l.refresh(ctx, app, t)
+		if unread != nil {
+			results[app.Name] = l.Metrics.lost(unread)
+			continue
+		}
+		results[app.Name] = l.refresh(ctx, app, t, end)
 	}
 	if len(t.Apps) == 0 {
 		one, cancel := context.WithTimeout(ctx, patience)
@@ -102,6 +110,16 @@ func (l *Loop) rank(ctx context.Context, t schemas.Topology) {
 	if ctx.Err() == nil {
 		l.note(results)
 	}
+}
+
+// read brings what is held of all apps up to date.
+func (l *Loop) read(ctx context.Context, t schemas.Topology, now time.Time) error {
+	if len(t.Apps) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return l.window.Refresh(ctx, t, now)
 }
 
 // note remembers how it went, logs what changed, and forgets apps that are gone.
@@ -139,12 +157,12 @@ func (l *Loop) Ready() error {
 	return errors.Join(all...)
 }
 
-// refresh ranks one app and publishes the ranking.
-func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology) error {
+// refresh ranks one app by its samples up to end, and publishes the ranking where it tells something new.
+func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology, end time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	started := time.Now()
-	in, err := stats.Read(ctx, l.DB, app, t, started)
+	in, err := l.window.Inputs(ctx, app, t, end)
 	if err != nil {
 		return l.Metrics.lost(err)
 	}
