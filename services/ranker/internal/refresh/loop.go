@@ -172,7 +172,11 @@ func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology,
 	}
 	state := l.Mirrors.stateOf(app.Name, t)
 	state.Previous, state.Custom = previous, l.custom.of(app, t)
-	ranking, err := rank.Compute(in, app, t, state)
+	result, err := rank.Compute(in, app, t, state)
+	if err != nil {
+		return l.Metrics.lost(err)
+	}
+	ranking, err := result.Stored()
 	if err != nil {
 		return l.Metrics.lost(err)
 	}
