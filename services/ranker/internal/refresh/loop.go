@@ -24,7 +24,8 @@ const patience = 10 * time.Second
 // soon is the least time between rankings that a turned gate asks for.
 const soon = 500 * time.Millisecond
 
-// Loop ranks every app of the topology each Interval, at once when the topology changes, and soon after a gate turned that turns within seconds.
+// Loop ranks every app of the topology each Interval, at once when the topology changes, and soon after a gate turned that turns within seconds. A ranking that tells
+// nothing but what the published one does is not published before that has stood for a while.
 // When ClickHouse does not answer, or has too few samples of everyone, the last good ranking stays where it is; it carries its own age.
 type Loop struct {
 	Interval time.Duration
@@ -36,6 +37,8 @@ type Loop struct {
 
 	window    *stats.Window
 	published map[string]schemas.Ranking
+	// unsaved are the apps whose last ranking did not come everywhere.
+	unsaved map[string]bool
 	custom    programs
 
 	mu sync.Mutex
@@ -47,7 +50,7 @@ type Loop struct {
 // Run ranks until ctx ends.
 func (l *Loop) Run(ctx context.Context) error {
 	l.window = stats.NewWindow(l.DB, l.Metrics.reread)
-	l.published = map[string]schemas.Ranking{}
+	l.published, l.unsaved = map[string]schemas.Ranking{}, map[string]bool{}
 	if err := l.Mirrors.synced(ctx); err != nil {
 		return err
 	}
@@ -97,7 +100,7 @@ func (l *Loop) rank(ctx context.Context, t schemas.Topology) {
 	unread := l.read(ctx, t, end)
 	for _, app := range t.Apps {
 		if unread != nil {
-			results[app.Name] = l.Metrics.lost(unread)
+			results[app.Name] = l.Metrics.lost(fmt.Errorf("samples of %s: %w", app.Name, unread))
 			continue
 		}
 		results[app.Name] = l.refresh(ctx, app, t, end)
@@ -137,6 +140,7 @@ func (l *Loop) note(results map[string]error) {
 	for app := range l.failed {
 		if _, ok := results[app]; !ok {
 			delete(l.published, app)
+			delete(l.unsaved, app)
 			l.Metrics.forget(app)
 		}
 	}
@@ -176,22 +180,29 @@ func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology,
 	if err != nil {
 		return l.Metrics.lost(err)
 	}
-	ranking, err := result.Stored()
-	if err != nil {
-		return l.Metrics.lost(err)
-	}
-	if rank.Outlives(previous, ranking, app.Failover.MaxRankingAge.D()) {
+	if rank.Outlives(previous, result.Ranking, app.Failover.MaxRankingAge.D()) {
 		return l.Metrics.lost(fmt.Errorf("ranking of %s: too few samples of every candidate", app.Name))
 	}
-	if err := l.publish(ctx, previous, ranking); err != nil {
-		return l.Metrics.lost(err)
+	if l.unsaved[app.Name] || result.At.Sub(previous.At) >= stands(app) || rank.Tells(previous, result.Ranking) {
+		if err := l.publish(ctx, previous, result); err != nil {
+			return l.Metrics.lost(err)
+		}
 	}
-	l.Metrics.ranked(ranking, time.Since(started))
+	l.Metrics.ranked(result.Ranking, time.Since(started))
 	return nil
 }
 
+// stands is how long a published ranking stands when those that follow say nothing else.
+func stands(app schemas.App) time.Duration {
+	return min(30*time.Second, app.Failover.MaxRankingAge.D()/4)
+}
+
 // publish writes the ranking where failovers read it, then tells what changed, then stores it for analysts. One that fails does not keep the others back.
-func (l *Loop) publish(ctx context.Context, previous, r schemas.Ranking) error {
+func (l *Loop) publish(ctx context.Context, previous schemas.Ranking, result rank.Result) error {
+	r, err := result.Stored()
+	if err != nil {
+		return err
+	}
 	_, put := bus.Put(ctx, l.Bus, schemas.RankingBucket, r, bus.Condition{})
 	told := l.tell(ctx, previous, r)
 	if told == nil {
@@ -199,7 +210,9 @@ func (l *Loop) publish(ctx context.Context, previous, r schemas.Ranking) error {
 	} else {
 		l.published[r.App] = previous
 	}
-	return errors.Join(put, told, l.store(ctx, r))
+	err = errors.Join(put, told, l.store(ctx, r))
+	l.unsaved[r.App] = err != nil
+	return err
 }
 
 // previous is the ranking that readers were last told of; after a restart the one in the bucket.
@@ -210,6 +223,9 @@ func (l *Loop) previous(ctx context.Context, app string) (schemas.Ranking, error
 	entry, err := bus.Get(ctx, l.Bus, schemas.RankingBucket, app)
 	if errors.Is(err, bus.ErrNotFound) {
 		return schemas.Ranking{}, nil
+	}
+	if err == nil {
+		l.published[app] = entry.Value
 	}
 	return entry.Value, err
 }
