@@ -62,7 +62,11 @@ func (d document) ranking() (schemas.Ranking, error) {
 
 // costs are what is known of the candidates' costs.
 type costs struct {
+	// quantile is which of the table's is the objective's.
+	quantile  int
 	estimates map[schemas.Candidate]Estimate
+	// without are estimates without each vantage, once they were asked for.
+	without map[schemas.Candidate][]Estimate
 	// apart is the noise of the differences between candidates, in which the luck that they share cancels out.
 	apart noise
 	// live are the blocks that hold samples.
@@ -71,18 +75,24 @@ type costs struct {
 
 // newKnown estimates the cost of every candidate that runs; it does not depend on where traffic is.
 func newKnown(in Inputs, app schemas.App, t schemas.Topology) known {
-	k := known{in: in, app: app, topology: t, hasty: hasty(in, t), costs: costs{estimates: map[schemas.Candidate]Estimate{}}}
+	k := known{&facts{in: in, app: app, topology: t, hasty: hasty(in, t), candidates: app.Candidates(t), running: map[schemas.Candidate]bool{}}}
+	for _, e := range app.Endpoints {
+		k.running[e.Candidate()] = true
+	}
 	k.cells = newTable(in.without(k.hasty), app)
 	k.counted, k.leftOut = shares(k.cells, app, t)
+	k.costs = costs{
+		quantile: k.cells.at(app.Objective.Quantile), estimates: map[schemas.Candidate]Estimate{}, without: map[schemas.Candidate][]Estimate{},
+	}
 	var sums [][]term
 	var all []Estimate
-	for _, c := range app.Candidates(t) {
-		if _, running := app.Endpoint(c); !running {
+	for _, c := range k.candidates {
+		if !k.running[c] {
 			continue
 		}
 		if one := terms(k.cells, app, c, k.countedFor(c)); len(one) > 0 {
 			sums = append(sums, one)
-			all = append(all, estimate(in, c, one))
+			all = append(all, estimate(in, c, one, k.quantile))
 		}
 	}
 	k.live = liveBlocks(in, sums)
@@ -91,7 +101,7 @@ func newKnown(in Inputs, app schemas.App, t schemas.Topology) known {
 }
 
 // settle keeps the estimates with their noise.
-func (k *known) settle(sums [][]term, all []Estimate) {
+func (k known) settle(sums [][]term, all []Estimate) {
 	luck := make([][]float64, len(all))
 	for i, e := range all {
 		luck[i] = e.down
@@ -106,13 +116,12 @@ func (k *known) settle(sums [][]term, all []Estimate) {
 
 // ranked is every candidate in order, without gates.
 func (k known) ranked() []schemas.RankedCandidate {
-	names := k.app.Candidates(k.topology)
-	all := make([]schemas.RankedCandidate, len(names))
+	all := make([]schemas.RankedCandidate, len(k.candidates))
 	odds := k.contest()
-	for i, name := range names {
+	for i, name := range k.candidates {
 		c := &all[i]
 		c.Candidate = name
-		_, c.Running = k.app.Endpoint(name)
+		c.Running = k.running[name]
 		e, ok := k.estimates[name]
 		if c.Running && !e.Enough {
 			c.Doubt = k.missing(name)
@@ -126,7 +135,7 @@ func (k known) ranked() []schemas.RankedCandidate {
 		for _, s := range k.counted {
 			cell := k.cells.cell(s.vantage, name, k.app.Objective.Kind)
 			c.Samples += cell.samples
-			c.Failures += cell.total.Failures
+			c.Failures += cell.failures
 		}
 	}
 	return k.order(all)

@@ -77,22 +77,28 @@ func normalised(all []share) []share {
 // term is one summand of a cost: a weight times the quantile of a cell.
 type term struct {
 	weight float64
-	cell   summed
+	cell   *summed
 	// vantage and kind are the cell's, also when nobody measured it.
 	vantage, kind string
 }
 
 // terms are the summands of a candidate's cost.
 func terms(cells table, app schemas.App, c schemas.Candidate, counted []share) []term {
-	var all []term
-	for _, s := range counted {
-		all = append(all, term{s.weight, cells.cell(s.vantage, c, app.Objective.Kind), s.vantage, app.Objective.Kind})
-	}
+	all := requestTerms(cells, app, c, counted)
 	if writesCount(app) {
 		for _, s := range writers(cells, c, counted) {
 			kind := schemas.KindDBWrite.String()
 			all = append(all, term{s.weight * app.Objective.WritesPerRequest, cells.cell(s.vantage, database(c), kind), s.vantage, kind})
 		}
+	}
+	return all
+}
+
+// requestTerms are those that stand for the request itself.
+func requestTerms(cells table, app schemas.App, c schemas.Candidate, counted []share) []term {
+	all := make([]term, 0, len(counted))
+	for _, s := range counted {
+		all = append(all, term{s.weight, cells.cell(s.vantage, c, app.Objective.Kind), s.vantage, app.Objective.Kind})
 	}
 	return all
 }
@@ -122,18 +128,21 @@ func writers(cells table, c schemas.Candidate, counted []share) []share {
 	return counted
 }
 
-// estimate sums a candidate's terms.
-func estimate(in Inputs, c schemas.Candidate, all []term) Estimate {
-	e := Estimate{Candidate: c, up: make([]float64, in.Blocks()), down: make([]float64, in.Blocks())}
+// estimate sums a candidate's terms by one of the table's quantiles.
+func estimate(in Inputs, c schemas.Candidate, all []term, quantile int) Estimate {
+	blocks := in.Blocks()
+	luck := make([]float64, 2*blocks)
+	e := Estimate{Candidate: c, up: luck[:blocks:blocks], down: luck[blocks:]}
 	for _, t := range all {
-		s := t.cell.spread
+		s := &t.cell.spreads[quantile]
 		e.CostMS += t.weight * s.us / 1000
 		e.limitMS += t.weight * s.limitUS / 1000
 		e.Censored = e.Censored || s.censored
 		e.rounding += t.weight * s.rounding / 1000
+		up, down := t.weight*s.up/1000, t.weight*s.down/1000
 		for b, luck := range s.luck {
-			e.up[b] += t.weight * luck * s.up / 1000
-			e.down[b] += t.weight * luck * s.down / 1000
+			e.up[b] += luck * up
+			e.down[b] += luck * down
 		}
 	}
 	return e

@@ -30,7 +30,9 @@ type State struct {
 }
 
 // known is everything a gate may look at.
-type known struct {
+type known struct{ *facts }
+
+type facts struct {
 	in       Inputs
 	cells    table
 	app      schemas.App
@@ -39,6 +41,9 @@ type known struct {
 	policy   stability.Policy
 	counted  []share
 	leftOut  []string
+	// candidates are all that there could be, running those that have an endpoint.
+	candidates []schemas.Candidate
+	running    map[schemas.Candidate]bool
 	// hasty are the pairs whose round trips are impossible; no cell of theirs is in cells.
 	hasty []haste
 	own   celgate.Set

@@ -68,12 +68,30 @@ func (h Histogram) Samples() uint64 {
 	return n
 }
 
+// extent is the lowest bin that any of the histograms counts in, and how many there are up to the highest.
+func extent(all []Histogram) (first, bins int) {
+	first, end := maxBins, 0
+	for i := range all {
+		if h := &all[i]; len(h.Counts) > 0 {
+			first, end = min(first, h.First), max(end, h.First+len(h.Counts))
+		}
+	}
+	if end == 0 {
+		return 0, 0
+	}
+	return first, end - first
+}
+
 func merge(all []Histogram) Histogram {
-	var sum Histogram
+	first, bins := extent(all)
+	sum := Histogram{First: first}
+	if bins > 0 {
+		sum.Counts = make([]uint64, bins)
+	}
 	for _, h := range all {
 		sum.Failures += h.Failures
 		for i, n := range h.Counts {
-			sum.add(h.First+i, n)
+			sum.Counts[h.First-first+i] += n
 		}
 	}
 	return sum

@@ -1,12 +1,18 @@
 package rank
 
-import "github.com/leeward-failover/leeward/schemas"
+import (
+	"slices"
+
+	"github.com/leeward-failover/leeward/schemas"
+)
 
 // table finds the inputs' cells by name, each with what the ranking reads off it.
 type table struct {
-	found map[key]summed
+	// quantiles are those that spreads are of, ascending.
+	quantiles []float64
+	found     map[key]*summed
 	// none stands for a cell that nobody measured.
-	none summed
+	none *summed
 }
 
 type key struct {
@@ -15,42 +21,58 @@ type key struct {
 	kind      string
 }
 
-// summed is a cell with the sum of its blocks. Mass and spread are only of cells that are part of a cost.
+// summed is a cell with what its blocks hold together. Spreads are only of cells that are part of a cost.
 type summed struct {
 	Cell
-	total   Histogram
-	samples uint64
-	mass    mass
-	spread  spread
+	samples, failures uint64
+	spreads           []spread
 }
 
 func newTable(in Inputs, app schemas.App) table {
-	q := app.Objective.Quantile
-	t := table{found: make(map[key]summed, len(in.Cells)), none: newSummed(in, Cell{}, q)}
-	for _, c := range in.Cells {
-		if k := (key{c.Vantage, c.Candidate, c.Kind}); Counts(app, c.Kind) {
-			t.found[k] = newSummed(in, c, q)
+	quantiles := slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(requestQuantiles), app.Objective.Quantile))))
+	none := newSummed(in, Cell{}, quantiles)
+	t := table{quantiles: quantiles, found: make(map[key]*summed, len(in.Cells)), none: &none}
+	all := make([]summed, len(in.Cells))
+	for i, c := range in.Cells {
+		if Counts(app, c.Kind) {
+			all[i] = newSummed(in, c, quantiles)
 		} else {
-			total := merge(c.Blocks)
-			t.found[k] = summed{Cell: c, total: total, samples: total.Samples()}
+			all[i] = newCounted(c)
 		}
+		t.found[key{c.Vantage, c.Candidate, c.Kind}] = &all[i]
 	}
 	return t
 }
 
+// newCounted counts a cell's measurements.
+func newCounted(c Cell) summed {
+	s := summed{Cell: c}
+	for _, h := range c.Blocks {
+		s.samples += h.Samples()
+		s.failures += h.Failures
+	}
+	for _, h := range c.TimedOut {
+		n := h.Samples()
+		s.samples += n
+		s.failures += n
+	}
+	return s
+}
+
 // newSummed sums a cell that is part of a cost.
-func newSummed(in Inputs, c Cell, q float64) summed {
-	total := merge(c.Blocks)
-	total.Failures += merge(c.TimedOut).Samples()
-	s := summed{Cell: c, total: total, samples: total.Samples(), mass: newMass(in, c)}
-	s.spread = s.mass.spread(q)
+func newSummed(in Inputs, c Cell, quantiles []float64) summed {
+	s := newCounted(c)
+	s.spreads = newMass(in, c).spreads(c, quantiles)
 	return s
 }
 
 // cell finds a cell; one that nobody measured is empty.
-func (t table) cell(vantage string, c schemas.Candidate, kind string) summed {
+func (t table) cell(vantage string, c schemas.Candidate, kind string) *summed {
 	if s, ok := t.found[key{vantage, c, kind}]; ok {
 		return s
 	}
 	return t.none
 }
+
+// at is where the spreads of a quantile are.
+func (t table) at(quantile float64) int { return slices.Index(t.quantiles, quantile) }
