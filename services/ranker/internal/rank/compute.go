@@ -39,7 +39,10 @@ func (r Result) Stored() (schemas.Ranking, error) {
 // ranking is computed from nothing but the document.
 func (d document) ranking() (schemas.Ranking, error) {
 	k := newKnown(d.Inputs, d.World.App, d.World.topology())
-	k.state, k.policy, k.own = d.State, d.Policy, customGates(d.State, d.World.App)
+	k.state, k.policy, k.own, k.verdicts, k.distances = d.State, d.Policy, customGates(d.State, d.World.App), map[string][]schemas.Verdict{}, map[[2]string]schemas.Gate{}
+	for _, v := range d.State.Verdicts {
+		k.verdicts[v.Region] = append(k.verdicts[v.Region], v)
+	}
 	ranked := k.ranked()
 	r := schemas.Ranking{
 		App: k.app.Name, At: d.End, Topology: d.Topology, Declared: d.Declared,

@@ -97,7 +97,8 @@ func (in Inputs) validate() error {
 	if in.WindowMS <= 0 || in.BlockMS <= 0 || in.TimeoutUS <= 0 || in.Draws <= 0 || in.BinsPerOctave != BinsPerOctave {
 		return fmt.Errorf("inputs of %s: window, block, time-out, draws or bins are not what this release computes with", in.App)
 	}
-	for _, c := range in.Cells {
+	for i := range in.Cells {
+		c := &in.Cells[i]
 		if n := max(len(c.Blocks), len(c.TimedOut)); n > in.Blocks() {
 			return fmt.Errorf("inputs of %s: %s from %s has %d blocks, the window %d", in.App, c.Candidate, c.Vantage, n, in.Blocks())
 		}
@@ -107,6 +108,9 @@ func (in Inputs) validate() error {
 
 // sorted returns the inputs with their cells in one order, whatever order they were found in.
 func (in Inputs) sorted() Inputs {
+	if slices.IsSortedFunc(in.Cells, Cell.Compare) {
+		return in
+	}
 	in.Cells = slices.SortedFunc(slices.Values(in.Cells), Cell.Compare)
 	return in
 }

@@ -27,40 +27,42 @@ func residue(luck []float64) float64 {
 
 // step finds the block in which a step explains the most, or -1, and the sum of squares that is left then.
 func step(luck []float64) (at int, least float64) {
-	total, at := squares(luck), -1
-	n := len(luck)
-	if n < 2*sided+1 || total == 0 {
-		return -1, total
+	var whole, left moments
+	for _, x := range luck {
+		whole.add(x)
 	}
-	// after holds the sum of squares from each block on.
-	after := make([]float64, n+1)
-	var right, left scatter
-	for b := n - 1; b >= 0; b-- {
-		right.add(luck[b])
-		after[b] = right.squares
-	}
-	least = (1 - explained) * total
-	for b := range n - sided {
-		if b >= sided && left.squares+after[b+1] < least {
-			at, least = b, left.squares+after[b+1]
+	at, least = -1, (1-explained)*whole.squares
+	for b, x := range luck {
+		with := left
+		with.add(x)
+		if b >= sided && b+1+sided <= len(luck) {
+			if rest := left.about() + whole.less(with).about(); rest < least {
+				at, least = b, rest
+			}
 		}
-		left.add(luck[b])
+		left = with
 	}
 	if at < 0 {
-		return -1, total
+		return -1, whole.squares
 	}
 	return at, least
 }
 
-// scatter is the sum of squares about the mean of what was added: Welford, "Note on a Method for Calculating Corrected Sums of Squares and Products", 1962.
-type scatter struct{ n, mean, squares float64 }
+// moments are how many numbers there are, their sum and that of their squares.
+type moments struct{ n, sum, squares float64 }
 
-func (s *scatter) add(x float64) {
-	s.n++
-	off := x - s.mean
-	s.mean += off / s.n
-	s.squares += off * (x - s.mean)
+func (m *moments) add(x float64) {
+	m.n++
+	m.sum += x
+	m.squares += x * x
 }
+
+func (m moments) less(o moments) moments {
+	return moments{m.n - o.n, m.sum - o.sum, m.squares - o.squares}
+}
+
+// about is the sum of squares about the mean.
+func (m moments) about() float64 { return max(0, m.squares-m.sum*m.sum/m.n) }
 
 // centred takes the mean off.
 func centred(rest, all []float64) {

@@ -21,7 +21,7 @@ type key struct {
 	kind      string
 }
 
-// summed is a cell with what its blocks hold together. Spreads are only of cells that are part of a cost.
+// summed is a cell with what its blocks hold together; nothing is summed of a cell that is part of no cost.
 type summed struct {
 	Cell
 	samples, failures uint64
@@ -37,32 +37,23 @@ func newTable(in Inputs, app schemas.App) table {
 		if Counts(app, c.Kind) {
 			all[i] = newSummed(in, c, quantiles)
 		} else {
-			all[i] = newCounted(c)
+			all[i].Cell = c
 		}
 		t.found[key{c.Vantage, c.Candidate, c.Kind}] = &all[i]
 	}
 	return t
 }
 
-// newCounted counts a cell's measurements.
-func newCounted(c Cell) summed {
-	s := summed{Cell: c}
-	for _, h := range c.Blocks {
-		s.samples += h.Samples()
-		s.failures += h.Failures
-	}
-	for _, h := range c.TimedOut {
-		n := h.Samples()
-		s.samples += n
-		s.failures += n
-	}
-	return s
-}
-
 // newSummed sums a cell that is part of a cost.
 func newSummed(in Inputs, c Cell, quantiles []float64) summed {
-	s := newCounted(c)
-	s.spreads = newMass(in, c).spreads(c, quantiles)
+	m := newMass(in, c)
+	s := summed{Cell: c, samples: uint64(m.n), spreads: m.spreads(c, quantiles)}
+	for i := range c.Blocks {
+		s.failures += c.Blocks[i].Failures
+	}
+	for i := range c.TimedOut {
+		s.failures += c.TimedOut[i].Samples()
+	}
 	return s
 }
 
