@@ -53,6 +53,7 @@ func (c crowd) inputs(b *testing.B) (rank.Inputs, schemas.Topology) {
 			}
 		}
 	}
+	slices.SortFunc(in.Cells, rank.Cell.Compare)
 	return in, world
 }
 

@@ -8,10 +8,11 @@ import (
 	"github.com/leeward-failover/leeward/services/ranker/internal/stability"
 )
 
-// Result is a ranking without its inputs, which are only written down for a ranking that is published.
+// Result is a ranking without what no decision is made by: its inputs and how long requests take. Both are for one that is published.
 type Result struct {
 	schemas.Ranking
 	document document
+	known    known
 }
 
 // Compute ranks every candidate of the app, one order for each region that may be active, from nothing but what the ranking stores.
@@ -22,8 +23,7 @@ func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (Resul
 	in = in.sorted()
 	in.Declared = t.Declared().Hash()
 	d := document{Inputs: in, World: newWorld(app, t), Policy: stability.Default, State: state.of(in, t)}
-	r, err := d.ranking()
-	return Result{r, d}, err
+	return d.result()
 }
 
 // Stored is the ranking with what it was computed from, from which Again computes the same bytes. The inputs must still be as Compute was given them.
@@ -32,12 +32,27 @@ func (r Result) Stored() (schemas.Ranking, error) {
 	if err != nil {
 		return schemas.Ranking{}, fmt.Errorf("inputs of %s: %w", r.App, err)
 	}
-	r.Inputs = stored
-	return r.Ranking, nil
+	whole := r.whole()
+	whole.Inputs = stored
+	return whole, nil
+}
+
+// whole is the ranking with how long requests take.
+func (r Result) whole() schemas.Ranking {
+	r.Requests = r.known.requests()
+	return r.Ranking
 }
 
 // ranking is computed from nothing but the document.
 func (d document) ranking() (schemas.Ranking, error) {
+	r, err := d.result()
+	if err != nil {
+		return schemas.Ranking{}, err
+	}
+	return r.whole(), nil
+}
+
+func (d document) result() (Result, error) {
 	k := newKnown(d.Inputs, d.World.App, d.World.topology())
 	k.state, k.policy, k.own, k.verdicts, k.distances = d.State, d.Policy, customGates(d.State, d.World.App), map[string][]schemas.Verdict{}, map[[2]string]schemas.Gate{}
 	for _, v := range d.State.Verdicts {
@@ -48,7 +63,6 @@ func (d document) ranking() (schemas.Ranking, error) {
 		App: k.app.Name, At: d.End, Topology: d.Topology, Declared: d.Declared,
 		Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000), Warnings: k.warnings(),
 	}
-	r.Requests = k.requests()
 	same := make([]anywhere, len(ranked))
 	for i, c := range ranked {
 		same[i] = k.anywhere(c)
@@ -56,17 +70,15 @@ func (d document) ranking() (schemas.Ranking, error) {
 	for _, active := range k.app.Regions() {
 		o, err := k.published(active, k.gated(active, ranked, same))
 		if err != nil {
-			return schemas.Ranking{}, err
+			return Result{}, err
 		}
 		r.Orders = append(r.Orders, o)
 	}
-	return r, nil
+	return Result{r, d, k}, nil
 }
 
 // costs are what is known of the candidates' costs.
 type costs struct {
-	// quantile is which of the table's is the objective's.
-	quantile  int
 	estimates map[schemas.Candidate]Estimate
 	// without are estimates without each vantage, once they were asked for.
 	without map[schemas.Candidate][]Estimate
@@ -84,9 +96,7 @@ func newKnown(in Inputs, app schemas.App, t schemas.Topology) known {
 	}
 	k.cells = newTable(in.without(k.hasty), app)
 	k.counted, k.leftOut = shares(k.cells, app, t)
-	k.costs = costs{
-		quantile: k.cells.at(app.Objective.Quantile), estimates: map[schemas.Candidate]Estimate{}, without: map[schemas.Candidate][]Estimate{},
-	}
+	k.estimates, k.without = map[schemas.Candidate]Estimate{}, map[schemas.Candidate][]Estimate{}
 	var sums [][]term
 	var all []Estimate
 	for _, c := range k.candidates {
@@ -95,7 +105,7 @@ func newKnown(in Inputs, app schemas.App, t schemas.Topology) known {
 		}
 		if one := terms(k.cells, app, c, k.countedFor(c)); len(one) > 0 {
 			sums = append(sums, one)
-			all = append(all, estimate(in, c, one, k.quantile))
+			all = append(all, estimate(in, c, one))
 		}
 	}
 	k.live = liveBlocks(in, sums)

@@ -60,14 +60,30 @@ func (k known) rivals(first schemas.Candidate) rivals {
 func (k known) withoutEach(c schemas.Candidate) []Estimate {
 	all, ok := k.without[c]
 	if !ok {
-		counted := k.countedFor(c)
+		requests := requestTerms(k.cells, k.app, c, k.countedFor(c))
+		whole := estimate(k.in, c, requests)
 		for _, s := range k.counted {
-			rest := normalised(slices.DeleteFunc(slices.Clone(counted), func(one share) bool { return one.vantage == s.vantage }))
-			all = append(all, estimate(k.in, c, terms(k.cells, k.app, c, rest), k.quantile))
+			all = append(all, k.withoutOne(whole, requests, s.vantage))
 		}
 		k.without[c] = all
 	}
 	return all
+}
+
+// withoutOne takes a vantage's term off the whole of the requests, and sums the writes anew: without it others may stand for them.
+func (k known) withoutOne(whole Estimate, requests []term, vantage string) Estimate {
+	rest := slices.DeleteFunc(slices.Clone(k.countedFor(whole.Candidate)), func(s share) bool { return s.vantage == vantage })
+	e := estimate(k.in, whole.Candidate, writeTerms(k.cells, k.app, whole.Candidate, normalised(rest)))
+	i := slices.IndexFunc(requests, func(t term) bool { return t.vantage == vantage })
+	switch {
+	case i < 0:
+		e.join(whole, 1)
+	case len(rest) > 0:
+		part := requests[i].weight
+		e.join(whole, 1/(1-part))
+		e.add(&requests[i].cell.spread, -part/(1-part))
+	}
+	return e
 }
 
 // doubt says why the data can not tell that the first is cheaper than another, or nothing if they can.

@@ -84,14 +84,7 @@ type term struct {
 
 // terms are the summands of a candidate's cost.
 func terms(cells table, app schemas.App, c schemas.Candidate, counted []share) []term {
-	all := requestTerms(cells, app, c, counted)
-	if writesCount(app) {
-		for _, s := range writers(cells, c, counted) {
-			kind := schemas.KindDBWrite.String()
-			all = append(all, term{s.weight * app.Objective.WritesPerRequest, cells.cell(s.vantage, database(c), kind), s.vantage, kind})
-		}
-	}
-	return all
+	return append(requestTerms(cells, app, c, counted), writeTerms(cells, app, c, counted)...)
 }
 
 // requestTerms are those that stand for the request itself.
@@ -99,6 +92,19 @@ func requestTerms(cells table, app schemas.App, c schemas.Candidate, counted []s
 	all := make([]term, 0, len(counted))
 	for _, s := range counted {
 		all = append(all, term{s.weight, cells.cell(s.vantage, c, app.Objective.Kind), s.vantage, app.Objective.Kind})
+	}
+	return all
+}
+
+// writeTerms are those that stand for its database writes.
+func writeTerms(cells table, app schemas.App, c schemas.Candidate, counted []share) []term {
+	if !writesCount(app) {
+		return nil
+	}
+	var all []term
+	kind := schemas.KindDBWrite.String()
+	for _, s := range writers(cells, c, counted) {
+		all = append(all, term{s.weight * app.Objective.WritesPerRequest, cells.cell(s.vantage, database(c), kind), s.vantage, kind})
 	}
 	return all
 }
@@ -128,24 +134,45 @@ func writers(cells table, c schemas.Candidate, counted []share) []share {
 	return counted
 }
 
-// estimate sums a candidate's terms by one of the table's quantiles.
-func estimate(in Inputs, c schemas.Candidate, all []term, quantile int) Estimate {
-	blocks := in.Blocks()
-	luck := make([]float64, 2*blocks)
-	e := Estimate{Candidate: c, up: luck[:blocks:blocks], down: luck[blocks:]}
+// estimate sums a candidate's terms.
+func estimate(in Inputs, c schemas.Candidate, all []term) Estimate {
+	e := newEstimate(in, c)
 	for _, t := range all {
-		s := &t.cell.spreads[quantile]
-		e.CostMS += t.weight * s.us / 1000
-		e.limitMS += t.weight * s.limitUS / 1000
-		e.Censored = e.Censored || s.censored
-		e.rounding += t.weight * s.rounding / 1000
-		up, down := t.weight*s.up/1000, t.weight*s.down/1000
-		for b, luck := range s.luck {
-			e.up[b] += luck * up
-			e.down[b] += luck * down
-		}
+		e.add(&t.cell.spread, t.weight)
 	}
 	return e
+}
+
+func newEstimate(in Inputs, c schemas.Candidate) Estimate {
+	blocks := in.Blocks()
+	luck := make([]float64, 2*blocks)
+	return Estimate{Candidate: c, up: luck[:blocks:blocks], down: luck[blocks:]}
+}
+
+// add adds so many times a cell's quantile.
+func (e *Estimate) add(s *spread, times float64) {
+	times /= 1000
+	e.CostMS += times * s.us
+	e.limitMS += times * s.limitUS
+	e.Censored = e.Censored || s.censored
+	e.rounding += times * s.rounding
+	up, down := times*s.up, times*s.down
+	for b, luck := range s.luck {
+		e.up[b] += luck * up
+		e.down[b] += luck * down
+	}
+}
+
+// join adds so many times another estimate.
+func (e *Estimate) join(o Estimate, times float64) {
+	e.CostMS += times * o.CostMS
+	e.limitMS += times * o.limitMS
+	e.Censored = e.Censored || o.Censored
+	e.rounding += times * o.rounding
+	for b := range e.up {
+		e.up[b] += times * o.up[b]
+		e.down[b] += times * o.down[b]
+	}
 }
 
 // enough says whether every cell of a cost holds the samples that the quantile needs, from more than a moment.

@@ -176,32 +176,24 @@ type spread struct {
 	rounding float64
 }
 
-// spreads are those of a cell for quantiles in ascending order.
-func (m mass) spreads(c Cell, quantiles []float64) []spread {
-	all, at := make([]spread, len(quantiles)), make([]point, len(quantiles))
-	blocks := len(m.total)
-	luck := make([]float64, len(quantiles)*blocks)
-	few := m.few()
-	for i, q := range quantiles {
-		at[i] = m.quantile(q)
-		all[i] = m.slopes(q, at[i])
-		all[i].luck = luck[i*blocks : (i+1)*blocks : (i+1)*blocks]
-		if !at[i].censored && at[i].edge > 0 {
-			all[i].rounding = few * at[i].us * math.Ln2 / BinsPerOctave / math.Sqrt(12)
-		}
+// spread is that of a cell for a quantile.
+func (m mass) spread(c Cell, q float64) spread {
+	at := m.quantile(q)
+	s := m.slopes(q, at)
+	s.luck = make([]float64, len(m.total))
+	if !at.censored && at.edge > 0 {
+		s.rounding = m.few() * at.us * math.Ln2 / BinsPerOctave / math.Sqrt(12)
 	}
-	if m.n == 0 {
-		return all
+	switch {
+	case m.n == 0:
+		return s
+	case len(c.TimedOut) > 0:
+		m.survived(c, at, s.luck)
+	default:
+		m.counted(c, at, s.luck)
 	}
-	if len(c.TimedOut) > 0 {
-		m.survived(c, at, all)
-	} else {
-		m.counted(c, at, all)
-	}
-	for i := range all {
-		m.centre(all[i].luck)
-	}
-	return all
+	m.centre(s.luck)
+	return s
 }
 
 // slopes looks at the density within one standard error of sampling: the luck of whole blocks, which is larger, moves the distribution rather than along it.
@@ -215,40 +207,37 @@ func (m mass) slopes(q float64, at point) spread {
 	return s
 }
 
-// counted fills in how many of each block lie below points in ascending order.
-func (m mass) counted(c Cell, at []point, all []spread) {
-	for b, h := range c.Blocks {
-		below, i := uint64(0), 0
-		for p := range at {
-			whole := at[p].edge - 1 + m.first - h.First
-			for ; i < min(whole, len(h.Counts)); i++ {
-				below += h.Counts[i]
-			}
-			all[p].luck[b] = float64(below)
-			if whole >= 0 && whole < len(h.Counts) {
-				all[p].luck[b] += at[p].fraction * float64(h.Counts[whole])
-			}
+// counted fills in how many of each block lie below a point.
+func (m mass) counted(c Cell, at point, below []float64) {
+	for b := range c.Blocks {
+		h := &c.Blocks[b]
+		whole := at.edge - 1 + m.first - h.First
+		sum := uint64(0)
+		for _, n := range h.Counts[:max(0, min(whole, len(h.Counts)))] {
+			sum += n
+		}
+		below[b] = float64(sum)
+		if whole >= 0 && whole < len(h.Counts) {
+			below[b] += at.fraction * float64(h.Counts[whole])
 		}
 	}
 }
 
 // survived does the same where some were given up early.
-func (m mass) survived(c Cell, at []point, all []spread) {
+func (m mass) survived(c Cell, at point, below []float64) {
 	newSurvival(m, c).walk(func(edge int, s survival) {
-		for p := range at {
-			part := 0.0
-			switch edge {
-			case at[p].edge - 1:
-				part = 1 - at[p].fraction
-			case at[p].edge:
-				part = at[p].fraction
-			}
-			if part == 0 {
-				continue
-			}
-			for b := range m.total {
-				all[p].luck[b] += part * s.below(b)
-			}
+		part := 0.0
+		switch edge {
+		case at.edge - 1:
+			part = 1 - at.fraction
+		case at.edge:
+			part = at.fraction
+		}
+		if part == 0 {
+			return
+		}
+		for b := range below {
+			below[b] += part * s.below(b)
 		}
 	})
 }

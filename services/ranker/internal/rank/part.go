@@ -28,8 +28,8 @@ func Parts(stored json.RawMessage) ([]Part, error) {
 		if !Counts(d.World.App, c.Kind) {
 			continue
 		}
-		m := newSummed(d.Inputs, c, []float64{d.World.App.Objective.Quantile})
-		all = append(all, Part{c.Candidate, c.Vantage, c.Kind, rounded(m.spreads[0].us / 1000), m.spreads[0].censored, m.samples, m.failures})
+		m := newSummed(d.Inputs, c, d.World.App.Objective.Quantile)
+		all = append(all, Part{c.Candidate, c.Vantage, c.Kind, rounded(m.spread.us / 1000), m.spread.censored, m.samples, m.failures})
 	}
 	return all, nil
 }

@@ -28,11 +28,15 @@ func (k known) requests() []schemas.RequestLatency {
 	return all
 }
 
-// estimated sums up candidates by one quantile, as their costs are.
+// estimated sums up candidates by another quantile, as their costs are.
 func (k known) estimated(sums [][]term, q float64) []Estimate {
 	all, luck := make([]Estimate, len(sums)), make([][]float64, len(sums))
 	for i, sum := range sums {
-		all[i] = estimate(k.in, schemas.Candidate{}, sum, k.cells.at(q))
+		all[i] = newEstimate(k.in, schemas.Candidate{})
+		for _, t := range sum {
+			s := newMass(k.in, t.cell.Cell).spread(t.cell.Cell, q)
+			all[i].add(&s, t.weight)
+		}
 		luck[i] = all[i].down
 	}
 	common := noiseOf(luck, len(k.live))

@@ -1,16 +1,10 @@
 package rank
 
-import (
-	"slices"
-
-	"github.com/leeward-failover/leeward/schemas"
-)
+import "github.com/leeward-failover/leeward/schemas"
 
 // table finds the inputs' cells by name, each with what the ranking reads off it.
 type table struct {
-	// quantiles are those that spreads are of, ascending.
-	quantiles []float64
-	found     map[key]*summed
+	found map[key]*summed
 	// none stands for a cell that nobody measured.
 	none *summed
 }
@@ -25,19 +19,17 @@ type key struct {
 type summed struct {
 	Cell
 	samples, failures uint64
-	spreads           []spread
+	spread            spread
 }
 
+// newTable sums up the cells by the objective's quantile.
 func newTable(in Inputs, app schemas.App) table {
-	quantiles := slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(requestQuantiles), app.Objective.Quantile))))
-	none := newSummed(in, Cell{}, quantiles)
-	t := table{quantiles: quantiles, found: make(map[key]*summed, len(in.Cells)), none: &none}
+	none := newSummed(in, Cell{}, app.Objective.Quantile)
+	t := table{found: make(map[key]*summed, len(in.Cells)), none: &none}
 	all := make([]summed, len(in.Cells))
 	for i, c := range in.Cells {
-		if Counts(app, c.Kind) {
-			all[i] = newSummed(in, c, quantiles)
-		} else {
-			all[i].Cell = c
+		if all[i].Cell = c; Counts(app, c.Kind) {
+			all[i] = newSummed(in, c, app.Objective.Quantile)
 		}
 		t.found[key{c.Vantage, c.Candidate, c.Kind}] = &all[i]
 	}
@@ -45,9 +37,9 @@ func newTable(in Inputs, app schemas.App) table {
 }
 
 // newSummed sums a cell that is part of a cost.
-func newSummed(in Inputs, c Cell, quantiles []float64) summed {
+func newSummed(in Inputs, c Cell, quantile float64) summed {
 	m := newMass(in, c)
-	s := summed{Cell: c, samples: uint64(m.n), spreads: m.spreads(c, quantiles)}
+	s := summed{Cell: c, samples: uint64(m.n), spread: m.spread(c, quantile)}
 	for i := range c.Blocks {
 		s.failures += c.Blocks[i].Failures
 	}
@@ -64,6 +56,3 @@ func (t table) cell(vantage string, c schemas.Candidate, kind string) *summed {
 	}
 	return t.none
 }
-
-// at is where the spreads of a quantile are.
-func (t table) at(quantile float64) int { return slices.Index(t.quantiles, quantile) }
