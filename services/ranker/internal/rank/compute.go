@@ -64,8 +64,9 @@ func (d document) result() (Result, error) {
 		Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000), Warnings: k.warnings(),
 	}
 	same := make([]anywhere, len(ranked))
-	for i, c := range ranked {
-		same[i] = k.anywhere(c)
+	for i := range ranked {
+		same[i] = k.anywhere(ranked[i])
+		k.serves(&ranked[i], &same[i])
 	}
 	for _, active := range k.app.Regions() {
 		o, err := k.published(active, k.gated(active, ranked, same))
@@ -159,7 +160,6 @@ func (k known) gated(active string, ranked []schemas.RankedCandidate, same []any
 	all := make([]schemas.RankedCandidate, len(ranked))
 	for i, c := range ranked {
 		c.Gates = k.gates(active, c, same[i])
-		c = k.serve(c)
 		c.Eligible = c.Running && schemas.Passes(c.Gates)
 		all[i] = c
 	}

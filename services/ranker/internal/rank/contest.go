@@ -62,8 +62,9 @@ func (k known) withoutEach(c schemas.Candidate) []Estimate {
 	if !ok {
 		requests := requestTerms(k.cells, k.app, c, k.countedFor(c))
 		whole := estimate(k.in, c, requests)
-		for _, s := range k.counted {
-			all = append(all, k.withoutOne(whole, requests, s.vantage))
+		all = make([]Estimate, len(k.counted))
+		for i, s := range k.counted {
+			all[i] = k.withoutOne(whole, requests, s.vantage)
 		}
 		k.without[c] = all
 	}
@@ -72,18 +73,25 @@ func (k known) withoutEach(c schemas.Candidate) []Estimate {
 
 // withoutOne takes a vantage's term off the whole of the requests, and sums the writes anew: without it others may stand for them.
 func (k known) withoutOne(whole Estimate, requests []term, vantage string) Estimate {
-	rest := slices.DeleteFunc(slices.Clone(k.countedFor(whole.Candidate)), func(s share) bool { return s.vantage == vantage })
-	e := estimate(k.in, whole.Candidate, writeTerms(k.cells, k.app, whole.Candidate, normalised(rest)))
+	e := estimate(k.in, whole.Candidate, k.writesWithout(whole.Candidate, vantage))
 	i := slices.IndexFunc(requests, func(t term) bool { return t.vantage == vantage })
 	switch {
 	case i < 0:
 		e.join(whole, 1)
-	case len(rest) > 0:
+	case len(requests) > 1:
 		part := requests[i].weight
 		e.join(whole, 1/(1-part))
 		e.add(&requests[i].cell.spread, -part/(1-part))
 	}
 	return e
+}
+
+func (k known) writesWithout(c schemas.Candidate, vantage string) []term {
+	if !writesCount(k.app) {
+		return nil
+	}
+	rest := slices.DeleteFunc(slices.Clone(k.countedFor(c)), func(s share) bool { return s.vantage == vantage })
+	return writeTerms(k.cells, k.app, c, normalised(rest))
 }
 
 // doubt says why the data can not tell that the first is cheaper than another, or nothing if they can.

@@ -54,8 +54,8 @@ type facts struct {
 	costs
 }
 
-// anywhere are a candidate's gates that are the same wherever traffic is: those before, and those after, the ones that are not.
-type anywhere struct{ before, after []schemas.Gate }
+// anywhere are a candidate's gates that are the same wherever traffic is: those before, those after, and those behind all that are not.
+type anywhere struct{ before, after, last []schemas.Gate }
 
 // anywhere checks what does not depend on where traffic is, once for all active regions. A gate whose setting is zero is left out.
 func (k known) anywhere(c schemas.RankedCandidate) anywhere {
@@ -94,7 +94,8 @@ func (k known) gates(active string, c schemas.RankedCandidate, same anywhere) []
 		all = append(all, k.roundTrip(active, c.Candidate))
 	}
 	all = append(all, same.after...)
-	return append(all, k.custom(active, c)...)
+	all = append(all, k.custom(active, c)...)
+	return append(all, same.last...)
 }
 
 // judge makes a gate of a condition that is known to hold or not.

@@ -83,6 +83,9 @@ func extent(all []Histogram) (first, bins int) {
 }
 
 func merge(all []Histogram) Histogram {
+	if len(all) == 1 {
+		return all[0]
+	}
 	first, bins := extent(all)
 	sum := Histogram{First: first}
 	if bins > 0 {

@@ -18,10 +18,19 @@ type mass struct {
 }
 
 // newMass counts up a cell's blocks.
-func newMass(in Inputs, c Cell) mass {
+func newMass(in Inputs, c *Cell) mass {
+	var m mass
+	m.count(in, c)
+	return m
+}
+
+// count counts up a cell's blocks in place of another's.
+func (m *mass) count(in Inputs, c *Cell) {
 	first, bins := extent(c.Blocks)
-	m := mass{first: first, below: make([]float64, bins+1), total: make([]float64, in.Blocks()), limitUS: float64(in.TimeoutUS)}
-	for b, h := range c.Blocks {
+	m.first, m.n, m.limitUS = first, 0, float64(in.TimeoutUS)
+	m.below, m.total = zeroes(m.below, bins+1), zeroes(m.total, in.Blocks())
+	for b := range c.Blocks {
+		h := &c.Blocks[b]
 		all := h.Failures
 		if len(h.Counts) > 0 {
 			bins := m.below[h.First-first+1:]
@@ -41,11 +50,17 @@ func newMass(in Inputs, c Cell) mass {
 	for _, n := range m.total {
 		m.n += n
 	}
-	return m
+}
+
+// zeroes are n of them, in the room of a slice that is used no more.
+func zeroes(room []float64, n int) []float64 {
+	room = slices.Grow(room[:0], n)[:n]
+	clear(room)
+	return room
 }
 
 // wait takes what was given up early to end as that did which took longer and was waited for.
-func (m *mass) wait(c Cell) {
+func (m *mass) wait(c *Cell) {
 	for b, h := range c.TimedOut {
 		m.total[b] += float64(h.Samples())
 	}
@@ -64,7 +79,7 @@ func (m *mass) wait(c Cell) {
 // survival is the share of a cell's measurements that have not ended below an edge, with what was given up early: Kaplan and Meier, "Nonparametric Estimation
 // from Incomplete Observations", 1958. Each block has its own influence on it, so that the blocks differ by as much as the estimate is unsure.
 type survival struct {
-	cell         Cell
+	cell         *Cell
 	first, edges int
 	n, share     float64
 	// risk is how many may still end, risks those of each block.
@@ -74,7 +89,7 @@ type survival struct {
 	luck  []float64
 }
 
-func newSurvival(m mass, c Cell) survival {
+func newSurvival(m mass, c *Cell) survival {
 	s := survival{cell: c, first: m.first, edges: len(m.below), share: 1, total: m.total, risks: slices.Clone(m.total), luck: make([]float64, len(m.total))}
 	for _, n := range m.total {
 		s.n += n
@@ -177,7 +192,7 @@ type spread struct {
 }
 
 // spread is that of a cell for a quantile.
-func (m mass) spread(c Cell, q float64) spread {
+func (m mass) spread(c *Cell, q float64) spread {
 	at := m.quantile(q)
 	s := m.slopes(q, at)
 	s.luck = make([]float64, len(m.total))
@@ -208,7 +223,7 @@ func (m mass) slopes(q float64, at point) spread {
 }
 
 // counted fills in how many of each block lie below a point.
-func (m mass) counted(c Cell, at point, below []float64) {
+func (m mass) counted(c *Cell, at point, below []float64) {
 	for b := range c.Blocks {
 		h := &c.Blocks[b]
 		whole := at.edge - 1 + m.first - h.First
@@ -224,7 +239,7 @@ func (m mass) counted(c Cell, at point, below []float64) {
 }
 
 // survived does the same where some were given up early.
-func (m mass) survived(c Cell, at point, below []float64) {
+func (m mass) survived(c *Cell, at point, below []float64) {
 	newSurvival(m, c).walk(func(edge int, s survival) {
 		part := 0.0
 		switch edge {

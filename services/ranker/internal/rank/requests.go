@@ -20,28 +20,38 @@ func (k known) requests() []schemas.RequestLatency {
 		}
 		all, sums = append(all, one), append(sums, sum)
 	}
-	for _, q := range requestQuantiles {
-		for i, e := range k.estimated(sums, q) {
-			all[i].Quantiles = append(all[i].Quantiles, e.quantile(q))
+	for i, estimates := range k.estimated(sums) {
+		for j, q := range requestQuantiles {
+			all[i].Quantiles = append(all[i].Quantiles, estimates[j].quantile(q))
 		}
 	}
 	return all
 }
 
-// estimated sums up candidates by another quantile, as their costs are.
-func (k known) estimated(sums [][]term, q float64) []Estimate {
-	all, luck := make([]Estimate, len(sums)), make([][]float64, len(sums))
+// estimated sums up candidates by each of the quantiles, as their costs are by the objective's.
+func (k known) estimated(sums [][]term) [][]Estimate {
+	all, luck := make([][]Estimate, len(sums)), make([][][]float64, len(requestQuantiles))
+	var m mass
 	for i, sum := range sums {
-		all[i] = newEstimate(k.in, schemas.Candidate{})
-		for _, t := range sum {
-			s := newMass(k.in, t.cell.Cell).spread(t.cell.Cell, q)
-			all[i].add(&s, t.weight)
+		for range requestQuantiles {
+			all[i] = append(all[i], newEstimate(k.in, schemas.Candidate{}))
 		}
-		luck[i] = all[i].down
+		for _, t := range sum {
+			m.count(k.in, t.cell.Cell)
+			for j, q := range requestQuantiles {
+				s := m.spread(t.cell.Cell, q)
+				all[i][j].add(&s, t.weight)
+			}
+		}
+		for j, e := range all[i] {
+			luck[j] = append(luck[j], e.down)
+		}
 	}
-	common := noiseOf(luck, len(k.live))
-	for i := range all {
-		all[i].noise, all[i].Enough = common, enough(sums[i], q, len(k.live))
+	for j, q := range requestQuantiles {
+		common := noiseOf(luck[j], len(k.live))
+		for i := range all {
+			all[i][j].noise, all[i][j].Enough = common, enough(sums[i], q, len(k.live))
+		}
 	}
 	return all
 }

@@ -17,28 +17,30 @@ type key struct {
 
 // summed is a cell with what its blocks hold together; nothing is summed of a cell that is part of no cost.
 type summed struct {
-	Cell
+	*Cell
 	samples, failures uint64
 	spread            spread
 }
 
 // newTable sums up the cells by the objective's quantile.
 func newTable(in Inputs, app schemas.App) table {
-	none := newSummed(in, Cell{}, app.Objective.Quantile)
+	var m mass
+	none := m.summed(in, &Cell{}, app.Objective.Quantile)
 	t := table{found: make(map[key]*summed, len(in.Cells)), none: &none}
 	all := make([]summed, len(in.Cells))
-	for i, c := range in.Cells {
+	for i := range in.Cells {
+		c := &in.Cells[i]
 		if all[i].Cell = c; Counts(app, c.Kind) {
-			all[i] = newSummed(in, c, app.Objective.Quantile)
+			all[i] = m.summed(in, c, app.Objective.Quantile)
 		}
 		t.found[key{c.Vantage, c.Candidate, c.Kind}] = &all[i]
 	}
 	return t
 }
 
-// newSummed sums a cell that is part of a cost.
-func newSummed(in Inputs, c Cell, quantile float64) summed {
-	m := newMass(in, c)
+// summed sums a cell that is part of a cost.
+func (m *mass) summed(in Inputs, c *Cell, quantile float64) summed {
+	m.count(in, c)
 	s := summed{Cell: c, samples: uint64(m.n), spread: m.spread(c, quantile)}
 	for i := range c.Blocks {
 		s.failures += c.Blocks[i].Failures
