@@ -47,10 +47,10 @@ type Cell struct {
 	schemas.Candidate
 	Kind string `json:"kind"`
 	// NewestMS is when the newest sample was due, in milliseconds since 1970.
-	NewestMS int64       `json:"newest_ms"`
-	Blocks   []Histogram `json:"blocks"`
+	NewestMS int64      `json:"newest_ms"`
+	Blocks   Histograms `json:"blocks"`
 	// TimedOut counts, block by block, the measurements that were given up sooner than the inputs' time-out, by the bin of their own. They are not among the blocks' failures.
-	TimedOut []Histogram `json:"timed_out,omitempty"`
+	TimedOut Histograms `json:"timed_out,omitempty"`
 }
 
 // NewInputs lays out the window that ends at end, without any cells yet.

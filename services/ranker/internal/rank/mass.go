@@ -33,9 +33,9 @@ func (m *mass) count(in Inputs, c *Cell) {
 		h := &c.Blocks[b]
 		all := h.Failures
 		if len(h.Counts) > 0 {
-			bins := m.below[h.First-first+1:]
+			bins := m.below[h.First-first+1:][:len(h.Counts)]
 			for i, n := range h.Counts {
-				bins[i] += float64(n)
+				bins[i] += float64(int64(n))
 				all += n
 			}
 		}
