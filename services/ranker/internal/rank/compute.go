@@ -61,7 +61,7 @@ func (d document) result() (Result, error) {
 	ranked := k.ranked()
 	r := schemas.Ranking{
 		App: k.app.Name, At: d.End, Topology: d.Topology, Declared: d.Declared,
-		Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000), Warnings: k.warnings(),
+		Quantile: k.app.Objective.Quantile, WindowSeconds: int(k.app.Objective.Window.D().Seconds()), Warnings: k.warnings(),
 	}
 	same := make([]anywhere, len(ranked))
 	for i := range ranked {
