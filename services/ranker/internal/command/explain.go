@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,6 +32,9 @@ func (p past) explained(cmd *cobra.Command, args []string, now func(*cobra.Comma
 	}
 	if err := p.show(out, r, p.output); err != nil {
 		return err
+	}
+	if len(r.Inputs) == 0 {
+		return fmt.Errorf("what this ranking was computed from is too large for the bus; ClickHouse has it: leeward rank %s --explain --at %s", r.App, r.At.Add(time.Second).Format(time.RFC3339))
 	}
 	return explain(out, r.Inputs)
 }
