@@ -220,8 +220,19 @@ type Objective struct {
 	MaxLatency Duration `json:"max_latency,omitempty" yaml:"max_latency,omitempty"`
 	// Window is how far back samples count.
 	Window Duration `json:"window" yaml:"window"`
+	// HalfLife is after how long samples count half, so that what is older than a few of them hardly counts: from three of the blocks that the window is counted in
+	// (a twelfth of it, from 10s to 1m each) to the whole. Without it all samples of the window count alike.
+	HalfLife Duration `json:"half_life,omitempty" yaml:"half_life,omitempty"`
 	// WritesPerRequest is how many database writes a request costs; the quantile of a write from the candidate's own region to the primary database is added that many times.
 	WritesPerRequest float64 `json:"writes_per_request" yaml:"writes_per_request"`
+}
+
+// Block is the length of the blocks that the window is counted in: a twelfth of it, from ten seconds to a minute. A very short window still has four and a long one no
+// more than sixty, which bounds the size of what a ranking stores.
+func (o Objective) Block() time.Duration {
+	window := o.Window.D()
+	length := min(max(window/12, 10*time.Second), time.Minute)
+	return max(min(length, window/4), window/60)
 }
 
 // Gates are the conditions a candidate must pass; zero leaves a gate out.

@@ -228,6 +228,9 @@ func TestNoLimitIsLessThanNothingAndNoWeightBeyondSums(t *testing.T) {
 		"baked already":      {"bake: 1s", "bake: -1s", "apps[0].failover.bake: is negative"},
 		"proven before":      {"timeout: 10s}", "timeout: -10s}", "apps[0].failover.verify.timeout: is negative"},
 		"weight":             {"{name: madrid,", "{name: madrid, weight: 1e308,", "vantages[4].weight: 1e+308 is more than 1e+09"},
+		"half before it was": {"window: 2m", "window: 2m, half_life: -1m", "apps[0].objective.half_life: -1m0s is out of range (from 30s to the window's 2m0s, or leave it out)"},
+		"half at once":       {"window: 2m", "window: 2m, half_life: 29s", "apps[0].objective.half_life: 29s is out of range (from 30s"},
+		"half after it ends": {"window: 2m", "window: 2m, half_life: 121s", "apps[0].objective.half_life: 2m1s is out of range"},
 		"writes":             {"writes_per_request: 0.1", "writes_per_request: 1e300", "apps[0].objective.writes_per_request: 1e+300 is more than 1e+09"},
 	} {
 		_, err := config.Parse("leeward.yaml", []byte(strings.Replace(example(t), c.old, c.new, 1)))

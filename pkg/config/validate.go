@@ -278,6 +278,9 @@ func (v validator) objective(path string, o schemas.Objective) {
 	if o.Window.D() < 10*time.Second || o.Window.D() > 24*time.Hour {
 		v.failf(path+".window", "from 10s to 24h", "%s is out of range", o.Window)
 	}
+	if least := 3 * o.Block(); o.HalfLife != 0 && (o.HalfLife.D() < least || o.HalfLife > o.Window) {
+		v.failf(path+".half_life", fmt.Sprintf("from %s to the window's %s, or leave it out", least, o.Window), "%s is out of range", o.HalfLife)
+	}
 	if o.MaxLatency < 0 {
 		v.failf(path+".max_latency", "as 250ms, or leave it out", "is negative")
 	}

@@ -59,6 +59,9 @@ func (d dice) world() schemas.Topology {
 	app.Objective.Window = schemas.Duration([]time.Duration{time.Minute, 2 * time.Minute, time.Hour}[d.IntN(3)])
 	app.Objective.MaxLatency = schemas.Duration(1234567 * time.Nanosecond)
 	app.Endpoints[0].Capacity = 100
+	if d.one(3) {
+		app.Objective.HalfLife = app.Objective.Window / 2
+	}
 	if d.one(2) {
 		app.Objective.WritesPerRequest, app.PrimaryDatabase = 0.3, "env:PRIMARY"
 	}

@@ -86,7 +86,11 @@ func (k known) fresher() float64 {
 		return 1
 	}
 	since := k.in.End.Sub(k.state.Previous.At).Milliseconds()
-	return float64(min(max(since, 0), k.in.WindowMS)) / float64(k.in.WindowMS)
+	unseen := float64(min(max(since, 0), k.in.WindowMS))
+	if half := float64(k.app.Objective.HalfLife.D().Milliseconds()); half > 0 {
+		return (1 - math.Exp2(-unseen/half)) / (1 - math.Exp2(-float64(k.in.WindowMS)/half))
+	}
+	return unseen / float64(k.in.WindowMS)
 }
 
 // ahead moves the choice in front of the raw choice.

@@ -86,9 +86,8 @@ type costs struct {
 	// without are estimates without each vantage, once they were asked for.
 	without map[schemas.Candidate][]Estimate
 	// apart is the noise of the differences between candidates, in which the luck that they share cancels out.
-	apart noise
-	// live are the blocks that hold samples.
-	live []int
+	apart  noise
+	blocks blocks
 }
 
 // newKnown estimates the cost of every candidate that runs; it does not depend on where traffic is.
@@ -111,7 +110,7 @@ func newKnown(in Inputs, app schemas.App, t schemas.Topology) known {
 			all = append(all, estimate(in, c, one))
 		}
 	}
-	k.live = liveBlocks(in, sums)
+	k.blocks = newBlocks(in.weights(app.Objective.HalfLife.D()), liveBlocks(in, sums))
 	k.settle(sums, all)
 	return k
 }
@@ -122,12 +121,12 @@ func (k known) settle(sums [][]term, all []Estimate) {
 	for i, e := range all {
 		luck[i] = e.down
 	}
-	common := noiseOf(luck, len(k.live))
+	common := noiseOf(luck, k.blocks)
 	for i, e := range all {
-		e.noise, e.Enough = common, enough(sums[i], k.app.Objective.Quantile, len(k.live))
+		e.noise, e.Enough = common, enough(sums[i], k.app.Objective.Quantile, k.blocks)
 		k.estimates[e.Candidate] = e
 	}
-	k.apart = noiseOf(differences(k.measured()), len(k.live))
+	k.apart = noiseOf(differences(k.measured()), k.blocks)
 }
 
 // ranked is every candidate in order, without gates.

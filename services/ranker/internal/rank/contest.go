@@ -20,7 +20,7 @@ type lead struct{ ms, deviation, t float64 }
 
 // lead compares two candidates block by block, so that luck that both had cancels out.
 func (k known) lead(cheaper, dearer Estimate, t float64) lead {
-	variance := k.apart.factor*residue(difference(cheaper, dearer)) + cheaper.rounding*cheaper.rounding + dearer.rounding*dearer.rounding
+	variance := k.apart.variance(difference(cheaper, dearer)) + cheaper.rounding*cheaper.rounding + dearer.rounding*dearer.rounding
 	return lead{dearer.CostMS - cheaper.CostMS, math.Sqrt(variance), t}
 }
 

@@ -57,7 +57,7 @@ func shares(cells table, app schemas.App, t schemas.Topology) (counted []share, 
 // mostSamples is how many samples of the objective's kind the vantage has of the candidate it has most of.
 func mostSamples(cells table, app schemas.App, vantage string) (most uint64) {
 	for _, e := range app.Endpoints {
-		most = max(most, cells.cell(vantage, e.Candidate(), app.Objective.Kind).samples)
+		most = max(most, cells.cell(vantage, e.Candidate(), app.Objective.Kind).worth)
 	}
 	return most
 }
@@ -176,21 +176,21 @@ func (e *Estimate) join(o Estimate, times float64) {
 }
 
 // enough says whether every cell of a cost holds the samples that the quantile needs, from more than a moment.
-func enough(all []term, q float64, blocks int) bool {
-	return len(all) > 0 && blocks >= minBlocks &&
-		!slices.ContainsFunc(all, func(t term) bool { return t.cell.samples < needed(q) })
+func enough(all []term, q float64, in blocks) bool {
+	return len(all) > 0 && in.count >= minBlocks &&
+		!slices.ContainsFunc(all, func(t term) bool { return t.cell.worth < needed(q) })
 }
 
 // missing says what a candidate's cost needs more of.
 func (k known) missing(c schemas.Candidate) string {
 	var all []string
-	if n := minBlocks - len(k.live); n > 0 {
+	if n := int(math.Ceil(minBlocks - k.blocks.count)); n > 0 {
 		all = append(all, fmt.Sprintf("samples in %d more blocks of %s", n, time.Duration(k.in.BlockMS)*time.Millisecond))
 	}
 	least := needed(k.app.Objective.Quantile)
 	for _, t := range terms(k.cells, k.app, c, k.countedFor(c)) {
-		if t.cell.samples < least {
-			all = append(all, fmt.Sprintf("%d of %d %s samples from %s", least-t.cell.samples, least, t.kind, t.vantage))
+		if t.cell.worth < least {
+			all = append(all, fmt.Sprintf("%d of %d %s samples from %s", least-t.cell.worth, least, t.kind, t.vantage))
 		}
 	}
 	return "missing: " + strings.Join(all, ", ")

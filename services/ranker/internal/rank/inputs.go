@@ -59,7 +59,7 @@ func NewInputs(app schemas.App, topology string, end time.Time) Inputs {
 	window := app.Objective.Window.D()
 	return Inputs{
 		App: app.Name, Topology: topology, End: end,
-		WindowMS: window.Milliseconds(), BlockMS: blockLength(window).Milliseconds(),
+		WindowMS: window.Milliseconds(), BlockMS: app.Objective.Block().Milliseconds(),
 		BinsPerOctave: BinsPerOctave, TimeoutUS: app.Probe.Timeout.D().Microseconds(),
 		Seed: seed(app.Name, end), Draws: draws,
 	}
@@ -72,12 +72,6 @@ func (in Inputs) Aligned() Inputs {
 	return in
 }
 
-// blockLength cuts a window into twelve blocks of ten seconds to a minute. A very short window still has four and a long one no more than sixty, which bounds the size of the inputs.
-func blockLength(window time.Duration) time.Duration {
-	length := min(max(window/12, 10*time.Second), time.Minute)
-	return max(min(length, window/4), window/60)
-}
-
 func seed(app string, end time.Time) uint64 {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s:%d", app, end.UnixMicro())
@@ -87,6 +81,20 @@ func seed(app string, end time.Time) uint64 {
 // Blocks is how many blocks the window has.
 func (in Inputs) Blocks() int {
 	return int((in.WindowMS + in.BlockMS - 1) / in.BlockMS)
+}
+
+// weights are how much each block counts: half as much as one that is younger by the half-life, from the end of the window to the block's middle.
+func (in Inputs) weights(halfLife time.Duration) []float64 {
+	all := make([]float64, in.Blocks())
+	for b := range all {
+		all[b] = 1
+		if halfLife > 0 {
+			from := int64(b) * in.BlockMS
+			to := min(from+in.BlockMS, in.WindowMS)
+			all[b] = math.Exp2((float64(from+to)/2 - float64(in.WindowMS)) / float64(halfLife.Milliseconds()))
+		}
+	}
+	return all
 }
 
 // Counts says whether samples of a kind are part of the cost, and so needed block by block.

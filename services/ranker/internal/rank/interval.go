@@ -32,14 +32,40 @@ type noise struct {
 	// freedom is the degrees of freedom of that variance.
 	freedom float64
 	// usual is the quantile of Student's t for level.
-	usual float64
+	usual   float64
+	weights []float64
+}
+
+// variance is that of a sum of the blocks' luck.
+func (n noise) variance(luck []float64) float64 { return n.factor * residue(luck, n.weights) }
+
+// blocks are those of a window that hold samples.
+type blocks struct {
+	weights []float64
+	// count is how many that weigh alike tell as much: Kish, "Survey Sampling", 1965. Spread is the same of the squares of the weights, by which the variance counts
+	// them; by it the luck that was taken off with the mean is put back. Without a half-life both are the number of blocks.
+	count, spread float64
+}
+
+func newBlocks(weights []float64, live []int) blocks {
+	one, two, four := 0.0, 0.0, 0.0
+	for _, b := range live {
+		square := weights[b] * weights[b]
+		one += weights[b]
+		two += square
+		four += square * square
+	}
+	if one == 0 {
+		return blocks{weights: weights}
+	}
+	return blocks{weights, one * one / two, two * two / four}
 }
 
 // Interval is where the cost is with the given probability.
 func (e Estimate) Interval(level float64) (low, high float64) {
 	t := e.noise.t(level)
-	low = e.CostMS - t*math.Sqrt(e.noise.factor*residue(e.down)+e.rounding*e.rounding)
-	high = e.CostMS + t*math.Sqrt(e.noise.factor*residue(e.up)+e.rounding*e.rounding)
+	low = e.CostMS - t*math.Sqrt(e.noise.variance(e.down)+e.rounding*e.rounding)
+	high = e.CostMS + t*math.Sqrt(e.noise.variance(e.up)+e.rounding*e.rounding)
 	return rounded(max(0, low)), rounded(max(e.CostMS, min(high, e.limitMS)))
 }
 
@@ -63,14 +89,14 @@ func squares(all []float64) (sum float64) {
 
 // noiseOf estimates how much the luck of one block is that of the next, from many series together, since one has too few blocks to tell.
 // It sums the autocorrelations of the first lags. Each is too low by the variance of the mean, because the luck of the blocks adds up to nothing; that is put back.
-func noiseOf(series [][]float64, blocks int) noise {
-	n := float64(blocks)
+func noiseOf(series [][]float64, in blocks) noise {
+	n := in.spread
 	if n < 2 {
-		return noise{}
+		return noise{weights: in.weights}
 	}
-	sum, counted, far := 0.0, 0.0, min(lags, blocks/3)
+	sum, counted, far := 0.0, 0.0, min(lags, int(n)/3)
 	for _, luck := range series {
-		luck = steady(luck)
+		luck = steady(luck, in.weights)
 		total := squares(luck)
 		if total == 0 {
 			continue
@@ -92,7 +118,7 @@ func noiseOf(series [][]float64, blocks int) noise {
 		}
 		inflation = min(max(1, inflation), most, n/2)
 	}
-	common := noise{factor: inflation / (1 - inflation/n), freedom: max(min(3, n-1), (n-1)/1.5/inflation)}
+	common := noise{factor: inflation / (1 - inflation/n), freedom: max(min(3, in.count-1), (in.count-1)/1.5/inflation), weights: in.weights}
 	common.usual = common.t(level)
 	return common
 }

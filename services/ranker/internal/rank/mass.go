@@ -5,41 +5,39 @@ import (
 	"slices"
 )
 
-// mass is what a cell's histograms say together of its distribution: how many measurements lie below each edge of a bin. Failures are below none.
+// mass is what a cell's histograms say together of its distribution: how many measurements lie below each edge of a bin, each counted as often as its block is. Failures are
+// below none.
 type mass struct {
+	// weights are how often each block counts.
+	weights []float64
 	// first is the bin whose lower edge is the first.
 	first int
 	below []float64
 	// total is the number of measurements in each block, failures included, and n is that of all.
 	total []float64
 	n     float64
+	// worth is how many measurements that count alike say as much: Kish, "Survey Sampling", 1965.
+	worth float64
 	// limitUS is what a quantile among the failures is at least.
 	limitUS float64
-}
-
-// newMass counts up a cell's blocks.
-func newMass(in Inputs, c *Cell) mass {
-	var m mass
-	m.count(in, c)
-	return m
 }
 
 // count counts up a cell's blocks in place of another's.
 func (m *mass) count(in Inputs, c *Cell) {
 	first, bins := extent(c.Blocks)
-	m.first, m.n, m.limitUS = first, 0, float64(in.TimeoutUS)
+	m.first, m.limitUS = first, float64(in.TimeoutUS)
 	m.below, m.total = zeroes(m.below, bins+1), zeroes(m.total, in.Blocks())
 	for b := range c.Blocks {
 		h := &c.Blocks[b]
-		all := h.Failures
+		all, weight := h.Failures, m.weights[b]
 		if len(h.Counts) > 0 {
 			bins := m.below[h.First-first+1:][:len(h.Counts)]
 			for i, n := range h.Counts {
-				bins[i] += float64(int64(n))
+				bins[i] += weight * float64(int64(n))
 				all += n
 			}
 		}
-		m.total[b] = float64(all)
+		m.total[b] = weight * float64(all)
 	}
 	for j := range bins {
 		m.below[j+1] += m.below[j]
@@ -47,8 +45,14 @@ func (m *mass) count(in Inputs, c *Cell) {
 	if len(c.TimedOut) > 0 {
 		m.wait(c)
 	}
-	for _, n := range m.total {
+	m.n, m.worth = 0, 0
+	squares := 0.0
+	for b, n := range m.total {
 		m.n += n
+		squares += m.weights[b] * n
+	}
+	if m.n > 0 {
+		m.worth = m.n * m.n / squares
 	}
 }
 
@@ -62,7 +66,7 @@ func zeroes(room []float64, n int) []float64 {
 // wait takes what was given up early to end as that did which took longer and was waited for.
 func (m *mass) wait(c *Cell) {
 	for b, h := range c.TimedOut {
-		m.total[b] += float64(h.Samples())
+		m.total[b] += m.weights[b] * float64(h.Samples())
 	}
 	failures := false
 	for _, h := range c.Blocks {
@@ -83,14 +87,12 @@ type survival struct {
 	first, edges int
 	n, share     float64
 	// risk is how many may still end, risks those of each block.
-	risk  float64
-	total []float64
-	risks []float64
-	luck  []float64
+	risk                        float64
+	weights, total, risks, luck []float64
 }
 
 func newSurvival(m mass, c *Cell) survival {
-	s := survival{cell: c, first: m.first, edges: len(m.below), share: 1, total: m.total, risks: slices.Clone(m.total), luck: make([]float64, len(m.total))}
+	s := survival{cell: c, first: m.first, edges: len(m.below), share: 1, weights: m.weights, total: m.total, risks: slices.Clone(m.total), luck: make([]float64, len(m.total))}
 	for _, n := range m.total {
 		s.n += n
 	}
@@ -112,21 +114,21 @@ func (s survival) walk(visit func(edge int, s survival)) {
 // end lets the measurements of a bin end, and those that were given up in it leave.
 func (s *survival) end(bin int) {
 	ended, gone := 0.0, 0.0
-	for _, h := range s.cell.Blocks {
-		ended += float64(h.at(bin))
+	for b, h := range s.cell.Blocks {
+		ended += s.weights[b] * float64(h.at(bin))
 	}
 	if ended > 0 {
 		s.share *= 1 - ended/s.risk
 	}
 	for b, h := range s.cell.Blocks {
-		mine := float64(h.at(bin))
+		mine := s.weights[b] * float64(h.at(bin))
 		if ended > 0 {
 			s.luck[b] += (mine - s.risks[b]*ended/s.risk) / s.risk
 		}
 		s.risks[b] -= mine
 	}
 	for b, h := range s.cell.TimedOut {
-		mine := float64(h.at(bin))
+		mine := s.weights[b] * float64(h.at(bin))
 		gone += mine
 		s.risks[b] -= mine
 	}
@@ -163,7 +165,7 @@ func (m mass) quantile(q float64) point {
 
 // within is the q-quantile in microseconds, which lies between the shares below the edge before and below this one.
 func (m mass) within(edge int, from, to, q float64) float64 {
-	least := 0.5 / m.n
+	least := 0.5 / m.worth
 	low, high := logit(max(from, least)), logit(min(to, 1-least))
 	along := 0.5
 	if high > low {
@@ -215,7 +217,7 @@ func (m mass) spread(c *Cell, q float64) spread {
 func (m mass) slopes(q float64, at point) spread {
 	s := spread{us: at.us, censored: at.censored, limitUS: m.limitUS}
 	if m.n > 0 {
-		h := math.Sqrt(q * (1 - q) / m.n)
+		h := math.Sqrt(q * (1 - q) / m.worth)
 		s.up = (m.quantile(min(q+h, 1)).us - at.us) / h
 		s.down = (at.us - m.quantile(max(q-h, 0)).us) / h
 	}
@@ -235,6 +237,7 @@ func (m mass) counted(c *Cell, at point, below []float64) {
 		if whole >= 0 && whole < len(h.Counts) {
 			below[b] += at.fraction * float64(h.Counts[whole])
 		}
+		below[b] *= m.weights[b]
 	}
 }
 

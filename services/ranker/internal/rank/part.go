@@ -24,7 +24,7 @@ func Parts(stored json.RawMessage) ([]Part, error) {
 		return nil, err
 	}
 	var all []Part
-	var m mass
+	m := mass{weights: d.weights(d.World.App.Objective.HalfLife.D())}
 	for i := range d.Cells {
 		c := &d.Cells[i]
 		if !Counts(d.World.App, c.Kind) {

@@ -31,7 +31,7 @@ func (k known) requests() []schemas.RequestLatency {
 // estimated sums up candidates by each of the quantiles, as their costs are by the objective's.
 func (k known) estimated(sums [][]term) [][]Estimate {
 	all, luck := make([][]Estimate, len(sums)), make([][][]float64, len(requestQuantiles))
-	var m mass
+	m := mass{weights: k.blocks.weights}
 	for i, sum := range sums {
 		for range requestQuantiles {
 			all[i] = append(all[i], newEstimate(k.in, schemas.Candidate{}))
@@ -48,9 +48,9 @@ func (k known) estimated(sums [][]term) [][]Estimate {
 		}
 	}
 	for j, q := range requestQuantiles {
-		common := noiseOf(luck[j], len(k.live))
+		common := noiseOf(luck[j], k.blocks)
 		for i := range all {
-			all[i][j].noise, all[i][j].Enough = common, enough(sums[i], q, len(k.live))
+			all[i][j].noise, all[i][j].Enough = common, enough(sums[i], q, k.blocks)
 		}
 	}
 	return all

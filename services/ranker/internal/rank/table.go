@@ -19,12 +19,14 @@ type key struct {
 type summed struct {
 	*Cell
 	samples, failures uint64
-	spread            spread
+	// worth is how many samples that count alike say as much.
+	worth  uint64
+	spread spread
 }
 
 // newTable sums up the cells by the objective's quantile.
 func newTable(in Inputs, app schemas.App) table {
-	var m mass
+	m := mass{weights: in.weights(app.Objective.HalfLife.D())}
 	none := m.summed(in, &Cell{}, app.Objective.Quantile)
 	t := table{found: make(map[key]*summed, len(in.Cells)), none: &none}
 	all := make([]summed, len(in.Cells))
@@ -41,12 +43,14 @@ func newTable(in Inputs, app schemas.App) table {
 // summed sums a cell that is part of a cost.
 func (m *mass) summed(in Inputs, c *Cell, quantile float64) summed {
 	m.count(in, c)
-	s := summed{Cell: c, samples: uint64(m.n), spread: m.spread(c, quantile)}
-	for i := range c.Blocks {
-		s.failures += c.Blocks[i].Failures
+	s := summed{Cell: c, worth: uint64(m.worth + 1e-9), spread: m.spread(c, quantile)}
+	for b := range c.Blocks {
+		s.samples += c.Blocks[b].Samples()
+		s.failures += c.Blocks[b].Failures
 	}
-	for i := range c.TimedOut {
-		s.failures += c.TimedOut[i].Samples()
+	for b := range c.TimedOut {
+		n := c.TimedOut[b].Samples()
+		s.samples, s.failures = s.samples+n, s.failures+n
 	}
 	return s
 }
