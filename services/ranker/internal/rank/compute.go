@@ -21,7 +21,7 @@ func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (schem
 
 // ranking is computed from nothing but the document.
 func (d document) ranking() (schemas.Ranking, error) {
-	k := newKnown(d.Inputs, d.World.App, d.World.topology())
+	k := newKnown(d.Inputs, d.World.App, d.World.topology(), d.State.Load)
 	k.state, k.policy, k.own = d.State, d.Policy, customGates(d.State, d.World.App)
 	ranked := k.ranked()
 	r := schemas.Ranking{
@@ -53,10 +53,11 @@ type costs struct {
 }
 
 // newKnown estimates the cost of every candidate that runs; it does not depend on where traffic is.
-func newKnown(in Inputs, app schemas.App, t schemas.Topology) known {
+func newKnown(in Inputs, app schemas.App, t schemas.Topology, load schemas.Load) known {
 	k := known{in: in, app: app, topology: t, hasty: hasty(in, t), costs: costs{estimates: map[schemas.Candidate]Estimate{}}}
 	k.cells = newTable(in.without(k.hasty), app)
 	k.counted, k.leftOut = shares(k.cells, app, t)
+	k.weigh(load)
 	var sums [][]term
 	var all []Estimate
 	for _, c := range app.Candidates(t) {
@@ -132,5 +133,5 @@ func Estimates(in Inputs, app schemas.App, t schemas.Topology) ([]Estimate, erro
 	if err := in.validate(); err != nil {
 		return nil, err
 	}
-	return newKnown(in.sorted(), app, t).measured(), nil
+	return newKnown(in.sorted(), app, t, schemas.Load{}).measured(), nil
 }

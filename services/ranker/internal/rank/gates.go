@@ -39,6 +39,7 @@ type known struct {
 	policy   stability.Policy
 	counted  []share
 	leftOut  []string
+	traffic  traffic
 	// hasty are the pairs whose round trips are impossible; no cell of theirs is in cells.
 	hasty []haste
 	own   celgate.Set
