@@ -57,4 +57,4 @@ WITH
 		GROUP BY m.plan, a.boot
 		HAVING countIf(a.region = m.from_region) > 0 AND first_left < decided AND first_chosen >= decided AND last_chosen > last_left
 	)
-SELECT uniqExact(plan), greatest(ifNull(max(dateDiff('millisecond', moved, last_left)), 0), 0) / 1000 FROM loads`
+SELECT uniqExact(plan), greatest(max(dateDiff('millisecond', moved, last_left)), 0) / 1000 FROM loads`
