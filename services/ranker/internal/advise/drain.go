@@ -23,6 +23,7 @@ func (q query) drain(d *Drain) error {
 
 // drains looks at what one import holds from ten seconds before a decision until the next, less what is of the move before. A load of which the region chosen answered
 // nothing until then went through the entry; one that ended before the region left fell silent did not see the end of it.
+// Failed requests say nothing: who imports them may have had to guess the region.
 const drains = `
 WITH
 	failovers AS
@@ -44,7 +45,7 @@ WITH
 	answered AS
 	(
 		SELECT app, boot, region, addMicroseconds(due, late_us) AS sent FROM samples
-		WHERE app = {app:String} AND kind = 'bench' AND due >= {from:DateTime64(3, 'UTC')} AND outcome IN ('ok', 'status')
+		WHERE app = {app:String} AND kind = 'bench' AND due >= {from:DateTime64(3, 'UTC')} AND outcome = 'ok'
 	),
 	loads AS
 	(
