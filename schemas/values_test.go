@@ -114,6 +114,7 @@ func entries() []golden {
 		entry(schemas.TopologyBucket, ".region.labelled", schemas.TopologyPart{Topology: hash, Region: labelled(t.Regions[0])}),
 		entry(schemas.TopologyBucket, ".app.gated", schemas.TopologyPart{Topology: hash, App: gated(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".app.rto", schemas.TopologyPart{Topology: hash, App: &soon}),
+		entry(schemas.TopologyBucket, ".app.observed", schemas.TopologyPart{Topology: hash, App: observed(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
 			Hash: hash, Version: 1, Regions: []string{"frankfurt", "london"}, Vantages: []string{"london"}, Apps: []string{"shop"}, Actor: "api", At: at(0)}}),
 		entry(schemas.BuildBucket, "", schemas.BuildState{App: "shop", Variant: "slim", Last: build(), Delivery: "push:distribution:32cf1666", Announced: true, Wanted: build()}),
@@ -142,6 +143,8 @@ func entries() []golden {
 		entry(schemas.AnomalyBucket, "", schemas.Anomaly{Last: anomaly(), Announced: true}),
 		entry(schemas.RankingBucket, ".warned", warned()),
 		entry(schemas.LoadBucket, "", schemas.Load{App: "shop", RequestsPerSecond: 812.5, At: at(0)}),
+		entry(schemas.LoadBucket, ".regions", schemas.Load{App: "shop", RequestsPerSecond: 812.5, At: at(0),
+			Regions: []schemas.RegionRequests{{Region: "frankfurt", Requests: 1843200.25}, {Region: "london"}}}),
 		entry(schemas.OverrideBucket, "", schemas.Override{App: "shop", Region: "london", Kind: schemas.Pin, Why: "canary", Who: "anna", At: at(0), Until: at(3600)}),
 		entry(schemas.OverrideBucket, ".variant", schemas.Override{App: "shop", Region: "london", Variant: "slim", Kind: schemas.Exclude, Why: "disk trouble", Who: "anna", At: at(0), Until: at(7200)}),
 		entry(schemas.RouteBucket, "", schemas.Route{App: "shop", Active: frankfurt, Epoch: schemas.Epoch{Term: 1, N: 6}, Plan: "p0", Since: at(0)}),
@@ -344,6 +347,14 @@ func gated(a schemas.App) *schemas.App {
 	a.Endpoints = []schemas.Endpoint{e}
 	a.Gates.Headroom = 1.2
 	a.Gates.Custom = []schemas.CustomGate{{Name: "cheap-enough", Expr: "candidate.cost_ms < 200.0", Why: "the checkout gives up after a second"}}
+	return &a
+}
+
+// observed is an app whose vantages are weighed by the traffic of their regions.
+func observed(a schemas.App) *schemas.App {
+	a.Objective.Weights = schemas.ObservedWeights
+	a.Targets = slices.Clone(a.Targets)
+	a.Targets[0].Region = "frankfurt"
 	return &a
 }
 

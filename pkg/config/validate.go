@@ -153,12 +153,16 @@ func (v validator) app(path string, a schemas.App, t schemas.Topology) {
 	}
 	v.probe(path+".probe", a)
 	v.objective(path+".objective", a.Objective)
+	v.weights(path, a, t)
 	v.gates(path, a)
 	v.limits(path, a)
 	v.failover(path+".failover", a.Failover)
 	names = unique{v, map[string]bool{}}
 	for i, target := range a.Targets {
 		names.add(at(path+".targets", i)+".name", target.Name)
+		if target.Region != "" {
+			v.region(at(path+".targets", i)+".region", target.Region, t)
+		}
 		v.target(at(path+".targets", i), target, a)
 	}
 	for i, rule := range a.Alerts {

@@ -175,8 +175,9 @@ func explained(t *testing.T, dsn string, r schemas.Ranking) {
 	t.Helper()
 	out, told, err := again(t, dsn, 2, "rank", "shop", "--explain", "--at", r.At.Format(time.RFC3339Nano))
 	lines := strings.Split(out, "\n")
+	words := func(line int) string { return strings.Join(strings.Fields(lines[line]), " ") }
 	// Five vantages measure eight candidates and four databases.
-	if err != nil || len(lines) != 1+1+5*(8+4)+1 || strings.Join(strings.Fields(lines[2]), " ")[:len("dallas db_write dallas")] != "dallas db_write dallas" {
+	if err != nil || len(lines) != 1+1+5+1+1+5*(8+4)+1 || words(3) != "london london 0.200 equal" || !strings.HasPrefix(words(9), "dallas db_write dallas") {
 		t.Errorf("%v, %s\n%s", err, told, strings.Join(lines[1:], "\n"))
 	}
 	data, err := json.Marshal(r)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -162,6 +163,7 @@ func TestOrdersLoadsAndGatesOfOnesOwnReachTheRanking(t *testing.T) {
 	topology := example(t)
 	app := &topology.Apps[0]
 	app.Probe.Interval = schemas.Duration(20 * time.Second)
+	app.Objective.Weights = schemas.ObservedWeights
 	app.Gates.Headroom = 2
 	app.Gates.Custom = []schemas.CustomGate{{Name: "own", Expr: "region.name != 'dallas'", Why: "too far"}}
 	for i := range app.Endpoints {
@@ -182,7 +184,8 @@ func TestOrdersLoadsAndGatesOfOnesOwnReachTheRanking(t *testing.T) {
 	apply(ctx, t, server, topology)
 	fill(ctx, t, db, topology)
 	see(ctx, t, server, topology)
-	if _, err := bus.Put(ctx, server.Connect(schemas.Actuator, ""), schemas.LoadBucket, schemas.Load{App: "shop", RequestsPerSecond: 40, At: time.Now()}, bus.Condition{}); err != nil {
+	load := schemas.Load{App: "shop", RequestsPerSecond: 40, At: time.Now(), Regions: []schemas.RegionRequests{{Region: "tokyo", Requests: 1000}}}
+	if _, err := bus.Put(ctx, server.Connect(schemas.Actuator, ""), schemas.LoadBucket, load, bus.Condition{}); err != nil {
 		t.Fatal(err)
 	}
 	service := start(t, server, dsn)
@@ -208,7 +211,11 @@ func TestOrdersLoadsAndGatesOfOnesOwnReachTheRanking(t *testing.T) {
 	if _, err := bus.Put(ctx, gateway, schemas.OverrideBucket, ordered, bus.Condition{}); err != nil {
 		t.Fatal(err)
 	}
-	awaitRanking(ctx, t, mirror, eligible(single("frankfurt")))
+	r := awaitRanking(ctx, t, mirror, eligible(single("frankfurt")))
+	weights, err := rank.Weights(r.Inputs)
+	if err != nil || len(weights) != 5 || math.Abs(weights[3].Weight-0.6) > 1e-9 || weights[3].Vantage != "tokyo" || len(r.Warnings) > 0 {
+		t.Errorf("weights %+v, warnings %q, %v", weights, r.Warnings, err)
+	}
 }
 
 // TestRankingThatTellsNothingIsNotPublished ranks five times a second what stays as it is, until a person excludes a region.

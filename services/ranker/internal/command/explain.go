@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -39,8 +40,11 @@ func (p past) explained(cmd *cobra.Command, args []string, now func(*cobra.Comma
 	return explain(out, r.Inputs)
 }
 
-// explain prints every vantage's part of every cost.
+// explain prints how much every vantage counts, and its part of every cost.
 func explain(w io.Writer, inputs json.RawMessage) error {
+	if err := weights(w, inputs); err != nil {
+		return err
+	}
 	parts, err := rank.Parts(inputs)
 	if err != nil {
 		return err
@@ -53,6 +57,19 @@ func explain(w io.Writer, inputs json.RawMessage) error {
 			least = "at least "
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s%.1f\t%d\t%d\n", c.Region, c.Variant, c.Kind, c.Vantage, least, c.MS, c.Samples, c.Failures)
+	}
+	return t.Flush()
+}
+
+func weights(w io.Writer, inputs json.RawMessage) error {
+	all, err := rank.Weights(inputs)
+	if err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\nvantage\tregion\tweight\tfrom")
+	for _, v := range all {
+		fmt.Fprintf(t, "%s\t%s\t%.3f\t%s\n", v.Vantage, cmp.Or(v.Region, "-"), v.Weight, v.From)
 	}
 	return t.Flush()
 }

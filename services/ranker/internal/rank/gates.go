@@ -46,6 +46,7 @@ type facts struct {
 	// candidates are all that there could be, running those that have an endpoint.
 	candidates []schemas.Candidate
 	running    map[schemas.Candidate]bool
+	traffic    traffic
 	// hasty are the pairs whose round trips are impossible; no cell of theirs is in cells.
 	hasty []haste
 	own   celgate.Set
