@@ -147,16 +147,16 @@ func (y *system) ranking() schemas.Ranking {
 				k := schemas.RankedCandidate{Candidate: schemas.Candidate{Region: region, Variant: v.Name}, Rank: rank, Running: true, CostMS: c, LowMS: c * 0.97, HighMS: c * 1.04, Enough: true, Samples: 590, PBest: 0.25}
 				k.Gates = []schemas.Gate{
 					{Name: "running", Result: schemas.Pass, Evidence: "has an endpoint"},
-					{Name: "healthy", Result: schemas.Pass, Evidence: "5 of 5 sighted vantages say up", EvidenceAt: now},
-					{Name: "fresh", Result: schemas.Pass, Evidence: "newest sample 1.2s old, at most 15s allowed", EvidenceAt: now},
-					{Name: "distance", Result: schemas.Pass, Evidence: "638 km from " + active + ", at least 300 needed"},
-					{Name: "rtt", Result: schemas.Pass, Evidence: "median 13.1 ms by icmp from " + active + ", at most 150ms allowed", EvidenceAt: now},
-					{Name: "image", Result: schemas.Pass, Evidence: "sha256:0123456789ab verified", EvidenceAt: now.Add(-time.Hour)},
+					{Name: "healthy", Result: schemas.Pass, Evidence: "5 of 5 sighted vantages say up", Value: "5 vantages", Threshold: "3 vantages", EvidenceAt: now},
+					{Name: "fresh", Result: schemas.Pass, Evidence: "newest sample 1.2s old, at most 15s allowed", Value: "1.2 s", Threshold: "15 s", EvidenceAt: now},
+					{Name: "distance", Result: schemas.Pass, Evidence: "638 km from " + active + ", at least 300 needed", Value: "638 km", Threshold: "300 km"},
+					{Name: "rtt", Result: schemas.Pass, Evidence: "median 13.1 ms by icmp from " + active + ", at most 150ms allowed", Value: "13.1 ms", Threshold: "150 ms", EvidenceAt: now},
+					{Name: "image", Result: schemas.Pass, Evidence: "sha256:0123456789ab verified", Value: "verified", Threshold: "verified", EvidenceAt: now.Add(-time.Hour)},
 				}
 				k.Eligible = true
 				if region == "tokyo" {
 					k.Eligible = false
-					k.Gates[4] = schemas.Gate{Name: "rtt", Result: schemas.Fail, Evidence: "median 227.4 ms by icmp from " + active + ", at most 150ms allowed", EvidenceAt: now}
+					k.Gates[4] = schemas.Gate{Name: "rtt", Result: schemas.Fail, Evidence: "median 227.4 ms by icmp from " + active + ", at most 150ms allowed", Value: "227.4 ms", Threshold: "150 ms", EvidenceAt: now}
 					k.Gates = append(k.Gates, schemas.Gate{Name: "jurisdiction", Result: schemas.Unknown, Evidence: "the region's jurisdiction is not known"})
 				}
 				o.Candidates = append(o.Candidates, k)
