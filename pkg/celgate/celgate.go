@@ -30,13 +30,16 @@ type Problem struct {
 	Message      string
 }
 
-// Check says what is wrong with an expression: its syntax, its names and types, that it is no condition, or that it could cost too much.
+// Check says what is wrong with an expression: its syntax, its names and types, that it is no condition, that it could cost too much, or that it says the same of every candidate.
 func Check(expr string) []Problem {
 	env, err := environment()
 	if err != nil {
 		return []Problem{{1, 1, err.Error()}}
 	}
-	_, problems := check(env, expr)
+	ast, problems := check(env, expr)
+	if len(problems) == 0 {
+		problems = constant(env, ast)
+	}
 	return problems
 }
 
