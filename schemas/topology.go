@@ -218,7 +218,7 @@ type Objective struct {
 	Quantile float64 `json:"quantile" yaml:"quantile"`
 	// MaxLatency is what the quantile should stay within. A region whose latest answers are clearly beyond it, failures included, is judged degraded; without it only a variant that fails degrades a region.
 	MaxLatency Duration `json:"max_latency,omitempty" yaml:"max_latency,omitempty"`
-	// Window is how far back samples count.
+	// Window is how far back samples count. It must hold as many probe intervals as the quantile needs samples, 5 / (1 - quantile): 100 for 0.95.
 	Window Duration `json:"window" yaml:"window"`
 	// HalfLife is after how long samples count half, so that what is older than a few of them hardly counts: from three of the blocks that the window is counted in
 	// (a twelfth of it, from 10s to 1m each) to the whole. Without it all samples of the window count alike.

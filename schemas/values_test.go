@@ -138,6 +138,7 @@ func entries() []golden {
 			Vantage: "london", Region: "london", Boot: 1_795_305_431_000_000, Sighted: true, AnchorsReachable: 2, Anchors: 3, Round: 812, At: at(0), Topology: hash}),
 		entry(schemas.RankingBucket, "", ranking()),
 		entry(schemas.RankingBucket, ".serve", servedRanking()),
+		entry(schemas.RankingBucket, ".gates", judgedRanking()),
 		entry(schemas.RankingBucket, ".published", publishedRanking()),
 		entry(schemas.RankingBucket, ".declared", withDeclared(ranking())),
 		entry(schemas.AnomalyBucket, "", schemas.Anomaly{Last: anomaly(), Announced: true}),
@@ -189,6 +190,9 @@ func batches() []golden {
 	for i, ms := range []float64{0, 1900.5} {
 		serve.Orders[0].Candidates[i].ServeMS = &ms
 	}
+	judged := judgedRanking()
+	judged.At = r.At
+	judged.Orders[0].Candidates[0].Gates[0].EvidenceAt = gate.EvidenceAt
 	published := publishedRanking()
 	published.At = r.At
 	published.Orders[0].Candidates[0].Gates[0].EvidenceAt = gate.EvidenceAt
@@ -198,6 +202,9 @@ func batches() []golden {
 	return []golden{
 		batch("rankings_evaluated.serve.v1.hex", serve,
 			func() (string, []byte, error) { return schemas.EncodeEvaluation(serve) },
+			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
+		batch("rankings_evaluated.gates.v1.hex", judged,
+			func() (string, []byte, error) { return schemas.EncodeEvaluation(judged) },
 			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
 		sampled("samples_measured.v1.hex", samples()),
 		sampled("samples_measured.probed.v1.hex", probed()),
@@ -256,6 +263,15 @@ func servedRanking() schemas.Ranking {
 	}
 	r.Requests = []schemas.RequestLatency{{Candidate: london, Samples: 480, Failures: 3, Quantiles: []schemas.LatencyQuantile{
 		{Quantile: 0.5, Enough: true, MS: 12.5, LowMS: 12, HighMS: 13, Censored: true}, {Quantile: 0.99}}}}
+	return r
+}
+
+// judgedRanking is a ranking whose gates say what they looked at as numbers too.
+func judgedRanking() schemas.Ranking {
+	r := ranking()
+	first := r.Orders[0].Candidates[0].Gates
+	first[0].Value, first[0].Threshold = "1 s", "15 s"
+	first[1].Value, first[1].Threshold = "GB", "DE, GB"
 	return r
 }
 

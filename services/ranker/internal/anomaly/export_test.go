@@ -1,5 +1,7 @@
 package anomaly
 
+import "github.com/leeward-failover/leeward/schemas"
+
 // Rise is the p-value of a rise of a latency's logarithm.
 func Rise(before, now []float64) float64 { return rise(window{before, now}).p }
 
@@ -26,4 +28,16 @@ func Adjusted(p []float64) []float64 {
 		q[i] = all[i].q
 	}
 	return q
+}
+
+// Common are the sets of cells that found ones, which moved, are put together in, among all.
+func Common(found, all []Cell) (groups [][]Cell) {
+	moved := map[Cell]schemas.AnomalyCell{}
+	for _, c := range found {
+		moved[c] = schemas.AnomalyCell{}
+	}
+	for _, g := range common(found, moved, all) {
+		groups = append(groups, g.of)
+	}
+	return groups
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -37,14 +38,42 @@ func (p past) explained(cmd *cobra.Command, args []string, now func(*cobra.Comma
 	if len(r.Inputs) == 0 {
 		return fmt.Errorf("what this ranking was computed from is too large for the bus; ClickHouse has it: leeward rank %s --explain --at %s", r.App, r.At.Add(time.Second).Format(time.RFC3339))
 	}
-	return explain(out, r.Inputs)
+	return explain(out, r)
 }
 
-// explain prints how much every vantage counts, and its part of every cost.
-func explain(w io.Writer, inputs json.RawMessage) error {
-	if err := weights(w, inputs); err != nil {
+// explain prints how much every vantage counts, its part of every cost, and every gate.
+func explain(w io.Writer, r schemas.Ranking) error {
+	if err := weights(w, r.Inputs); err != nil {
 		return err
 	}
+	if err := costs(w, r.Inputs); err != nil {
+		return err
+	}
+	for _, o := range r.Orders {
+		if err := gates(w, o, r.At); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gates prints what every gate of an order looked at, and how old that was when the ranking was made.
+func gates(w io.Writer, o schemas.Order, at time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "\nGates, traffic in %s\nregion\tvariant\tgate\tresult\tvalue\tthreshold\tage\tevidence\n", o.Active)
+	for _, c := range o.Candidates {
+		for _, g := range c.Gates {
+			age := ""
+			if !g.EvidenceAt.IsZero() {
+				age = at.Sub(g.EvidenceAt).Round(100 * time.Millisecond).String()
+			}
+			fmt.Fprintln(t, strings.Join([]string{c.Region, c.Variant, g.Name, string(g.Result), g.Value, g.Threshold, age, g.Evidence}, "\t"))
+		}
+	}
+	return t.Flush()
+}
+
+func costs(w io.Writer, inputs json.RawMessage) error {
 	parts, err := rank.Parts(inputs)
 	if err != nil {
 		return err
