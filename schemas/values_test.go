@@ -366,9 +366,9 @@ func gated(a schemas.App) *schemas.App {
 	return &a
 }
 
-// observed is an app whose vantages are weighed by the traffic of their regions.
+// observed is an app whose vantages are weighed by the traffic of their regions, and whose samples count less with age.
 func observed(a schemas.App) *schemas.App {
-	a.Objective.Weights = schemas.ObservedWeights
+	a.Objective.Weights, a.Objective.HalfLife = schemas.ObservedWeights, ms(30_000)
 	a.Targets = slices.Clone(a.Targets)
 	a.Targets[0].Region = "frankfurt"
 	return &a
