@@ -368,7 +368,7 @@ func gated(a schemas.App) *schemas.App {
 
 // observed is an app whose vantages are weighed by the traffic of their regions, and whose samples count less with age.
 func observed(a schemas.App) *schemas.App {
-	a.Objective.Weights, a.Objective.HalfLife = schemas.ObservedWeights, ms(30_000)
+	a.Objective.Weights, a.Objective.HalfLife = schemas.ObservedWeights, schemas.Duration(30*time.Second)
 	a.Targets = slices.Clone(a.Targets)
 	a.Targets[0].Region = "frankfurt"
 	return &a
