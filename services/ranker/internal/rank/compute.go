@@ -21,7 +21,9 @@ func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (Resul
 		return Result{}, err
 	}
 	in = in.sorted()
-	in.Declared = t.Declared().Hash()
+	if in.Declared == "" {
+		in.Declared = t.Declared().Hash()
+	}
 	d := document{Inputs: in, World: newWorld(app, t), Policy: stability.Default, State: state.of(in, t)}
 	return d.result()
 }
