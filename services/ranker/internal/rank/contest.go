@@ -12,7 +12,7 @@ import (
 	"github.com/leeward-failover/leeward/schemas"
 )
 
-// contested is the level up to which a candidate that the data do not tell from the first takes part in the bootstrap.
+// contested is the level up to which a candidate that the data do not tell from the first takes part in the contest.
 const contested = 0.999
 
 // lead is by how many milliseconds a candidate is cheaper than another, and how much of that luck can explain.

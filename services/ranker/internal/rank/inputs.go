@@ -16,7 +16,7 @@ import (
 // BinsPerOctave is how finely latencies are counted: 32 bins for each doubling, so that a bin is 2.2 % wide.
 const BinsPerOctave = 32
 
-// draws is how many times the bootstrap resamples the blocks.
+// draws is how many times the luck of the blocks is drawn.
 const draws = 400
 
 // Inputs are everything the costs of a ranking are computed from. They are integers, so that a stored ranking can be computed again.
@@ -25,7 +25,7 @@ type Inputs struct {
 	Topology string    `json:"topology"`
 	End      time.Time `json:"end"`
 	WindowMS int64     `json:"window_ms"`
-	// BlockMS is the length of a block, the unit that the bootstrap resamples: samples close in time share their luck.
+	// BlockMS is the length of a block, the unit of luck: samples close in time share theirs.
 	BlockMS       int64 `json:"block_ms"`
 	BinsPerOctave int   `json:"bins_per_octave"`
 	// TimeoutUS is the cost of what failed, at least: a refusal that came at once is no better than no answer.
