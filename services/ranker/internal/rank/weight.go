@@ -42,7 +42,7 @@ type traffic struct {
 }
 
 // weigh moves the weights of the vantages that count to where the requests came from; those of a region are shared equally by its vantages.
-func (k *known) weigh(load schemas.Load) {
+func (k known) weigh(load schemas.Load) {
 	k.traffic = traffic{declared: declared(k.app, k.topology)}
 	if !weighed(k.app) {
 		return
