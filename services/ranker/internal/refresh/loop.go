@@ -24,7 +24,8 @@ const patience = 10 * time.Second
 // soon is the least time between rankings that a turned gate asks for.
 const soon = 500 * time.Millisecond
 
-// Loop ranks every app of the topology each Interval, at once when the topology changes, and soon after a gate turned that turns within seconds.
+// Loop ranks every app of the topology each Interval, at once when the topology changes, and soon after a gate turned that turns within seconds. A ranking that tells
+// nothing but what the published one does is not published before that has stood for a while.
 // When ClickHouse does not answer, or has too few samples of everyone, the last good ranking stays where it is; it carries its own age.
 type Loop struct {
 	Interval time.Duration
@@ -34,8 +35,10 @@ type Loop struct {
 	Metrics  *Metrics
 	Log      zerolog.Logger
 
+	window    *stats.Window
 	published map[string]schemas.Ranking
-	custom    programs
+	// unsaved are the apps whose last ranking did not come everywhere.
+	unsaved map[string]bool
 
 	mu sync.Mutex
 	// ranked is whether every app was tried once; failed is why an app, or ClickHouse when there is none, is not as it should be.
@@ -45,23 +48,29 @@ type Loop struct {
 
 // Run ranks until ctx ends.
 func (l *Loop) Run(ctx context.Context) error {
-	l.published = map[string]schemas.Ranking{}
+	l.window = stats.NewWindow(l.DB, l.Metrics.reread)
+	l.published, l.unsaved = map[string]schemas.Ranking{}, map[string]bool{}
 	if err := l.Mirrors.synced(ctx); err != nil {
 		return err
 	}
 	ticker := time.NewTicker(l.Interval)
 	defer ticker.Stop()
-	var t schemas.Topology
-	var ranked time.Time
-	for due := true; ; {
+	var w world
+	var looked time.Time
+	var look <-chan time.Time
+	for due, moved := true, true; ; {
 		changed, judged, ordered := l.Mirrors.topology.Changed(), l.Mirrors.verdicts.Changed(), l.Mirrors.overrides.Changed()
-		// A topology that is being written is not looked at before it is whole.
-		if now, err := bus.CurrentTopology(l.Mirrors.topology); err == nil && now.Hash() != t.Hash() {
-			t, due = now, true
+		if moved {
+			moved = false
+			// A topology that is being written is not looked at before it is whole.
+			if t, err := bus.CurrentTopology(l.Mirrors.topology); err == nil && t.Hash() != w.hash {
+				w, due = newWorld(t), true
+			}
 		}
-		if due || time.Since(ranked) >= soon && l.outdated(t) {
-			l.rank(ctx, t)
-			ranked = time.Now()
+		if due {
+			due = false
+			l.rank(ctx, w)
+			looked = time.Now()
 		}
 		select {
 		case <-ctx.Done():
@@ -69,32 +78,50 @@ func (l *Loop) Run(ctx context.Context) error {
 		case <-ticker.C:
 			due = true
 		case <-changed:
-			due = false
+			moved = true
 		case <-judged:
-			due = false
+			look = soonAfter(look, looked)
 		case <-ordered:
-			due = false
+			look = soonAfter(look, looked)
+		case <-look:
+			look, looked = nil, time.Now()
+			due = l.outdated(w)
 		}
 	}
 }
 
+// soonAfter is when to look for turned gates: as planned, or soon after it was looked last.
+func soonAfter(planned <-chan time.Time, last time.Time) <-chan time.Time {
+	if planned != nil {
+		return planned
+	}
+	return time.After(soon - time.Since(last))
+}
+
 // outdated says whether a gate of an app's ranking has turned. An app that could not be ranked waits for its turn.
-func (l *Loop) outdated(t schemas.Topology) bool {
+func (l *Loop) outdated(w world) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	state := l.Mirrors.state(t)
-	return slices.ContainsFunc(t.Apps, func(a schemas.App) bool {
-		return l.failed[a.Name] == nil && rank.Outdated(l.published[a.Name], a, state, time.Now())
+	states := l.Mirrors.states(w.Topology)
+	return slices.ContainsFunc(w.Apps, func(a schemas.App) bool {
+		return l.failed[a.Name] == nil && rank.Outdated(l.published[a.Name], a, states[a.Name], time.Now())
 	})
 }
 
 // rank refreshes every app. Without any it only asks whether ClickHouse is there, so that the service's readiness says so.
-func (l *Loop) rank(ctx context.Context, t schemas.Topology) {
+func (l *Loop) rank(ctx context.Context, w world) {
 	results := map[string]error{}
-	for _, app := range t.Apps {
-		results[app.Name] = l.refresh(ctx, app, t)
+	end := time.Now()
+	unread := l.read(ctx, w.Topology, end)
+	states := l.Mirrors.states(w.Topology)
+	for _, app := range w.Apps {
+		if unread != nil {
+			results[app.Name] = l.Metrics.lost(fmt.Errorf("samples of %s: %w", app.Name, unread))
+			continue
+		}
+		results[app.Name] = l.refresh(ctx, app, w, states[app.Name], end)
 	}
-	if len(t.Apps) == 0 {
+	if len(w.Apps) == 0 {
 		one, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		results[""] = l.DB.Ready(one)
@@ -102,6 +129,16 @@ func (l *Loop) rank(ctx context.Context, t schemas.Topology) {
 	if ctx.Err() == nil {
 		l.note(results)
 	}
+}
+
+// read brings what is held of all apps up to date.
+func (l *Loop) read(ctx context.Context, t schemas.Topology, now time.Time) error {
+	if len(t.Apps) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return l.window.Refresh(ctx, t, now)
 }
 
 // note remembers how it went, logs what changed, and forgets apps that are gone.
@@ -119,6 +156,7 @@ func (l *Loop) note(results map[string]error) {
 	for app := range l.failed {
 		if _, ok := results[app]; !ok {
 			delete(l.published, app)
+			delete(l.unsaved, app)
 			l.Metrics.forget(app)
 		}
 	}
@@ -139,12 +177,12 @@ func (l *Loop) Ready() error {
 	return errors.Join(all...)
 }
 
-// refresh ranks one app and publishes the ranking.
-func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology) error {
+// refresh ranks one app by its samples up to end, and publishes the ranking where it tells something new.
+func (l *Loop) refresh(ctx context.Context, app schemas.App, w world, state rank.State, end time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	started := time.Now()
-	in, err := stats.Read(ctx, l.DB, app, t, started)
+	in, err := l.window.Fill(ctx, w.inputs(app, end), app, w.Vantages)
 	if err != nil {
 		return l.Metrics.lost(err)
 	}
@@ -152,24 +190,34 @@ func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology)
 	if err != nil {
 		return l.Metrics.lost(err)
 	}
-	state := l.Mirrors.stateOf(app.Name, t)
-	state.Previous, state.Custom = previous, l.custom.of(app, t)
-	ranking, err := rank.Compute(in, app, t, state)
+	state.Previous, state.Custom = previous, w.custom[app.Name]
+	result, err := rank.Compute(in, app, w.Topology, state)
 	if err != nil {
 		return l.Metrics.lost(err)
 	}
-	if rank.Outlives(previous, ranking, app.Failover.MaxRankingAge.D()) {
+	if rank.Outlives(previous, result.Ranking, app.Failover.MaxRankingAge.D()) {
 		return l.Metrics.lost(fmt.Errorf("ranking of %s: too few samples of every candidate", app.Name))
 	}
-	if err := l.publish(ctx, previous, ranking); err != nil {
-		return l.Metrics.lost(err)
+	if l.unsaved[app.Name] || result.At.Sub(previous.At) >= stands(app) || rank.Tells(previous, result.Ranking) {
+		if err := l.publish(ctx, previous, result); err != nil {
+			return l.Metrics.lost(err)
+		}
 	}
-	l.Metrics.ranked(ranking, time.Since(started))
+	l.Metrics.ranked(result.Ranking, time.Since(started))
 	return nil
 }
 
+// stands is how long a published ranking stands when those that follow say nothing else.
+func stands(app schemas.App) time.Duration {
+	return min(30*time.Second, app.Failover.MaxRankingAge.D()/4)
+}
+
 // publish writes the ranking where failovers read it, then tells what changed, then stores it for analysts. One that fails does not keep the others back.
-func (l *Loop) publish(ctx context.Context, previous, r schemas.Ranking) error {
+func (l *Loop) publish(ctx context.Context, previous schemas.Ranking, result rank.Result) error {
+	r, err := result.Stored()
+	if err != nil {
+		return err
+	}
 	_, put := bus.Put(ctx, l.Bus, schemas.RankingBucket, r, bus.Condition{})
 	told := l.tell(ctx, previous, r)
 	if told == nil {
@@ -177,7 +225,9 @@ func (l *Loop) publish(ctx context.Context, previous, r schemas.Ranking) error {
 	} else {
 		l.published[r.App] = previous
 	}
-	return errors.Join(put, told, l.store(ctx, r))
+	err = errors.Join(put, told, l.store(ctx, r))
+	l.unsaved[r.App] = err != nil
+	return err
 }
 
 // previous is the ranking that readers were last told of; after a restart the one in the bucket.
@@ -188,6 +238,9 @@ func (l *Loop) previous(ctx context.Context, app string) (schemas.Ranking, error
 	entry, err := bus.Get(ctx, l.Bus, schemas.RankingBucket, app)
 	if errors.Is(err, bus.ErrNotFound) {
 		return schemas.Ranking{}, nil
+	}
+	if err == nil {
+		l.published[app] = entry.Value
 	}
 	return entry.Value, err
 }
