@@ -107,10 +107,11 @@ test-long: test demo-chaos test-exactly-once ## every test and the demo with kil
 	for f in Leeward K6 JMeter Vegeta Hey Oha Wrk2 Atlas Pingdom NewRelic Dynatrace Datadog Cloudprober Prometheus RemoteWrite; do go test ./services/gateway/internal/importer -run '^$$' -fuzz "^Fuzz$$f$$" -fuzztime 20s || exit 1; done
 	go test ./pkg/git -run '^$$' -fuzz FuzzAnswerOfAServer -fuzztime 1m
 
-check: tools lint ## generated files, module files, lint, dependency rules, macOS, vulnerabilities
+check: tools lint ## generated files, module files, lint, dependency rules, macOS, arm64, vulnerabilities
 	@go generate work
 	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff >/dev/null && GOWORK=off CGO_ENABLED=0 go build -trimpath ./...) || { echo "$$m: run make tidy, or mend the build"; exit 1; }; done
 	@CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet ./cmd/leeward/... ./test/cmd/demo || { echo "leeward does not compile for macOS: put what only Linux has behind a build tag"; exit 1; }
+	@CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go vet $(addsuffix /...,$(MODULES)) || { echo "something does not compile for linux/arm64"; exit 1; }
 	@git diff --exit-code -- schemas/SUBJECTS.md schemas/json examples/leeward.schema.json docs/reference || { echo "generated files are stale: commit what make generate wrote"; exit 1; }
 	@tools/vulnerabilities.sh
 
