@@ -51,7 +51,7 @@ func Streams() []StreamContract {
 		{Name: Imports, Subjects: []string{ImportsSubject + ".*"}, MaxAge: 72 * time.Hour, MaxBytes: 1 << 30, Duplicates: 10 * time.Minute,
 			Doc: "Samples that were measured elsewhere and imported; they may be of any age within the retention of samples."},
 		{Name: Evaluations, Subjects: []string{EvaluationsSubject + ".*", BenchmarksSubject + ".*"}, MaxAge: 72 * time.Hour, MaxBytes: 6 << 30, Duplicates: 10 * time.Minute,
-			Doc: "Rankings at every refresh, and benchmarks of images; the last token is the app."},
+			Doc: "Rankings as they are published, and benchmarks of images; the last token is the app."},
 		{Name: Events, Subjects: events, MaxAge: 90 * 24 * time.Hour, MaxBytes: 4 << 30, Duplicates: 10 * time.Minute,
 			Doc: "Every event of the catalogue."},
 		{Name: Letters, Subjects: []string{LetterSubject + ".>"}, MaxAge: 30 * 24 * time.Hour, MaxBytes: 1 << 30, Duplicates: 10 * time.Minute,

@@ -102,7 +102,8 @@ func land(ctx context.Context, t *testing.T, db *clickhouse.DB, r schemas.Rankin
 func published(ctx context.Context, t *testing.T, dsn string, db *clickhouse.DB) (all []schemas.Ranking) {
 	t.Helper()
 	topology := example(t)
-	topology.Apps[0].Probe.Interval = schemas.Duration(20 * time.Second) // so that the verdicts outlive the test
+	topology.Apps[0].Probe.Interval = schemas.Duration(20 * time.Second)        // so that the verdicts outlive the test
+	topology.Apps[0].Failover.MaxRankingAge = schemas.Duration(4 * time.Second) // so that a ranking stands for a second at most
 	var vantages []string
 	for _, v := range topology.Vantages {
 		vantages = append(vantages, v.Name)

@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -209,6 +211,66 @@ func TestOrdersLoadsAndGatesOfOnesOwnReachTheRanking(t *testing.T) {
 	awaitRanking(ctx, t, mirror, eligible(single("frankfurt")))
 }
 
+// TestRankingThatTellsNothingIsNotPublished ranks five times a second what stays as it is, until a person excludes a region.
+func TestRankingThatTellsNothingIsNotPublished(t *testing.T) {
+	topology := example(t)
+	topology.Apps[0].Probe.Interval = schemas.Duration(20 * time.Second) // so that the verdicts outlive the test
+	dsn := chembedtest.Start(t)
+	db := chembedtest.Migrated(t, dsn)
+	var vantages []string
+	for _, v := range topology.Vantages {
+		vantages = append(vantages, v.Name)
+	}
+	server := bustest.Start(t, vantages...)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	apply(ctx, t, server, topology)
+	fill(ctx, t, db, topology)
+	see(ctx, t, server, topology)
+	service := start(t, server, dsn)
+	defer service.stop(t)
+	recorder := server.Connect(schemas.Recorder, "")
+	changed(ctx, t, recorder, "frankfurt", schemas.Candidate{Region: "frankfurt"})
+	published := func() uint64 {
+		t.Helper()
+		state, err := recorder.State(ctx, schemas.Evaluations)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return state.Messages
+	}
+	time.Sleep(time.Second) // until it is no longer warming up
+	before, refreshed := published(), service.refreshes(t)
+	for service.refreshes(t) < refreshed+15 {
+		time.Sleep(100 * time.Millisecond)
+	}
+	if n := published() - before; n > 3 {
+		t.Errorf("%d rankings published of 15, want one or two: nothing changed but the luck of the samples", n)
+	}
+	ordered := schemas.Override{App: "shop", Region: "london", Kind: schemas.Exclude, Why: "disk trouble", Who: "anna", At: time.Now(), Until: time.Now().Add(time.Hour)}
+	if _, err := bus.Put(ctx, server.Connect(schemas.Gateway, ""), schemas.OverrideBucket, ordered, bus.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	before = published()
+	for published() == before {
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// refreshes is how often the service has ranked.
+func (s *service) refreshes(t *testing.T) int {
+	t.Helper()
+	n := regexp.MustCompile(`leeward_ranker_refresh_seconds_count (\d+)`).FindStringSubmatch(s.get(t, "/metrics"))
+	if n == nil {
+		return 0
+	}
+	count, err := strconv.Atoi(n[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return count
+}
+
 func TestRankingOutlivesAnOutageOfItsSamplesUntilItIsTooOld(t *testing.T) {
 	topology := example(t)
 	topology.Apps[0].Failover.MaxRankingAge = schemas.Duration(6 * time.Second)
@@ -220,7 +282,6 @@ func TestRankingOutlivesAnOutageOfItsSamplesUntilItIsTooOld(t *testing.T) {
 	apply(ctx, t, server, topology)
 	fill(ctx, t, db, topology)
 	service := start(t, server, dsn)
-	defer service.stop(t)
 	mirror := bus.NewMirror(server.Connect(schemas.Gateway, ""), schemas.RankingBucket)
 	running := sync.WaitGroup{}
 	running.Go(func() { _ = mirror.Run(ctx) })
@@ -228,9 +289,15 @@ func TestRankingOutlivesAnOutageOfItsSamplesUntilItIsTooOld(t *testing.T) {
 	defer cancel()
 	enough := func(r schemas.Ranking) bool { return len(r.Orders) == 4 && r.Orders[0].Candidates[0].Enough }
 	awaitRanking(ctx, t, mirror, enough)
-	if err := db.Exec(ctx, "TRUNCATE TABLE samples"); err != nil {
-		t.Fatal(err)
+	// What a ranker holds stays with it; one that starts knows what is stored.
+	service.stop(t)
+	for _, table := range []string{"samples", "samples_1m"} {
+		if err := db.Exec(ctx, "TRUNCATE TABLE "+table); err != nil {
+			t.Fatal(err)
+		}
 	}
+	service = start(t, server, dsn)
+	defer service.stop(t)
 	service.await(ctx, t, http.StatusServiceUnavailable, "too few samples of every candidate")
 	kept, _ := mirror.Get("shop")
 	if !enough(kept.Value) {

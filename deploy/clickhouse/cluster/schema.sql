@@ -258,7 +258,8 @@ CREATE TABLE IF NOT EXISTS leeward.samples ON CLUSTER leeward
     `boot` UInt64 COMMENT 'When the prober started, microseconds since 1970' CODEC(ZSTD(1)),
     `counter` UInt64 COMMENT 'Number of the prober\'s batch since its start' CODEC(Delta(8), ZSTD(1)),
     `batch_row` UInt16 COMMENT 'Row of the sample in its batch; (vantage, boot, counter, batch_row) names a sample for ever' CODEC(T64, ZSTD(1)),
-    `stream_sequence` UInt64 COMMENT 'Sequence of the batch in the stream' CODEC(Delta(8), ZSTD(1))
+    `stream_sequence` UInt64 COMMENT 'Sequence of the batch in the stream' CODEC(Delta(8), ZSTD(1)),
+    INDEX by_sequence stream_sequence TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 PARTITION BY toYYYYMMDD(due)
@@ -394,7 +395,8 @@ INSERT INTO leeward.schema_migrations (name, checksum) VALUES
     ('0007_published_choice.sql', 'f28643784d6b65eb981fb1371ff52847e4650645878d78bdbc1a5ab0010c2749'),
     ('0008_warnings.sql', '910632eff3a644690ec9b12073877efa8b2f621be64cfd0b31b82f6f6df361ab'),
     ('0009_variants.sql', '326abef1cd4d26490d1c980a163a6b8e5abdeb3fd50d799c05ad27c754b81ef3'),
-    ('0010_anomalies.sql', 'a6194a0200acb6290ec640341c0b950a0e9b969b11574f4ea598f2f16a5e3dd6');
+    ('0010_anomalies.sql', 'a6194a0200acb6290ec640341c0b950a0e9b969b11574f4ea598f2f16a5e3dd6'),
+    ('0011_sequence_index.sql', '84ad975f93331f8537b02fb4f01f51920f5c186a860d01906ac7f787020d5c98');
 
 CREATE OR REPLACE TABLE leeward_all.build_stages ON CLUSTER leeward AS leeward.build_stages ENGINE = Distributed(leeward, leeward, build_stages);
 

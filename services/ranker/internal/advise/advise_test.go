@@ -63,7 +63,11 @@ func stored(t *testing.T, at time.Time, change func(*rank.Inputs)) schemas.Ranki
 	if change != nil {
 		change(&in)
 	}
-	r, err := rank.Compute(in, w.Apps[0], w, healthy(w, at))
+	computed, err := rank.Compute(in, w.Apps[0], w, healthy(w, at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := computed.Stored()
 	if err != nil {
 		t.Fatal(err)
 	}

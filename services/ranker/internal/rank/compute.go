@@ -8,15 +8,32 @@ import (
 	"github.com/leeward-failover/leeward/services/ranker/internal/stability"
 )
 
-// Compute ranks every candidate of the app, one order for each region that may be active. It stores what it needs in the ranking, and computes from what it stored.
-func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (schemas.Ranking, error) {
+// Result is a ranking without its inputs, which are only written down for a ranking that is published.
+type Result struct {
+	schemas.Ranking
+	document document
+}
+
+// Compute ranks every candidate of the app, one order for each region that may be active, from nothing but what the ranking stores.
+func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (Result, error) {
+	if err := in.validate(); err != nil {
+		return Result{}, err
+	}
 	in = in.sorted()
 	in.Declared = t.Declared().Hash()
-	stored, err := json.Marshal(document{Inputs: in, World: newWorld(app, t), Policy: stability.Default, State: state.of(in, t)})
+	d := document{Inputs: in, World: newWorld(app, t), Policy: stability.Default, State: state.of(in, t)}
+	r, err := d.ranking()
+	return Result{r, d}, err
+}
+
+// Stored is the ranking with what it was computed from, from which Again computes the same bytes. The inputs must still be as Compute was given them.
+func (r Result) Stored() (schemas.Ranking, error) {
+	stored, err := json.Marshal(r.document)
 	if err != nil {
-		return schemas.Ranking{}, fmt.Errorf("inputs of %s: %w", app.Name, err)
+		return schemas.Ranking{}, fmt.Errorf("inputs of %s: %w", r.App, err)
 	}
-	return again(stored, state.Custom)
+	r.Inputs = stored
+	return r.Ranking, nil
 }
 
 // ranking is computed from nothing but the document.
@@ -26,7 +43,7 @@ func (d document) ranking() (schemas.Ranking, error) {
 	ranked := k.ranked()
 	r := schemas.Ranking{
 		App: k.app.Name, At: d.End, Topology: d.Topology, Declared: d.Declared,
-		Quantile: k.app.Objective.Quantile, WindowSeconds: int(d.WindowMS / 1000), Warnings: k.warnings(),
+		Quantile: k.app.Objective.Quantile, WindowSeconds: int(k.app.Objective.Window.D().Seconds()), Warnings: k.warnings(),
 	}
 	r.Requests = k.requests()
 	same := make([]anywhere, len(ranked))

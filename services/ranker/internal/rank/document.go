@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/leeward-failover/leeward/pkg/celgate"
 	"github.com/leeward-failover/leeward/pkg/gate"
 	"github.com/leeward-failover/leeward/schemas"
 	"github.com/leeward-failover/leeward/services/ranker/internal/stability"
@@ -77,15 +76,11 @@ func unmeasured(in Inputs, t schemas.Topology, o schemas.Order) []schemas.Ranked
 }
 
 // Again computes a ranking from the inputs that it stored. The same release gives the same bytes.
-func Again(stored json.RawMessage) (schemas.Ranking, error) { return again(stored, nil) }
-
-// again takes the app's own gates compiled, if the caller has them: they are the same as those that are stored as text.
-func again(stored json.RawMessage, own celgate.Set) (schemas.Ranking, error) {
+func Again(stored json.RawMessage) (schemas.Ranking, error) {
 	d, err := read(stored)
 	if err != nil {
 		return schemas.Ranking{}, err
 	}
-	d.State.Custom = own
 	r, err := d.ranking()
 	r.Inputs = stored
 	return r, err

@@ -65,6 +65,13 @@ func NewInputs(app schemas.App, topology string, end time.Time) Inputs {
 	}
 }
 
+// Aligned are the inputs with blocks that begin where the clock's do: what is counted by such blocks can be kept from one ranking to the next. The window begins earlier, by less than a block.
+func (in Inputs) Aligned() Inputs {
+	end := in.End.UnixMilli()
+	in.WindowMS += (end - in.WindowMS) % in.BlockMS
+	return in
+}
+
 // blockLength cuts a window into twelve blocks of ten seconds to a minute. A very short window still has four and a long one no more than sixty, which bounds the size of the inputs.
 func blockLength(window time.Duration) time.Duration {
 	length := min(max(window/12, 10*time.Second), time.Minute)

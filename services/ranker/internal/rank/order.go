@@ -74,6 +74,32 @@ func Changed(before schemas.Ranking, now schemas.Order) bool {
 	return was.Choice != now.Choice || contradicts(others(was), others(now)) || !slices.Equal(Eligible(was.Candidates), Eligible(now.Candidates))
 }
 
+// Tells says whether a ranking tells its readers something that the one before did not: an order, a gate, a candidate with enough samples, or a cost outside the
+// interval that was published.
+func Tells(before, now schemas.Ranking) bool {
+	if before.Topology != now.Topology || len(before.Orders) != len(now.Orders) || len(before.Warnings) != len(now.Warnings) {
+		return true
+	}
+	for i, o := range now.Orders {
+		was := before.Orders[i]
+		if Changed(before, o) || was.Raw != o.Raw || was.Warming != o.Warming || slices.ContainsFunc(o.Candidates, func(c schemas.RankedCandidate) bool { return differs(was, c) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// differs says whether a candidate is no longer as it was in an order, apart from its place.
+func differs(was schemas.Order, now schemas.RankedCandidate) bool {
+	i := slices.IndexFunc(was.Candidates, func(c schemas.RankedCandidate) bool { return c.Candidate == now.Candidate })
+	if i < 0 {
+		return true
+	}
+	c := was.Candidates[i]
+	same := func(a, b schemas.Gate) bool { return a.Name == b.Name && a.Result == b.Result }
+	return c.Running != now.Running || c.Enough != now.Enough || now.CostMS < c.LowMS || now.CostMS > c.HighMS || !slices.EqualFunc(c.Gates, now.Gates, same)
+}
+
 // others are the candidates of an order but its choice, whose place is not by cost alone.
 func others(o schemas.Order) []schemas.RankedCandidate {
 	return slices.DeleteFunc(slices.Clone(o.Candidates), func(c schemas.RankedCandidate) bool { return c.Candidate == o.Choice })

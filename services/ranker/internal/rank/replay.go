@@ -32,8 +32,8 @@ func Replay(stored json.RawMessage, policy schemas.App, before schemas.Ranking) 
 func (d document) answers(timeout time.Duration, app schemas.App) error {
 	window, timed := app.Objective.Window.D(), time.Duration(d.TimeoutUS)*time.Microsecond
 	switch {
-	case window.Milliseconds() != d.WindowMS:
-		return fmt.Errorf("objective.window: %s, but what is stored are samples of %s", window, time.Duration(d.WindowMS)*time.Millisecond)
+	case window != d.World.App.Objective.Window.D():
+		return fmt.Errorf("objective.window: %s, but what is stored are samples of %s", window, d.World.App.Objective.Window.D())
 	case timeout != timed:
 		return fmt.Errorf("probe.timeout: %s, but what is stored was given up after %s", timeout, timed)
 	case !Counts(d.World.App, app.Objective.Kind):

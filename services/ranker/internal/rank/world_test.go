@@ -132,7 +132,11 @@ func healthy(world schemas.Topology) rank.State {
 
 func compute(t testing.TB, in rank.Inputs, world schemas.Topology, state rank.State) schemas.Ranking {
 	t.Helper()
-	r, err := rank.Compute(in, world.Apps[0], world, state)
+	computed, err := rank.Compute(in, world.Apps[0], world, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := computed.Stored()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,8 @@ const patience = 10 * time.Second
 // soon is the least time between rankings that a turned gate asks for.
 const soon = 500 * time.Millisecond
 
-// Loop ranks every app of the topology each Interval, at once when the topology changes, and soon after a gate turned that turns within seconds.
+// Loop ranks every app of the topology each Interval, at once when the topology changes, and soon after a gate turned that turns within seconds. A ranking that tells
+// nothing but what the published one does is not published before that has stood for a while.
 // When ClickHouse does not answer, or has too few samples of everyone, the last good ranking stays where it is; it carries its own age.
 type Loop struct {
 	Interval time.Duration
@@ -34,7 +35,10 @@ type Loop struct {
 	Metrics  *Metrics
 	Log      zerolog.Logger
 
+	window    *stats.Window
 	published map[string]schemas.Ranking
+	// unsaved are the apps whose last ranking did not come everywhere.
+	unsaved map[string]bool
 	custom    programs
 
 	mu sync.Mutex
@@ -45,7 +49,8 @@ type Loop struct {
 
 // Run ranks until ctx ends.
 func (l *Loop) Run(ctx context.Context) error {
-	l.published = map[string]schemas.Ranking{}
+	l.window = stats.NewWindow(l.DB, l.Metrics.reread)
+	l.published, l.unsaved = map[string]schemas.Ranking{}, map[string]bool{}
 	if err := l.Mirrors.synced(ctx); err != nil {
 		return err
 	}
@@ -91,8 +96,14 @@ func (l *Loop) outdated(t schemas.Topology) bool {
 // rank refreshes every app. Without any it only asks whether ClickHouse is there, so that the service's readiness says so.
 func (l *Loop) rank(ctx context.Context, t schemas.Topology) {
 	results := map[string]error{}
+	end := time.Now()
+	unread := l.read(ctx, t, end)
 	for _, app := range t.Apps {
-		results[app.Name] = l.refresh(ctx, app, t)
+		if unread != nil {
+			results[app.Name] = l.Metrics.lost(fmt.Errorf("samples of %s: %w", app.Name, unread))
+			continue
+		}
+		results[app.Name] = l.refresh(ctx, app, t, end)
 	}
 	if len(t.Apps) == 0 {
 		one, cancel := context.WithTimeout(ctx, patience)
@@ -102,6 +113,16 @@ func (l *Loop) rank(ctx context.Context, t schemas.Topology) {
 	if ctx.Err() == nil {
 		l.note(results)
 	}
+}
+
+// read brings what is held of all apps up to date.
+func (l *Loop) read(ctx context.Context, t schemas.Topology, now time.Time) error {
+	if len(t.Apps) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return l.window.Refresh(ctx, t, now)
 }
 
 // note remembers how it went, logs what changed, and forgets apps that are gone.
@@ -119,6 +140,7 @@ func (l *Loop) note(results map[string]error) {
 	for app := range l.failed {
 		if _, ok := results[app]; !ok {
 			delete(l.published, app)
+			delete(l.unsaved, app)
 			l.Metrics.forget(app)
 		}
 	}
@@ -139,12 +161,12 @@ func (l *Loop) Ready() error {
 	return errors.Join(all...)
 }
 
-// refresh ranks one app and publishes the ranking.
-func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology) error {
+// refresh ranks one app by its samples up to end, and publishes the ranking where it tells something new.
+func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology, end time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	started := time.Now()
-	in, err := stats.Read(ctx, l.DB, app, t, started)
+	in, err := l.window.Inputs(ctx, app, t, end)
 	if err != nil {
 		return l.Metrics.lost(err)
 	}
@@ -154,22 +176,33 @@ func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology)
 	}
 	state := l.Mirrors.stateOf(app.Name, t)
 	state.Previous, state.Custom = previous, l.custom.of(app, t)
-	ranking, err := rank.Compute(in, app, t, state)
+	result, err := rank.Compute(in, app, t, state)
 	if err != nil {
 		return l.Metrics.lost(err)
 	}
-	if rank.Outlives(previous, ranking, app.Failover.MaxRankingAge.D()) {
+	if rank.Outlives(previous, result.Ranking, app.Failover.MaxRankingAge.D()) {
 		return l.Metrics.lost(fmt.Errorf("ranking of %s: too few samples of every candidate", app.Name))
 	}
-	if err := l.publish(ctx, previous, ranking); err != nil {
-		return l.Metrics.lost(err)
+	if l.unsaved[app.Name] || result.At.Sub(previous.At) >= stands(app) || rank.Tells(previous, result.Ranking) {
+		if err := l.publish(ctx, previous, result); err != nil {
+			return l.Metrics.lost(err)
+		}
 	}
-	l.Metrics.ranked(ranking, time.Since(started))
+	l.Metrics.ranked(result.Ranking, time.Since(started))
 	return nil
 }
 
+// stands is how long a published ranking stands when those that follow say nothing else.
+func stands(app schemas.App) time.Duration {
+	return min(30*time.Second, app.Failover.MaxRankingAge.D()/4)
+}
+
 // publish writes the ranking where failovers read it, then tells what changed, then stores it for analysts. One that fails does not keep the others back.
-func (l *Loop) publish(ctx context.Context, previous, r schemas.Ranking) error {
+func (l *Loop) publish(ctx context.Context, previous schemas.Ranking, result rank.Result) error {
+	r, err := result.Stored()
+	if err != nil {
+		return err
+	}
 	_, put := bus.Put(ctx, l.Bus, schemas.RankingBucket, r, bus.Condition{})
 	told := l.tell(ctx, previous, r)
 	if told == nil {
@@ -177,7 +210,9 @@ func (l *Loop) publish(ctx context.Context, previous, r schemas.Ranking) error {
 	} else {
 		l.published[r.App] = previous
 	}
-	return errors.Join(put, told, l.store(ctx, r))
+	err = errors.Join(put, told, l.store(ctx, r))
+	l.unsaved[r.App] = err != nil
+	return err
 }
 
 // previous is the ranking that readers were last told of; after a restart the one in the bucket.
@@ -188,6 +223,9 @@ func (l *Loop) previous(ctx context.Context, app string) (schemas.Ranking, error
 	entry, err := bus.Get(ctx, l.Bus, schemas.RankingBucket, app)
 	if errors.Is(err, bus.ErrNotFound) {
 		return schemas.Ranking{}, nil
+	}
+	if err == nil {
+		l.published[app] = entry.Value
 	}
 	return entry.Value, err
 }

@@ -14,6 +14,7 @@ import (
 type Metrics struct {
 	seconds  prometheus.Histogram
 	failures prometheus.Counter
+	rereads  prometheus.Counter
 	lastGood *prometheus.GaugeVec
 	eligible *prometheus.GaugeVec
 	costs    *prometheus.GaugeVec
@@ -31,6 +32,8 @@ func NewMetrics(registry *prometheus.Registry) *Metrics {
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "leeward_ranker_refresh_seconds", Help: "Time to rank one app and publish the ranking.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 2, 12)}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "leeward_ranker_refresh_failures_total", Help: "Refreshes of an app that did not end well."}),
+		rereads: prometheus.NewCounter(prometheus.CounterOpts{Name: "leeward_ranker_rereads_total",
+			Help: "Times that all samples of the window were read again, because others were held than stored."}),
 		lastGood: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leeward_ranker_last_good_timestamp_seconds", Help: "Time of the app's last good ranking, seconds since 1970: its age is time() minus this."},
 			[]string{"app"}),
 		eligible: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leeward_ranker_candidates_eligible", Help: "Candidates that pass every gate when traffic is in the active region."},
@@ -39,7 +42,7 @@ func NewMetrics(registry *prometheus.Registry) *Metrics {
 	candidate := []string{"app", "region", "variant"}
 	m.costs = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leeward_ranker_cost_seconds", Help: "Cost of a candidate in the app's last good ranking; absent without enough samples."}, candidate)
 	m.bounds = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leeward_ranker_cost_bound_seconds", Help: "Ends of the 95 % interval of a candidate's cost, low and high."}, append(candidate, "bound"))
-	registry.MustRegister(m.seconds, m.failures, m.lastGood, m.eligible, m.costs, m.bounds)
+	registry.MustRegister(m.seconds, m.failures, m.rereads, m.lastGood, m.eligible, m.costs, m.bounds)
 	return m
 }
 
@@ -74,6 +77,9 @@ func (m *Metrics) lost(err error) error {
 	m.failures.Inc()
 	return err
 }
+
+// reread counts that everything was read again.
+func (m *Metrics) reread() { m.rereads.Inc() }
 
 func (m *Metrics) forget(app string) {
 	m.mu.Lock()

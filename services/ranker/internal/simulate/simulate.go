@@ -141,7 +141,7 @@ func window(w World, random *rand.Rand) (t tally, err error) {
 	if err != nil {
 		return t, err
 	}
-	t.judge(w, w.Truth(s.now), r, estimates)
+	t.judge(w, w.Truth(s.now), r.Ranking, estimates)
 	return t, nil
 }
 

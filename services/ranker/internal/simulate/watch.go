@@ -48,9 +48,11 @@ func (o *watch) step(ctx context.Context, span time.Duration) (schemas.Order, er
 	w := o.stream.world
 	state := w.state(in.End)
 	state.Previous = o.previous
-	if o.previous, err = rank.Compute(in, w.app(), w.Topology, state); err != nil {
+	r, err := rank.Compute(in, w.app(), w.Topology, state)
+	if err != nil {
 		return schemas.Order{}, err
 	}
+	o.previous = r.Ranking
 	return o.previous.Orders[0], nil
 }
 

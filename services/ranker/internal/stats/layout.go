@@ -1,0 +1,115 @@
+package stats
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/ranker/internal/rank"
+)
+
+// layout is what the counts of an app depend on.
+type layout struct {
+	blockMS, windowMS int64
+	// cost are the kinds of sample that the cost counts, block by block, and gate those that only the round-trip gate reads, between commas.
+	cost, gate string
+}
+
+func layoutOf(app schemas.App) layout {
+	in := rank.NewInputs(app, "", time.Time{})
+	l := layout{blockMS: in.BlockMS, windowMS: in.WindowMS, cost: ",", gate: ","}
+	for _, k := range kinds {
+		switch {
+		case rank.Counts(app, k):
+			l.cost += k + ","
+		case app.Gates.MaxRTT > 0 && (k == schemas.KindICMP.String() || k == schemas.KindTCP.String()):
+			l.gate += k + ","
+		}
+	}
+	return l
+}
+
+// kinds are those that a ranking may count.
+var kinds = []string{schemas.KindICMP.String(), schemas.KindTCP.String(), schemas.KindHTTP.String(), schemas.KindDBWrite.String()}
+
+func (l layout) costs(kind string) bool { return strings.Contains(l.cost, ","+kind+",") }
+func (l layout) counts(kind string) bool {
+	return l.costs(kind) || strings.Contains(l.gate, ","+kind+",")
+}
+
+// wanted says whether the topology has the cell. A gate asks only vantages inside a region.
+func (l layout) wanted(k key, app schemas.App, t schemas.Topology) bool {
+	v, ok := t.Vantage(k.vantage)
+	if !ok || !l.costs(k.kind) && v.Region == "" {
+		return false
+	}
+	if k.variant == "" { // the region's database
+		return slices.Contains(app.Regions(), k.region)
+	}
+	_, ok = app.Endpoint(schemas.Candidate{Region: k.region, Variant: k.variant})
+	return ok
+}
+
+// span is what is read for all apps of a topology together.
+type span struct {
+	now, from time.Time
+	vantages  []string
+	// kinds are those that any app counts.
+	kinds []string
+}
+
+// memory is for how much longer than in its window it is known how many samples a minute has had, so that each minute of a short window is compared, too.
+const memory = 3 * time.Minute
+
+func spanOf(t schemas.Topology, now time.Time) span {
+	s := span{now: now, kinds: []string{}}
+	longest := int64(0)
+	for _, app := range t.Apps {
+		l := layoutOf(app)
+		longest = max(longest, l.windowMS+l.blockMS)
+		for _, k := range kinds {
+			if l.counts(k) && !slices.Contains(s.kinds, k) {
+				s.kinds = append(s.kinds, k)
+			}
+		}
+	}
+	for _, v := range t.Vantages {
+		s.vantages = append(s.vantages, v.Name)
+	}
+	s.from = now.Add(-time.Duration(longest)*time.Millisecond - memory)
+	return s
+}
+
+// mark is how far a vantage's samples are held: those of messages up to sequence, and all that the bus stored before since, in seconds since 1970.
+type mark struct {
+	sequence uint64
+	since    int64
+}
+
+// marks are those of all vantages that have samples. A vantage's are stored in the order of their messages; vantages may have streams, and so numbers, of their own.
+type marks map[string]mark
+
+func (m marks) move(vantage string, sequence uint64) {
+	one := m[vantage]
+	one.sequence = max(one.sequence, sequence)
+	m[vantage] = one
+}
+
+// least is the number that every new message of the vantages is beyond.
+func (m marks) least(vantages []string) uint64 {
+	least := m[vantages[0]].sequence
+	for _, v := range vantages {
+		least = min(least, m[v].sequence)
+	}
+	return least
+}
+
+// columns are the marks as a query takes them.
+func (m marks) columns() (names []string, sequences []uint64, since []int64) {
+	names, sequences, since = []string{}, []uint64{}, []int64{}
+	for vantage, one := range m {
+		names, sequences, since = append(names, vantage), append(sequences, one.sequence), append(since, one.since)
+	}
+	return names, sequences, since
+}
