@@ -45,7 +45,7 @@ type options struct {
 	apps     []int
 	samples  uint64
 	interval time.Duration
-	span     time.Duration // of the measured refreshes, and of the inserts alone
+	span     time.Duration // of the measured refreshes; twice a third of it of the inserts alone
 	longest  time.Duration // that a span may become until enough refreshes were seen
 }
 
@@ -54,7 +54,7 @@ func readOptions() (o options, err error) {
 	apps := flag.String("apps", "1,10,100,500,1000", "numbers of apps that are measured, between commas")
 	flag.Uint64Var(&o.samples, "samples", 1_000_000_000, "samples that are stored, a hundredth and a tenth of them first; 0 for those of the window alone")
 	flag.DurationVar(&o.interval, "interval", 5*time.Second, "time between two refreshes")
-	flag.DurationVar(&o.span, "span", 30*time.Second, "how long each is measured")
+	flag.DurationVar(&o.span, "span", time.Minute, "how long refreshes are measured; a third of it before and after, inserts are")
 	flag.DurationVar(&o.longest, "longest", 4*time.Minute, "how long each is measured at most when refreshes take longer than the interval")
 	short := flag.Bool("short", false, "10 and 50 apps, no more samples than the window's, less time for each")
 	flag.Parse()
@@ -100,7 +100,8 @@ func measure(ctx context.Context) (err error) {
 	if err := w.start(ctx); err != nil {
 		return err
 	}
-	b := bench{load: &load{world: w}, options: o, report: report{GoalCPU: 2, GoalAppMS: 25, IntervalS: o.interval.Seconds(), Machine: process.Machine(), Load: []float64{process.LoadAverage()}}}
+	l := &load{world: w}
+	b := bench{load: l, meter: &meter{engine: w.engine, turn: &l.turn}, options: o, report: report{GoalCPU: 2, GoalAppMS: 25, IntervalS: o.interval.Seconds(), Machine: process.Machine(), Load: []float64{process.LoadAverage()}}}
 	if err := b.run(ctx); err != nil {
 		return err
 	}

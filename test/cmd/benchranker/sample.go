@@ -18,7 +18,7 @@ const (
 	// slot is how much is fabricated in one go: the tables are sorted by five minutes first.
 	slot = 5 * time.Minute
 	// flush is how often each partition's new samples are inserted, and longest the most that one INSERT holds.
-	flush, longest = 500 * time.Millisecond, 10 * time.Second
+	flush, longest = time.Second, 10 * time.Second
 )
 
 // load makes the samples. They are made of the hash of their cell and time, so that equal arguments give equal samples.
@@ -26,7 +26,8 @@ type load struct {
 	*world
 	partitions int
 
-	mu sync.Mutex
+	// turn is held by whoever inserts.
+	turn sync.RWMutex
 	// to is up to where the window is filled.
 	to time.Time
 }
@@ -192,8 +193,8 @@ func (l *load) keep(ctx context.Context, apps int) error {
 
 // insert inserts what is due since the last time, of each partition in an INSERT of its own.
 func (l *load) insert(ctx context.Context, apps int) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.turn.Lock()
+	defer l.turn.Unlock()
 	to := earlier(time.Now().Truncate(flush), l.to.Add(longest))
 	if !to.After(l.to) {
 		return nil

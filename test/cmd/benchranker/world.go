@@ -29,8 +29,8 @@ type world struct {
 	nats, ranker        *process.Process
 	engine              *process.Engine
 	db                  *clickhouse.DB
-	// setup sees every stream, reader reads rankings.
-	setup, reader *bus.Bus
+	// setup sees every stream.
+	setup *bus.Bus
 }
 
 func (w *world) start(ctx context.Context) (err error) {
@@ -83,19 +83,14 @@ func (w *world) startBus(ctx context.Context, t schemas.Topology) (err error) {
 		return err
 	}
 	w.nats.Stop()
-	if w.nats, err = process.StartBus(ctx, w.dir, w.busAddr, true); err != nil {
-		return err
-	}
-	w.reader, err = w.connect(schemas.Actuator, "")
+	w.nats, err = process.StartBus(ctx, w.dir, w.busAddr, true)
 	return err
 }
 
 func (w *world) stopBus() {
-	for _, b := range []**bus.Bus{&w.setup, &w.reader} {
-		if *b != nil {
-			(*b).Close()
-			*b = nil
-		}
+	if w.setup != nil {
+		w.setup.Close()
+		w.setup = nil
 	}
 	if w.nats != nil {
 		w.nats.Stop()
@@ -103,10 +98,10 @@ func (w *world) stopBus() {
 	}
 }
 
-func (w *world) startRanker(interval time.Duration) (err error) {
+func (w *world) startRanker(interval time.Duration, dsn string) (err error) {
 	w.ranker, err = process.Start(w.dir, "ranker", map[string]string{
 		"LEEWARD_NATS_URL": "nats://" + w.busAddr, "LEEWARD_NATS_SEED": natsd.SeedFile(filepath.Join(w.dir, "keys"), schemas.UserName(schemas.Ranker, "")),
-		"LEEWARD_CLICKHOUSE_DSN": "env:BENCH_DSN", "BENCH_DSN": w.engine.DSN, "LEEWARD_RANK_INTERVAL": interval.String(), "LEEWARD_HEALTH_ADDR": w.healthAddr,
+		"LEEWARD_CLICKHOUSE_DSN": "env:BENCH_DSN", "BENCH_DSN": dsn, "LEEWARD_RANK_INTERVAL": interval.String(), "LEEWARD_HEALTH_ADDR": w.healthAddr,
 	}, filepath.Join(w.bin, "ranker"))
 	return err
 }
