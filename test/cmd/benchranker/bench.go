@@ -146,10 +146,12 @@ func (b *bench) stage(ctx context.Context, apps int) (f figures, err error) {
 		defer stop()
 		return b.rounds(each, &f)
 	})
-	err = g.Wait()
+	if err := g.Wait(); err != nil {
+		return f, err
+	}
 	say("%d apps: %.3f s of CPU a refresh (ranker %.3f, ClickHouse %.3f or %.3f beside inserts of %.3f), %.2f s of time, %.1f refreshes, %.0f failures; load %.2f",
 		apps, f.CPU, f.RankerCPU, f.EngineCPU, f.BesideCPU, f.InsertCPU, f.Wall, f.Measured, f.Failures, f.Load)
-	return f, err
+	return f, nil
 }
 
 // rounds measures the inserts and the limit alone, the ranker, and once more the inserts and the limit.
@@ -212,12 +214,12 @@ func (b *bench) inserted() (time.Time, time.Duration, error) {
 	return b.to, cpu, err
 }
 
-// caughtUp waits until the inserts are where they should be, or until that is hopeless.
+// caughtUp waits until an INSERT can hold all that is due, or until that is hopeless.
 func (b *bench) caughtUp(ctx context.Context) error {
 	deadline := time.Now().Add(b.longest)
 	for time.Now().Before(deadline) {
 		to, _, err := b.inserted()
-		if err != nil || time.Since(to) < 4*flush {
+		if err != nil || time.Since(to) < longest {
 			return err
 		}
 		if err := process.Pause(ctx, flush); err != nil {
