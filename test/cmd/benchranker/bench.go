@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,7 +64,7 @@ type figures struct {
 	// LimitCPU is what reading the new samples takes the engine, and MergeCPU what merging all of the window's minutes would.
 	LimitCPU []float64 `json:"limit_cpu_s"`
 	MergeCPU float64   `json:"merge_cpu_s"`
-	Load     float64   `json:"load"`
+	Load     []float64 `json:"load"`
 }
 
 type bench struct {
@@ -125,7 +126,7 @@ func (b *bench) summarize() {
 
 // stage measures one number of apps with what is stored beside their window.
 func (b *bench) stage(ctx context.Context, apps int) (f figures, err error) {
-	f = figures{Apps: apps, Cells: apps * perApp}
+	f = figures{Apps: apps, Cells: apps * perApp, Load: []float64{process.LoadAverage()}}
 	if err := b.startBus(ctx, fleet(apps)); err != nil {
 		return f, err
 	}
@@ -149,7 +150,8 @@ func (b *bench) stage(ctx context.Context, apps int) (f figures, err error) {
 	if err := g.Wait(); err != nil {
 		return f, err
 	}
-	say("%d apps: %.3f s of CPU a refresh (ranker %.3f, ClickHouse %.3f or %.3f beside inserts of %.3f), %.2f s of time, %.1f refreshes, %.0f failures; load %.2f",
+	f.Load = append(f.Load, process.LoadAverage())
+	say("%d apps: %.3f s of CPU a refresh (ranker %.3f, ClickHouse %.3f or %.3f beside inserts of %.3f), %.2f s of time, %.1f refreshes, %.0f failures; load %v",
 		apps, f.CPU, f.RankerCPU, f.EngineCPU, f.BesideCPU, f.InsertCPU, f.Wall, f.Measured, f.Failures, f.Load)
 	return f, nil
 }
@@ -172,13 +174,16 @@ func (b *bench) rounds(ctx context.Context, f *figures) error {
 	}
 	inserts := (f.InsertAlone[0] + f.InsertAlone[1]) / 2 * s.inserted.Seconds()
 	f.Measured, f.Failures = round3((s.ranked+s.failed)/float64(f.Apps)), s.failed
-	each := func(seconds float64) float64 { return round3(seconds / max(f.Measured, 1)) }
+	if f.Measured == 0 {
+		f.Trouble = cmp.Or(f.Trouble, "no refresh was seen")
+		return nil
+	}
+	each := func(sum float64) float64 { return round3(sum / f.Measured) }
 	f.RankerCPU, f.EngineCPU, f.BesideCPU, f.InsertCPU = each(s.ranker), each(s.queries), each(s.engine-inserts), each(inserts)
 	f.Wall = each(s.busy.Seconds())
 	f.CPU = round3(f.RankerCPU + f.EngineCPU)
 	f.SamplesPerS = math.Round(float64(f.Cells) / beat.Seconds() * s.inserted.Seconds() / s.lasted.Seconds())
 	f.BucketBytes, f.StreamBytes = math.Round(each(s.bucket)), math.Round(each(s.stream))
-	f.Load = process.LoadAverage()
 	return nil
 }
 
@@ -245,7 +250,7 @@ func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
 
 // cost is the engine's processor seconds for a query, the mean of several. Of several, one more comes first, which finds the caches empty.
 func (b *bench) cost(ctx context.Context, times int, query string, from time.Time) (float64, error) {
-	if err := b.settle(ctx, b.span/2); err != nil {
+	if err := b.settle(ctx, b.span/4); err != nil {
 		return 0, err
 	}
 	var before time.Duration

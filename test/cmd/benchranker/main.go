@@ -56,10 +56,10 @@ func readOptions() (o options, err error) {
 	flag.DurationVar(&o.interval, "interval", 5*time.Second, "time between two refreshes")
 	flag.DurationVar(&o.span, "span", time.Minute, "how long refreshes are measured; a third of it before and after, inserts are")
 	flag.DurationVar(&o.longest, "longest", 4*time.Minute, "how long each is measured at most when refreshes take longer than the interval")
-	short := flag.Bool("short", false, "10 and 50 apps, no more samples than the window's, less time for each")
+	short := flag.Bool("short", false, "10 and 50 apps, no more samples than the window's, a refresh every 2 s, less time for each")
 	flag.Parse()
 	if *short {
-		*apps, o.samples, o.span, o.longest = "10,50", 0, 8*time.Second, 20*time.Second
+		*apps, o.samples, o.interval, o.span, o.longest = "10,50", 0, 2*time.Second, 6*time.Second, 20*time.Second
 	}
 	for _, text := range strings.Split(*apps, ",") {
 		n, err := strconv.Atoi(text)
