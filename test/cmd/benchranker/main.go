@@ -59,7 +59,7 @@ func readOptions() (o options, err error) {
 	short := flag.Bool("short", false, "10 and 50 apps, no more samples than the window's, a refresh every 2 s, less time for each")
 	flag.Parse()
 	if *short {
-		*apps, o.samples, o.interval, o.span, o.longest = "10,50", 0, 2*time.Second, 6*time.Second, 20*time.Second
+		*apps, o.samples, o.interval, o.span, o.longest = "10,50", 0, 2*time.Second, 6*time.Second, time.Minute
 	}
 	for _, text := range strings.Split(*apps, ",") {
 		n, err := strconv.Atoi(text)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -180,33 +181,34 @@ func earlier(a, b time.Time) time.Time {
 
 // keep inserts what is due, partition by partition, until ctx ends.
 func (l *load) keep(ctx context.Context, apps int) error {
-	for ctx.Err() == nil {
-		if err := l.insert(ctx, apps); err != nil {
+	for {
+		if err := cmp.Or(l.insert(ctx, apps), process.Pause(ctx, time.Until(l.to.Add(flush)))); ctx.Err() != nil {
+			return nil
+		} else if err != nil {
 			return err
 		}
-		if err := process.Pause(ctx, time.Until(l.to.Add(flush))); err != nil {
-			return nil
-		}
 	}
-	return nil
 }
 
-// insert inserts what is due since the last time, of each partition in an INSERT of its own.
+// insert inserts what is due since the last time, of each partition in an INSERT of its own, between which the ranker's queries have their turn.
 func (l *load) insert(ctx context.Context, apps int) error {
-	l.turn.Lock()
-	defer l.turn.Unlock()
 	to := earlier(time.Now().Truncate(flush), l.to.Add(longest))
 	if !to.After(l.to) {
 		return nil
 	}
 	for p := range l.partitions {
-		if err := l.fabricate(ctx, "samples", fmt.Sprintf("partition = %d", p), apps, l.to, to); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		if err := l.insertOf(ctx, p, apps, to); err != nil {
 			return err
 		}
 	}
+	l.turn.Lock()
+	defer l.turn.Unlock()
 	l.to = to
 	return nil
+}
+
+func (l *load) insertOf(ctx context.Context, partition, apps int, to time.Time) error {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	return l.fabricate(ctx, "samples", fmt.Sprintf("partition = %d", partition), apps, l.to, to)
 }
