@@ -29,12 +29,13 @@ func StartEngine(ctx context.Context, dir, bin, library string) (*Engine, *click
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := Start(dir, "clickhouse", map[string]string{
+	e := &Engine{DSN: dsn.String()}
+	e.Process, err = Start(dir, "clickhouse", map[string]string{
 		"LEEWARD_CLICKHOUSE_ADDR": addr, "LEEWARD_CLICKHOUSE_STORE": filepath.Join(dir, "clickhouse"), "LEEWARD_LIBCHDB": library,
 		"LEEWARD_CLICKHOUSE_TOKEN": "env:BENCH_TOKEN", "BENCH_TOKEN": token,
 	}, filepath.Join(bin, "leeward"), "serve", "clickhouse")
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Engine{p, dsn.String()}, db, Until(ctx, "ClickHouse", func() error { return db.Ready(ctx) })
+	return e, db, Until(ctx, "ClickHouse", func() error { return db.Ready(ctx) })
 }

@@ -69,7 +69,7 @@ func readOptions() (o options, err error) {
 		o.apps = append(o.apps, n)
 	}
 	if o.samples > maxSamples {
-		return o, fmt.Errorf("-samples: %d are more than %d, which is what %d apps have in the two weeks that are kept", o.samples, uint64(maxSamples), pastApps)
+		return o, fmt.Errorf("-samples: %d are more than %d, which is what %d apps have in the two weeks that are kept", o.samples, maxSamples, pastApps)
 	}
 	o.bin, err = filepath.Abs(o.bin)
 	return o, err
