@@ -52,8 +52,8 @@ func (k known) proven(all []schemas.RankedCandidate, choice schemas.Candidate) (
 
 // alone is a vantage without which a candidate would not be cheaper than another; empty when there is none.
 func (k known) alone(cheaper, dearer schemas.Candidate) string {
-	for _, s := range k.counted {
-		if k.estimate(cheaper, s.vantage).CostMS >= k.estimate(dearer, s.vantage).CostMS {
+	for i, s := range k.counted {
+		if k.withoutEach(cheaper)[i].CostMS >= k.withoutEach(dearer)[i].CostMS {
 			return s.vantage
 		}
 	}

@@ -8,10 +8,11 @@ import (
 	"github.com/leeward-failover/leeward/services/ranker/internal/stability"
 )
 
-// Result is a ranking without its inputs, which are only written down for a ranking that is published.
+// Result is a ranking without what no decision is made by: its inputs and how long requests take. Both are for one that is published.
 type Result struct {
 	schemas.Ranking
 	document document
+	known    known
 }
 
 // Compute ranks every candidate of the app, one order for each region that may be active, from nothing but what the ranking stores.
@@ -20,10 +21,11 @@ func Compute(in Inputs, app schemas.App, t schemas.Topology, state State) (Resul
 		return Result{}, err
 	}
 	in = in.sorted()
-	in.Declared = t.Declared().Hash()
+	if in.Declared == "" {
+		in.Declared = t.Declared().Hash()
+	}
 	d := document{Inputs: in, World: newWorld(app, t), Policy: stability.Default, State: state.of(in, t)}
-	r, err := d.ranking()
-	return Result{r, d}, err
+	return d.result()
 }
 
 // Stored is the ranking with what it was computed from, from which Again computes the same bytes. The inputs must still be as Compute was given them.
@@ -32,37 +34,57 @@ func (r Result) Stored() (schemas.Ranking, error) {
 	if err != nil {
 		return schemas.Ranking{}, fmt.Errorf("inputs of %s: %w", r.App, err)
 	}
-	r.Inputs = stored
-	return r.Ranking, nil
+	whole := r.whole()
+	whole.Inputs = stored
+	return whole, nil
+}
+
+// whole is the ranking with how long requests take.
+func (r Result) whole() schemas.Ranking {
+	r.Requests = r.known.requests()
+	return r.Ranking
 }
 
 // ranking is computed from nothing but the document.
 func (d document) ranking() (schemas.Ranking, error) {
+	r, err := d.result()
+	if err != nil {
+		return schemas.Ranking{}, err
+	}
+	return r.whole(), nil
+}
+
+func (d document) result() (Result, error) {
 	k := newKnown(d.Inputs, d.World.App, d.World.topology())
-	k.state, k.policy, k.own = d.State, d.Policy, customGates(d.State, d.World.App)
+	k.state, k.policy, k.own, k.verdicts, k.distances = d.State, d.Policy, customGates(d.State, d.World.App), map[string][]schemas.Verdict{}, map[[2]string]schemas.Gate{}
+	for _, v := range d.State.Verdicts {
+		k.verdicts[v.Region] = append(k.verdicts[v.Region], v)
+	}
 	ranked := k.ranked()
 	r := schemas.Ranking{
 		App: k.app.Name, At: d.End, Topology: d.Topology, Declared: d.Declared,
 		Quantile: k.app.Objective.Quantile, WindowSeconds: int(k.app.Objective.Window.D().Seconds()), Warnings: k.warnings(),
 	}
-	r.Requests = k.requests()
 	same := make([]anywhere, len(ranked))
-	for i, c := range ranked {
-		same[i] = k.anywhere(c)
+	for i := range ranked {
+		same[i] = k.anywhere(ranked[i])
+		k.serves(&ranked[i], &same[i])
 	}
 	for _, active := range k.app.Regions() {
 		o, err := k.published(active, k.gated(active, ranked, same))
 		if err != nil {
-			return schemas.Ranking{}, err
+			return Result{}, err
 		}
 		r.Orders = append(r.Orders, o)
 	}
-	return r, nil
+	return Result{r, d, k}, nil
 }
 
 // costs are what is known of the candidates' costs.
 type costs struct {
 	estimates map[schemas.Candidate]Estimate
+	// without are estimates without each vantage, once they were asked for.
+	without map[schemas.Candidate][]Estimate
 	// apart is the noise of the differences between candidates, in which the luck that they share cancels out.
 	apart noise
 	// live are the blocks that hold samples.
@@ -71,13 +93,17 @@ type costs struct {
 
 // newKnown estimates the cost of every candidate that runs; it does not depend on where traffic is.
 func newKnown(in Inputs, app schemas.App, t schemas.Topology) known {
-	k := known{in: in, app: app, topology: t, hasty: hasty(in, t), costs: costs{estimates: map[schemas.Candidate]Estimate{}}}
+	k := known{&facts{in: in, app: app, topology: t, hasty: hasty(in, t), candidates: app.Candidates(t), running: map[schemas.Candidate]bool{}}}
+	for _, e := range app.Endpoints {
+		k.running[e.Candidate()] = true
+	}
 	k.cells = newTable(in.without(k.hasty), app)
 	k.counted, k.leftOut = shares(k.cells, app, t)
+	k.estimates, k.without = map[schemas.Candidate]Estimate{}, map[schemas.Candidate][]Estimate{}
 	var sums [][]term
 	var all []Estimate
-	for _, c := range app.Candidates(t) {
-		if _, running := app.Endpoint(c); !running {
+	for _, c := range k.candidates {
+		if !k.running[c] {
 			continue
 		}
 		if one := terms(k.cells, app, c, k.countedFor(c)); len(one) > 0 {
@@ -91,7 +117,7 @@ func newKnown(in Inputs, app schemas.App, t schemas.Topology) known {
 }
 
 // settle keeps the estimates with their noise.
-func (k *known) settle(sums [][]term, all []Estimate) {
+func (k known) settle(sums [][]term, all []Estimate) {
 	luck := make([][]float64, len(all))
 	for i, e := range all {
 		luck[i] = e.down
@@ -106,13 +132,12 @@ func (k *known) settle(sums [][]term, all []Estimate) {
 
 // ranked is every candidate in order, without gates.
 func (k known) ranked() []schemas.RankedCandidate {
-	names := k.app.Candidates(k.topology)
-	all := make([]schemas.RankedCandidate, len(names))
+	all := make([]schemas.RankedCandidate, len(k.candidates))
 	odds := k.contest()
-	for i, name := range names {
+	for i, name := range k.candidates {
 		c := &all[i]
 		c.Candidate = name
-		_, c.Running = k.app.Endpoint(name)
+		c.Running = k.running[name]
 		e, ok := k.estimates[name]
 		if c.Running && !e.Enough {
 			c.Doubt = k.missing(name)
@@ -126,7 +151,7 @@ func (k known) ranked() []schemas.RankedCandidate {
 		for _, s := range k.counted {
 			cell := k.cells.cell(s.vantage, name, k.app.Objective.Kind)
 			c.Samples += cell.samples
-			c.Failures += cell.total.Failures
+			c.Failures += cell.failures
 		}
 	}
 	return k.order(all)
@@ -137,7 +162,6 @@ func (k known) gated(active string, ranked []schemas.RankedCandidate, same []any
 	all := make([]schemas.RankedCandidate, len(ranked))
 	for i, c := range ranked {
 		c.Gates = k.gates(active, c, same[i])
-		c = k.serve(c)
 		c.Eligible = c.Running && schemas.Passes(c.Gates)
 		all[i] = c
 	}

@@ -20,7 +20,7 @@ type lead struct{ ms, deviation, t float64 }
 
 // lead compares two candidates block by block, so that luck that both had cancels out.
 func (k known) lead(cheaper, dearer Estimate, t float64) lead {
-	variance := k.apart.factor*squares(steady(difference(cheaper, dearer))) + cheaper.rounding*cheaper.rounding + dearer.rounding*dearer.rounding
+	variance := k.apart.factor*residue(difference(cheaper, dearer)) + cheaper.rounding*cheaper.rounding + dearer.rounding*dearer.rounding
 	return lead{dearer.CostMS - cheaper.CostMS, math.Sqrt(variance), t}
 }
 
@@ -53,17 +53,45 @@ type rivals struct {
 }
 
 func (k known) rivals(first schemas.Candidate) rivals {
-	r := rivals{known: k, first: k.estimates[first], t: k.apart.t(level)}
-	for _, s := range k.counted {
-		r.without = append(r.without, k.estimate(first, s.vantage))
-	}
-	return r
+	return rivals{known: k, first: k.estimates[first], without: k.withoutEach(first), t: k.apart.t(level)}
 }
 
-// estimate is that of a candidate without one of the vantages.
-func (k known) estimate(c schemas.Candidate, without string) Estimate {
-	rest := normalised(slices.DeleteFunc(slices.Clone(k.countedFor(c)), func(s share) bool { return s.vantage == without }))
-	return estimate(k.in, c, terms(k.cells, k.app, c, rest))
+// withoutEach are a candidate's estimates without each of the vantages that count in turn.
+func (k known) withoutEach(c schemas.Candidate) []Estimate {
+	all, ok := k.without[c]
+	if !ok {
+		requests := requestTerms(k.cells, k.app, c, k.countedFor(c))
+		whole := estimate(k.in, c, requests)
+		all = make([]Estimate, len(k.counted))
+		for i, s := range k.counted {
+			all[i] = k.withoutOne(whole, requests, s.vantage)
+		}
+		k.without[c] = all
+	}
+	return all
+}
+
+// withoutOne takes a vantage's term off the whole of the requests, and sums the writes anew: without it others may stand for them.
+func (k known) withoutOne(whole Estimate, requests []term, vantage string) Estimate {
+	e := estimate(k.in, whole.Candidate, k.writesWithout(whole.Candidate, vantage))
+	i := slices.IndexFunc(requests, func(t term) bool { return t.vantage == vantage })
+	switch {
+	case i < 0:
+		e.join(whole, 1)
+	case len(requests) > 1:
+		part := requests[i].weight
+		e.join(whole, 1/(1-part))
+		e.add(&requests[i].cell.spread, -part/(1-part))
+	}
+	return e
+}
+
+func (k known) writesWithout(c schemas.Candidate, vantage string) []term {
+	if !writesCount(k.app) {
+		return nil
+	}
+	rest := slices.DeleteFunc(slices.Clone(k.countedFor(c)), func(s share) bool { return s.vantage == vantage })
+	return writeTerms(k.cells, k.app, c, normalised(rest))
 }
 
 // doubt says why the data can not tell that the first is cheaper than another, or nothing if they can.
@@ -77,7 +105,7 @@ func (r rivals) doubt(c schemas.Candidate) string {
 		says = "only " + r.counted[0].vantage + " measures them"
 	default:
 		for i, s := range r.counted {
-			if l := r.lead(r.without[i], r.estimate(c, s.vantage), r.t); !l.clear() {
+			if l := r.lead(r.without[i], r.withoutEach(c)[i], r.t); !l.clear() {
 				says = fmt.Sprintf("without %s %s", s.vantage, l)
 				break
 			}
@@ -96,8 +124,8 @@ func (l lead) String() string {
 // odds are a candidate's chance of being the best and what choosing it costs on average over the best.
 type odds struct{ best, regret float64 }
 
-// contest plays the blocks again and again for all candidates that may be the best: the paired bootstrap over blocks. All candidates use the same draws,
-// so that a slow minute which hit all of them makes none look worse than another. Draws are spread as far as the noise asks for, with the tails of Student's t.
+// contest draws the luck of the blocks again and again for all candidates that may be the best. All have the same luck in a draw, so that a slow minute which hit
+// all of them makes none look worse than another. It is as large as the noise asks for, with the tails of Student's t.
 func (k known) contest() map[schemas.Candidate]odds {
 	all := k.measured()
 	if len(all) == 0 {
@@ -141,24 +169,15 @@ func (k known) play(open []Estimate) (wins map[schemas.Candidate]float64, least 
 	}
 	random := rand.New(rand.NewPCG(k.in.Seed, uint64(k.in.Draws)))
 	chi := distuv.ChiSquared{K: k.apart.freedom, Src: random}
-	all := make([][]term, len(open))
-	for i, e := range open {
-		all[i] = terms(k.cells, k.app, e.Candidate, k.countedFor(e.Candidate))
-	}
-	weights := make([]float64, k.in.Blocks())
+	luck := make([]float64, k.in.Blocks())
 	for range k.in.Draws {
-		variance := k.apart.factor * k.apart.freedom / chi.Rand()
-		gamma := distuv.Gamma{Alpha: max(1/variance-1/float64(len(k.live)), 0.1), Beta: 1, Src: random}
-		for _, b := range k.live {
-			weights[b] = gamma.Rand()
+		deviation := math.Sqrt(k.apart.factor * k.apart.freedom / chi.Rand())
+		for b := range luck {
+			luck[b] = deviation * random.NormFloat64()
 		}
 		best, lowest := -1, math.Inf(1)
-		for i, e := range open {
-			cost := e.rounding * random.NormFloat64()
-			for _, t := range all[i] {
-				cost += t.weight * t.cell.mass.quantile(k.app.Objective.Quantile, weights).us / 1000
-			}
-			if cost < lowest {
+		for i := range open {
+			if cost := open[i].drawn(luck) + open[i].rounding*random.NormFloat64(); cost < lowest {
 				best, lowest = i, cost
 			}
 		}
@@ -166,4 +185,14 @@ func (k known) play(open []Estimate) (wins map[schemas.Candidate]float64, least 
 		least += lowest / float64(k.in.Draws)
 	}
 	return wins, least
+}
+
+// drawn is what the cost may be when each block counts more or less than it did.
+func (e Estimate) drawn(luck []float64) float64 {
+	up, down := 0.0, 0.0
+	for b, l := range luck {
+		up += l * e.up[b]
+		down += l * e.down[b]
+	}
+	return min(max(0, e.CostMS+max(0, up)+min(0, down)), e.limitMS)
 }

@@ -77,22 +77,34 @@ func normalised(all []share) []share {
 // term is one summand of a cost: a weight times the quantile of a cell.
 type term struct {
 	weight float64
-	cell   summed
+	cell   *summed
 	// vantage and kind are the cell's, also when nobody measured it.
 	vantage, kind string
 }
 
 // terms are the summands of a candidate's cost.
 func terms(cells table, app schemas.App, c schemas.Candidate, counted []share) []term {
-	var all []term
+	return append(requestTerms(cells, app, c, counted), writeTerms(cells, app, c, counted)...)
+}
+
+// requestTerms are those that stand for the request itself.
+func requestTerms(cells table, app schemas.App, c schemas.Candidate, counted []share) []term {
+	all := make([]term, 0, len(counted))
 	for _, s := range counted {
 		all = append(all, term{s.weight, cells.cell(s.vantage, c, app.Objective.Kind), s.vantage, app.Objective.Kind})
 	}
-	if writesCount(app) {
-		for _, s := range writers(cells, c, counted) {
-			kind := schemas.KindDBWrite.String()
-			all = append(all, term{s.weight * app.Objective.WritesPerRequest, cells.cell(s.vantage, database(c), kind), s.vantage, kind})
-		}
+	return all
+}
+
+// writeTerms are those that stand for its database writes.
+func writeTerms(cells table, app schemas.App, c schemas.Candidate, counted []share) []term {
+	if !writesCount(app) {
+		return nil
+	}
+	var all []term
+	kind := schemas.KindDBWrite.String()
+	for _, s := range writers(cells, c, counted) {
+		all = append(all, term{s.weight * app.Objective.WritesPerRequest, cells.cell(s.vantage, database(c), kind), s.vantage, kind})
 	}
 	return all
 }
@@ -124,19 +136,43 @@ func writers(cells table, c schemas.Candidate, counted []share) []share {
 
 // estimate sums a candidate's terms.
 func estimate(in Inputs, c schemas.Candidate, all []term) Estimate {
-	e := Estimate{Candidate: c, up: make([]float64, in.Blocks()), down: make([]float64, in.Blocks())}
+	e := newEstimate(in, c)
 	for _, t := range all {
-		s := t.cell.spread
-		e.CostMS += t.weight * s.us / 1000
-		e.limitMS += t.weight * s.limitUS / 1000
-		e.Censored = e.Censored || s.censored
-		e.rounding += t.weight * s.rounding / 1000
-		for b, luck := range s.luck {
-			e.up[b] += t.weight * luck * s.up / 1000
-			e.down[b] += t.weight * luck * s.down / 1000
-		}
+		e.add(&t.cell.spread, t.weight)
 	}
 	return e
+}
+
+func newEstimate(in Inputs, c schemas.Candidate) Estimate {
+	blocks := in.Blocks()
+	luck := make([]float64, 2*blocks)
+	return Estimate{Candidate: c, up: luck[:blocks:blocks], down: luck[blocks:]}
+}
+
+// add adds so many times a cell's quantile.
+func (e *Estimate) add(s *spread, times float64) {
+	times /= 1000
+	e.CostMS += times * s.us
+	e.limitMS += times * s.limitUS
+	e.Censored = e.Censored || s.censored
+	e.rounding += times * s.rounding
+	up, down := times*s.up, times*s.down
+	for b, luck := range s.luck {
+		e.up[b] += luck * up
+		e.down[b] += luck * down
+	}
+}
+
+// join adds so many times another estimate.
+func (e *Estimate) join(o Estimate, times float64) {
+	e.CostMS += times * o.CostMS
+	e.limitMS += times * o.limitMS
+	e.Censored = e.Censored || o.Censored
+	e.rounding += times * o.rounding
+	for b := range e.up {
+		e.up[b] += times * o.up[b]
+		e.down[b] += times * o.down[b]
+	}
 }
 
 // enough says whether every cell of a cost holds the samples that the quantile needs, from more than a moment.

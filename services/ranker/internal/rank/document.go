@@ -51,24 +51,44 @@ func (s State) of(in Inputs, t schemas.Topology) State {
 	s.Images = slices.DeleteFunc(slices.Clone(s.Images), func(i schemas.ImageState) bool { return i.App != in.App })
 	s.Overrides = slices.DeleteFunc(slices.Clone(s.Overrides), func(o schemas.Override) bool { return o.App != in.App })
 	s.Benchmarks = slices.DeleteFunc(slices.Clone(s.Benchmarks), func(b Benchmark) bool { return b.App != in.App })
-	before := s.Previous
+	measured, before := roundTripsFrom(in, t), s.Previous
 	s.Previous = schemas.Ranking{At: before.At}
 	for _, o := range before.Orders {
-		s.Previous.Orders = append(s.Previous.Orders, schemas.Order{Active: o.Active, Stability: o.Stability, Candidates: unmeasured(in, t, o)})
+		s.Previous.Orders = append(s.Previous.Orders, schemas.Order{Active: o.Active, Stability: o.Stability, Candidates: unmeasured(measured, o)})
 	}
 	return s
 }
 
+// way is from a region to a candidate.
+type way struct {
+	from string
+	to   schemas.Candidate
+}
+
+// roundTripsFrom are the ways on which round trips are measured now.
+func roundTripsFrom(in Inputs, t schemas.Topology) map[way]bool {
+	regions := map[string]string{}
+	for _, v := range t.Vantages {
+		regions[v.Name] = v.Region
+	}
+	measured := map[way]bool{}
+	for _, c := range in.Cells {
+		if slices.Contains(roundTripKinds, c.Kind) {
+			measured[way{regions[c.Vantage], c.Candidate}] = true
+		}
+	}
+	return measured
+}
+
 // unmeasured are the candidates of an order that no vantage of the active region measures now, each with the gate that may be remembered.
-func unmeasured(in Inputs, t schemas.Topology, o schemas.Order) []schemas.RankedCandidate {
+func unmeasured(measured map[way]bool, o schemas.Order) []schemas.RankedCandidate {
 	var all []schemas.RankedCandidate
-	for _, c := range o.Candidates {
-		i := slices.IndexFunc(c.Gates, func(g schemas.Gate) bool { return g.Name == gate.RoundTrip && g.Result != schemas.Unknown })
-		measured := slices.ContainsFunc(in.Cells, func(cell Cell) bool {
-			v, _ := t.Vantage(cell.Vantage)
-			return cell.Candidate == c.Candidate && v.Region == o.Active && slices.Contains(roundTripKinds, cell.Kind)
-		})
-		if i >= 0 && c.Region != o.Active && !measured {
+	for i := range o.Candidates {
+		c := &o.Candidates[i]
+		if c.Region == o.Active || measured[way{o.Active, c.Candidate}] {
+			continue
+		}
+		if i := slices.IndexFunc(c.Gates, func(g schemas.Gate) bool { return g.Name == gate.RoundTrip && g.Result != schemas.Unknown }); i >= 0 {
 			all = append(all, schemas.RankedCandidate{Candidate: c.Candidate, Gates: c.Gates[i : i+1]})
 		}
 	}

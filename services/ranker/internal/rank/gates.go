@@ -30,30 +30,39 @@ type State struct {
 }
 
 // known is everything a gate may look at.
-type known struct {
+type known struct{ *facts }
+
+type facts struct {
 	in       Inputs
 	cells    table
 	app      schemas.App
 	topology schemas.Topology
 	state    State
+	// verdicts are the state's, by region.
+	verdicts map[string][]schemas.Verdict
 	policy   stability.Policy
 	counted  []share
 	leftOut  []string
+	// candidates are all that there could be, running those that have an endpoint.
+	candidates []schemas.Candidate
+	running    map[schemas.Candidate]bool
 	// hasty are the pairs whose round trips are impossible; no cell of theirs is in cells.
 	hasty []haste
 	own   celgate.Set
+	// distances are gates, once they were asked for.
+	distances map[[2]string]schemas.Gate
 	costs
 }
 
-// anywhere are a candidate's gates that are the same wherever traffic is: those before, and those after, the ones that are not.
-type anywhere struct{ before, after []schemas.Gate }
+// anywhere are a candidate's gates that are the same wherever traffic is: those before, those after, and those behind all that are not.
+type anywhere struct{ before, after, last []schemas.Gate }
 
 // anywhere checks what does not depend on where traffic is, once for all active regions. A gate whose setting is zero is left out.
 func (k known) anywhere(c schemas.RankedCandidate) anywhere {
 	set := k.app.Gates
 	g := anywhere{before: []schemas.Gate{
 		running(c),
-		gate.Healthy(k.app, c.Candidate, k.state.Verdicts, k.state.Presences, k.in.End),
+		gate.Healthy(k.app, c.Candidate, k.verdicts[c.Region], k.state.Presences, k.in.End),
 	}}
 	if set.MaxAge > 0 {
 		g.before = append(g.before, k.fresh(c.Candidate))
@@ -77,15 +86,16 @@ func (k known) anywhere(c schemas.RankedCandidate) anywhere {
 
 // gates are the conditions for moving to a candidate when traffic is in the active region.
 func (k known) gates(active string, c schemas.RankedCandidate, same anywhere) []schemas.Gate {
-	all := slices.Clone(same.before)
+	all := append(make([]schemas.Gate, 0, len(same.before)+len(same.after)+len(k.own)+3), same.before...)
 	if k.app.Gates.MinDistanceKM > 0 {
-		all = append(all, k.distance(active, c.Region))
+		all = append(all, k.away(active, c.Region))
 	}
 	if k.app.Gates.MaxRTT > 0 {
 		all = append(all, k.roundTrip(active, c.Candidate))
 	}
 	all = append(all, same.after...)
-	return append(all, k.custom(active, c)...)
+	all = append(all, k.custom(active, c)...)
+	return append(all, same.last...)
 }
 
 // judge makes a gate of a condition that is known to hold or not.
@@ -138,6 +148,17 @@ func (k known) samples(c schemas.RankedCandidate) schemas.Gate {
 		return judge(gate.Samples, false, "%d samples from %d vantages, not %d in every cell%s", c.Samples, len(counted), needed(k.app.Objective.Quantile), without)
 	}
 	return judge(gate.Samples, c.Samples >= uint64(k.app.Gates.MinSamples), "%d samples from %d vantages, %d needed%s", c.Samples, len(counted), k.app.Gates.MinSamples, without)
+}
+
+// away is the gate of the distance between two regions, which all variants share.
+func (k known) away(active, region string) schemas.Gate {
+	between := [2]string{active, region}
+	g, ok := k.distances[between]
+	if !ok {
+		g = k.distance(active, region)
+		k.distances[between] = g
+	}
+	return g
 }
 
 // distance passes when the candidate's region is far enough from the active one to be another failure domain.

@@ -68,12 +68,33 @@ func (h Histogram) Samples() uint64 {
 	return n
 }
 
+// extent is the lowest bin that any of the histograms counts in, and how many there are up to the highest.
+func extent(all []Histogram) (first, bins int) {
+	first, end := maxBins, 0
+	for i := range all {
+		if h := &all[i]; len(h.Counts) > 0 {
+			first, end = min(first, h.First), max(end, h.First+len(h.Counts))
+		}
+	}
+	if end == 0 {
+		return 0, 0
+	}
+	return first, end - first
+}
+
 func merge(all []Histogram) Histogram {
-	var sum Histogram
+	if len(all) == 1 {
+		return all[0]
+	}
+	first, bins := extent(all)
+	sum := Histogram{First: first}
+	if bins > 0 {
+		sum.Counts = make([]uint64, bins)
+	}
 	for _, h := range all {
 		sum.Failures += h.Failures
 		for i, n := range h.Counts {
-			sum.add(h.First+i, n)
+			sum.Counts[h.First-first+i] += n
 		}
 	}
 	return sum
@@ -102,12 +123,48 @@ func binCentre(bin int) float64 {
 	return math.Exp2((float64(bin) + 0.5) / BinsPerOctave)
 }
 
-// MarshalJSON writes [failures, first bin, count, count, …]; a negative number stands for that many empty bins. An empty histogram is [].
-func (h Histogram) MarshalJSON() ([]byte, error) {
-	if h.Failures == 0 && len(h.Counts) == 0 {
-		return []byte("[]"), nil
+// Histograms are those of a cell's blocks.
+type Histograms []Histogram
+
+// MarshalJSON writes all at once, which encoding/json takes several times as long for one by one.
+func (all Histograms) MarshalJSON() ([]byte, error) {
+	data := append(make([]byte, 0, 2+32*len(all)), '[')
+	for i := range all {
+		if i > 0 {
+			data = append(data, ',')
+		}
+		data = all[i].append(data)
 	}
-	data := strconv.AppendUint([]byte{'['}, h.Failures, 10)
+	return append(data, ']'), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. It is called with what is JSON.
+func (all *Histograms) UnmarshalJSON(data []byte) error {
+	if *all = nil; string(data) == "null" {
+		return nil
+	}
+	body, err := list(data)
+	for err == nil && len(body) > 0 {
+		end := bytes.IndexByte(body, ']') + 1
+		if end == 0 {
+			return fmt.Errorf("histograms: %.20q is no histogram", body)
+		}
+		var h Histogram
+		err = h.UnmarshalJSON(body[:end])
+		*all = append(*all, h)
+		body = bytes.TrimLeft(body[end:], ", \t\r\n")
+	}
+	return err
+}
+
+// MarshalJSON writes [failures, first bin, count, count, …]; a negative number stands for that many empty bins. An empty histogram is [].
+func (h Histogram) MarshalJSON() ([]byte, error) { return h.append(nil), nil }
+
+func (h *Histogram) append(data []byte) []byte {
+	if h.Failures == 0 && len(h.Counts) == 0 {
+		return append(data, "[]"...)
+	}
+	data = strconv.AppendUint(append(data, '['), h.Failures, 10)
 	if len(h.Counts) > 0 {
 		data = strconv.AppendInt(append(data, ','), int64(h.First), 10)
 	}
@@ -121,28 +178,28 @@ func (h Histogram) MarshalJSON() ([]byte, error) {
 		}
 		data = strconv.AppendInt(append(data, ','), n, 10)
 	}
-	return append(data, ']'), nil
+	return append(data, ']')
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (h *Histogram) UnmarshalJSON(data []byte) error {
-	list, err := integers(data)
+	numbers, err := integers(data)
 	if err != nil {
 		return err
 	}
 	*h = Histogram{}
-	if len(list) == 0 {
+	if len(numbers) == 0 {
 		return nil
 	}
-	if list[0] < 0 {
+	if numbers[0] < 0 {
 		return errors.New("histogram: a negative number of failures")
 	}
-	h.Failures = uint64(list[0])
-	if len(list) == 1 {
+	h.Failures = uint64(numbers[0])
+	if len(numbers) == 1 {
 		return nil
 	}
-	bin := list[1]
-	for _, n := range list[2:] {
+	bin := numbers[1]
+	for _, n := range numbers[2:] {
 		if bin < 0 || bin >= maxBins || n < -maxBins {
 			return errors.New("histogram: a bin is out of range")
 		}
@@ -158,21 +215,27 @@ func (h *Histogram) UnmarshalJSON(data []byte) error {
 
 // integers reads a list of whole numbers. A ranking has thousands of short ones, for which encoding/json takes four times as long.
 func integers(data []byte) ([]int64, error) {
-	body, opened := bytes.CutPrefix(bytes.TrimSpace(data), []byte("["))
-	body, closed := bytes.CutSuffix(body, []byte("]"))
-	if !opened || !closed {
-		return nil, fmt.Errorf("histogram: %.20q is no list", data)
+	body, err := list(data)
+	if err != nil || len(body) == 0 {
+		return nil, err
 	}
-	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, nil
-	}
-	list := make([]int64, 0, 1+bytes.Count(body, []byte(",")))
+	all := make([]int64, 0, 1+bytes.Count(body, []byte(",")))
 	for word := range bytes.SplitSeq(body, []byte(",")) {
 		n, err := strconv.ParseInt(string(bytes.TrimSpace(word)), 10, 64)
 		if err != nil {
 			return nil, fmt.Errorf("histogram: %w", err)
 		}
-		list = append(list, n)
+		all = append(all, n)
 	}
-	return list, nil
+	return all, nil
+}
+
+// list is what stands between the brackets.
+func list(data []byte) ([]byte, error) {
+	body, opened := bytes.CutPrefix(bytes.TrimSpace(data), []byte("["))
+	body, closed := bytes.CutSuffix(body, []byte("]"))
+	if !opened || !closed {
+		return nil, fmt.Errorf("histogram: %.20q is no list", data)
+	}
+	return bytes.TrimSpace(body), nil
 }

@@ -47,10 +47,10 @@ type Cell struct {
 	schemas.Candidate
 	Kind string `json:"kind"`
 	// NewestMS is when the newest sample was due, in milliseconds since 1970.
-	NewestMS int64       `json:"newest_ms"`
-	Blocks   []Histogram `json:"blocks"`
+	NewestMS int64      `json:"newest_ms"`
+	Blocks   Histograms `json:"blocks"`
 	// TimedOut counts, block by block, the measurements that were given up sooner than the inputs' time-out, by the bin of their own. They are not among the blocks' failures.
-	TimedOut []Histogram `json:"timed_out,omitempty"`
+	TimedOut Histograms `json:"timed_out,omitempty"`
 }
 
 // NewInputs lays out the window that ends at end, without any cells yet.
@@ -104,7 +104,8 @@ func (in Inputs) validate() error {
 	if in.WindowMS <= 0 || in.BlockMS <= 0 || in.TimeoutUS <= 0 || in.Draws <= 0 || in.BinsPerOctave != BinsPerOctave {
 		return fmt.Errorf("inputs of %s: window, block, time-out, draws or bins are not what this release computes with", in.App)
 	}
-	for _, c := range in.Cells {
+	for i := range in.Cells {
+		c := &in.Cells[i]
 		if n := max(len(c.Blocks), len(c.TimedOut)); n > in.Blocks() {
 			return fmt.Errorf("inputs of %s: %s from %s has %d blocks, the window %d", in.App, c.Candidate, c.Vantage, n, in.Blocks())
 		}
@@ -114,6 +115,9 @@ func (in Inputs) validate() error {
 
 // sorted returns the inputs with their cells in one order, whatever order they were found in.
 func (in Inputs) sorted() Inputs {
+	if slices.IsSortedFunc(in.Cells, Cell.Compare) {
+		return in
+	}
 	in.Cells = slices.SortedFunc(slices.Values(in.Cells), Cell.Compare)
 	return in
 }

@@ -2,7 +2,6 @@ package rank
 
 import (
 	"math"
-	"slices"
 
 	"gonum.org/v1/gonum/stat/distuv"
 
@@ -32,21 +31,27 @@ type noise struct {
 	factor float64
 	// freedom is the degrees of freedom of that variance.
 	freedom float64
+	// usual is the quantile of Student's t for level.
+	usual float64
 }
 
 // Interval is where the cost is with the given probability.
 func (e Estimate) Interval(level float64) (low, high float64) {
 	t := e.noise.t(level)
-	low = e.CostMS - t*math.Sqrt(e.noise.factor*squares(steady(e.down))+e.rounding*e.rounding)
-	high = e.CostMS + t*math.Sqrt(e.noise.factor*squares(steady(e.up))+e.rounding*e.rounding)
+	low = e.CostMS - t*math.Sqrt(e.noise.factor*residue(e.down)+e.rounding*e.rounding)
+	high = e.CostMS + t*math.Sqrt(e.noise.factor*residue(e.up)+e.rounding*e.rounding)
 	return rounded(max(0, low)), rounded(max(e.CostMS, min(high, e.limitMS)))
 }
 
-func (n noise) t(level float64) float64 {
-	if n.freedom <= 0 {
+// t is how many deviations to either side hold the truth with the given probability.
+func (n noise) t(probability float64) float64 {
+	switch {
+	case n.freedom <= 0:
 		return 0
+	case probability == level && n.usual > 0:
+		return n.usual
 	}
-	return distuv.StudentsT{Sigma: 1, Nu: n.freedom}.Quantile((1 + level) / 2)
+	return distuv.StudentsT{Sigma: 1, Nu: n.freedom}.Quantile((1 + probability) / 2)
 }
 
 func squares(all []float64) (sum float64) {
@@ -87,7 +92,9 @@ func noiseOf(series [][]float64, blocks int) noise {
 		}
 		inflation = min(max(1, inflation), most, n/2)
 	}
-	return noise{factor: inflation / (1 - inflation/n), freedom: max(min(3, n-1), (n-1)/1.5/inflation)}
+	common := noise{factor: inflation / (1 - inflation/n), freedom: max(min(3, n-1), (n-1)/1.5/inflation)}
+	common.usual = common.t(level)
+	return common
 }
 
 // lags is in how many blocks after it the luck of one is looked for, where a window has enough.
@@ -98,11 +105,18 @@ const most = 4.0
 
 // liveBlocks are the blocks in which any of the cells has a sample.
 func liveBlocks(in Inputs, all [][]term) []int {
+	lives := make([]bool, in.Blocks())
+	for _, terms := range all {
+		for _, t := range terms {
+			for b := range t.cell.Blocks {
+				h := &t.cell.Blocks[b]
+				lives[b] = lives[b] || h.Failures > 0 || len(h.Counts) > 0
+			}
+		}
+	}
 	var live []int
-	for b := range in.Blocks() {
-		if slices.ContainsFunc(all, func(terms []term) bool {
-			return slices.ContainsFunc(terms, func(t term) bool { return b < len(t.cell.Blocks) && t.cell.Blocks[b].Samples() > 0 })
-		}) {
+	for b, yes := range lives {
+		if yes {
 			live = append(live, b)
 		}
 	}

@@ -3,93 +3,139 @@ package rank
 import (
 	"math"
 	"slices"
-
-	"gonum.org/v1/gonum/floats"
 )
 
-// mass is what a cell's histograms say of its distribution: how many measurements lie below each edge of a bin, block by block.
+// mass is what a cell's histograms say together of its distribution: how many measurements lie below each edge of a bin. Failures are below none.
 type mass struct {
-	// first is the bin whose lower edge the first column is of.
+	// first is the bin whose lower edge is the first.
 	first int
-	// below holds a column for each edge, and in it a number for each block. Failures are below none.
-	below [][]float64
-	// total is the number of measurements in each block, failures included.
+	below []float64
+	// total is the number of measurements in each block, failures included, and n is that of all.
 	total []float64
 	n     float64
-	// near is the edge at which a quantile is looked for first.
-	near int
 	// limitUS is what a quantile among the failures is at least.
 	limitUS float64
 }
 
 // newMass counts up a cell's blocks.
-func newMass(in Inputs, c Cell) mass {
-	whole := merge(c.Blocks)
-	m := mass{first: whole.First, total: make([]float64, in.Blocks()), limitUS: float64(in.TimeoutUS)}
-	m.below = make([][]float64, len(whole.Counts)+1)
-	flat := make([]float64, len(m.below)*len(m.total))
-	for j := range m.below {
-		m.below[j], flat = flat[:len(m.total):len(m.total)], flat[len(m.total):]
-	}
-	for b, h := range c.Blocks {
-		sum := 0.0
-		for j := range whole.Counts {
-			sum += float64(h.at(whole.First + j))
-			m.below[j+1][b] = sum
-		}
-		m.total[b] = sum + float64(h.Failures)
-	}
-	if len(c.TimedOut) > 0 {
-		m.wait(c, whole)
-	}
-	m.n = floats.Sum(m.total)
+func newMass(in Inputs, c *Cell) mass {
+	var m mass
+	m.count(in, c)
 	return m
 }
 
-// wait takes what was given up early to end as that did which took longer and was waited for: Kaplan and Meier, "Nonparametric Estimation from Incomplete
-// Observations", 1958. Each block gets its part of the whole and its own influence on it, so that the blocks differ by as much as the estimate is unsure.
-func (m *mass) wait(c Cell, whole Histogram) {
-	lost := merge(c.TimedOut)
-	for b, h := range c.TimedOut {
-		m.total[b] += float64(h.Samples())
-	}
-	n := floats.Sum(m.total)
-	risk, survival := n, 1.0
-	risks, luck := slices.Clone(m.total), make([]float64, len(m.total))
-	for bin := min(whole.First, lost.First); bin < whole.First+len(whole.Counts); bin++ {
-		ended := float64(whole.at(bin))
-		if ended > 0 {
-			survival *= 1 - ended/risk
-		}
-		for b, h := range c.Blocks {
-			mine := float64(h.at(bin))
-			if ended > 0 {
-				luck[b] += (mine - risks[b]*ended/risk) / risk
-			}
-			risks[b] -= mine
-		}
-		for b, h := range c.TimedOut {
-			risks[b] -= float64(h.at(bin))
-		}
-		risk -= ended + float64(lost.at(bin))
-		for b := range m.total {
-			if bin >= whole.First {
-				m.below[bin-whole.First+1][b] = m.total[b]*(1-survival) + n*survival*luck[b]
+// count counts up a cell's blocks in place of another's.
+func (m *mass) count(in Inputs, c *Cell) {
+	first, bins := extent(c.Blocks)
+	m.first, m.n, m.limitUS = first, 0, float64(in.TimeoutUS)
+	m.below, m.total = zeroes(m.below, bins+1), zeroes(m.total, in.Blocks())
+	for b := range c.Blocks {
+		h := &c.Blocks[b]
+		all := h.Failures
+		if len(h.Counts) > 0 {
+			bins := m.below[h.First-first+1:][:len(h.Counts)]
+			for i, n := range h.Counts {
+				bins[i] += float64(int64(n))
+				all += n
 			}
 		}
+		m.total[b] = float64(all)
 	}
-	if whole.Failures == 0 {
-		m.limitUS = edgeUS(max(whole.First+len(whole.Counts), lost.First+len(lost.Counts)-1))
+	for j := range bins {
+		m.below[j+1] += m.below[j]
+	}
+	if len(c.TimedOut) > 0 {
+		m.wait(c)
+	}
+	for _, n := range m.total {
+		m.n += n
 	}
 }
 
-// weigh sums a number for each block, each as often as its weight says.
-func weigh(numbers, weights []float64) (sum float64) {
-	weights = weights[:len(numbers)]
-	for b, n := range numbers {
-		sum += n * weights[b]
+// zeroes are n of them, in the room of a slice that is used no more.
+func zeroes(room []float64, n int) []float64 {
+	room = slices.Grow(room[:0], n)[:n]
+	clear(room)
+	return room
+}
+
+// wait takes what was given up early to end as that did which took longer and was waited for.
+func (m *mass) wait(c *Cell) {
+	for b, h := range c.TimedOut {
+		m.total[b] += float64(h.Samples())
 	}
-	return sum
+	failures := false
+	for _, h := range c.Blocks {
+		failures = failures || h.Failures > 0
+	}
+	if first, bins := extent(c.TimedOut); !failures {
+		m.limitUS = edgeUS(max(m.first+len(m.below)-1, first+bins-1))
+	}
+	below := slices.Clone(m.below)
+	newSurvival(*m, c).walk(func(edge int, s survival) { below[edge] = s.n * (1 - s.share) })
+	m.below = below
+}
+
+// survival is the share of a cell's measurements that have not ended below an edge, with what was given up early: Kaplan and Meier, "Nonparametric Estimation
+// from Incomplete Observations", 1958. Each block has its own influence on it, so that the blocks differ by as much as the estimate is unsure.
+type survival struct {
+	cell         *Cell
+	first, edges int
+	n, share     float64
+	// risk is how many may still end, risks those of each block.
+	risk  float64
+	total []float64
+	risks []float64
+	luck  []float64
+}
+
+func newSurvival(m mass, c *Cell) survival {
+	s := survival{cell: c, first: m.first, edges: len(m.below), share: 1, total: m.total, risks: slices.Clone(m.total), luck: make([]float64, len(m.total))}
+	for _, n := range m.total {
+		s.n += n
+	}
+	s.risk = s.n
+	return s
+}
+
+// walk visits every edge but the first, from below.
+func (s survival) walk(visit func(edge int, s survival)) {
+	lost, _ := extent(s.cell.TimedOut)
+	for bin := min(s.first, lost); bin < s.first+s.edges-1; bin++ {
+		s.end(bin)
+		if bin >= s.first {
+			visit(bin-s.first+1, s)
+		}
+	}
+}
+
+// end lets the measurements of a bin end, and those that were given up in it leave.
+func (s *survival) end(bin int) {
+	ended, gone := 0.0, 0.0
+	for _, h := range s.cell.Blocks {
+		ended += float64(h.at(bin))
+	}
+	if ended > 0 {
+		s.share *= 1 - ended/s.risk
+	}
+	for b, h := range s.cell.Blocks {
+		mine := float64(h.at(bin))
+		if ended > 0 {
+			s.luck[b] += (mine - s.risks[b]*ended/s.risk) / s.risk
+		}
+		s.risks[b] -= mine
+	}
+	for b, h := range s.cell.TimedOut {
+		mine := float64(h.at(bin))
+		gone += mine
+		s.risks[b] -= mine
+	}
+	s.risk -= ended + gone
+}
+
+// below is how many measurements of a block have ended.
+func (s survival) below(block int) float64 {
+	return s.total[block]*(1-s.share) + s.n*s.share*s.luck[block]
 }
 
 // point is a place in a distribution: fraction says how much of the mass between the edges before and at edge lies below it.
@@ -100,30 +146,19 @@ type point struct {
 	censored bool
 }
 
-// quantile finds the q-quantile when each block counts as often as its weight says. Failures count as slower than everything that went well; nothing at all counts as failed.
+// quantile finds the q-quantile. Failures count as slower than everything that went well; nothing at all counts as failed.
 // Within a bin it runs along a logistic distribution of the latencies' logarithms, which is close to a normal one and cheaper.
-func (m mass) quantile(q float64, weights []float64) point {
-	total, last := weigh(m.total, weights), len(m.below)-1
-	need, edge := q*total, m.near
-	to := weigh(m.below[edge], weights)
-	for to < need && edge < last {
-		edge++
-		to = weigh(m.below[edge], weights)
-	}
-	if to < need || total == 0 {
-		return point{us: m.limitUS, edge: last, fraction: 1, censored: true}
-	}
-	from := 0.0
-	for edge > 0 {
-		if from = weigh(m.below[edge-1], weights); from < need {
-			break
-		}
-		edge, to = edge-1, from
-	}
-	if edge == 0 {
+func (m mass) quantile(q float64) point {
+	need := q * m.n
+	edge, _ := slices.BinarySearch(m.below, need)
+	switch {
+	case edge == len(m.below) || m.n == 0:
+		return point{us: m.limitUS, edge: len(m.below) - 1, fraction: 1, censored: true}
+	case edge == 0:
 		return point{us: edgeUS(m.first)}
 	}
-	return point{us: m.within(edge, from/total, to/total, q), edge: edge, fraction: (need - from) / (to - from)}
+	from, to := m.below[edge-1], m.below[edge]
+	return point{us: m.within(edge, from/m.n, to/m.n, q), edge: edge, fraction: (need - from) / (to - from)}
 }
 
 // within is the q-quantile in microseconds, which lies between the shares below the edge before and below this one.
@@ -156,46 +191,95 @@ type spread struct {
 	rounding float64
 }
 
-// spread looks at the density within one standard error of sampling: the luck of whole blocks, which is larger, moves the distribution rather than along it.
-func (m *mass) spread(q float64) spread {
-	once := slices.Repeat([]float64{1}, len(m.total))
-	at := m.quantile(q, once)
-	m.near = at.edge
-	s := spread{us: at.us, censored: at.censored, limitUS: m.limitUS, luck: make([]float64, len(m.total))}
-	if m.n == 0 {
+// spread is that of a cell for a quantile.
+func (m mass) spread(c *Cell, q float64) spread {
+	at := m.quantile(q)
+	s := m.slopes(q, at)
+	s.luck = make([]float64, len(m.total))
+	if !at.censored && at.edge > 0 {
+		s.rounding = m.few() * at.us * math.Ln2 / BinsPerOctave / math.Sqrt(12)
+	}
+	switch {
+	case m.n == 0:
 		return s
+	case len(c.TimedOut) > 0:
+		m.survived(c, at, s.luck)
+	default:
+		m.counted(c, at, s.luck)
 	}
-	share := 0.0
-	for b := range s.luck {
-		s.luck[b] = m.below[at.edge][b]
-		if at.edge > 0 {
-			s.luck[b] = m.below[at.edge-1][b] + at.fraction*(m.below[at.edge][b]-m.below[at.edge-1][b])
-		}
-		share += s.luck[b] / m.n
-	}
-	for b := range s.luck {
-		s.luck[b] = (s.luck[b] - share*m.total[b]) / m.n
-	}
-	h := math.Sqrt(q * (1 - q) / m.n)
-	s.up = (m.quantile(min(q+h, 1), once).us - at.us) / h
-	s.down = (at.us - m.quantile(max(q-h, 0), once).us) / h
-	s.rounding = m.rounding(at)
+	m.centre(s.luck)
 	return s
 }
 
-// rounding is large where few bins hold everything: then nobody knows where in the bin the latencies are. How many do is told by the inverse of Simpson's index.
-func (m *mass) rounding(at point) float64 {
-	if at.censored || at.edge == 0 {
+// slopes looks at the density within one standard error of sampling: the luck of whole blocks, which is larger, moves the distribution rather than along it.
+func (m mass) slopes(q float64, at point) spread {
+	s := spread{us: at.us, censored: at.censored, limitUS: m.limitUS}
+	if m.n > 0 {
+		h := math.Sqrt(q * (1 - q) / m.n)
+		s.up = (m.quantile(min(q+h, 1)).us - at.us) / h
+		s.down = (at.us - m.quantile(max(q-h, 0)).us) / h
+	}
+	return s
+}
+
+// counted fills in how many of each block lie below a point.
+func (m mass) counted(c *Cell, at point, below []float64) {
+	for b := range c.Blocks {
+		h := &c.Blocks[b]
+		whole := at.edge - 1 + m.first - h.First
+		sum := uint64(0)
+		for _, n := range h.Counts[:max(0, min(whole, len(h.Counts)))] {
+			sum += n
+		}
+		below[b] = float64(sum)
+		if whole >= 0 && whole < len(h.Counts) {
+			below[b] += at.fraction * float64(h.Counts[whole])
+		}
+	}
+}
+
+// survived does the same where some were given up early.
+func (m mass) survived(c *Cell, at point, below []float64) {
+	newSurvival(m, c).walk(func(edge int, s survival) {
+		part := 0.0
+		switch edge {
+		case at.edge - 1:
+			part = 1 - at.fraction
+		case at.edge:
+			part = at.fraction
+		}
+		if part == 0 {
+			return
+		}
+		for b := range below {
+			below[b] += part * s.below(b)
+		}
+	})
+}
+
+// centre turns the numbers below a point into luck.
+func (m mass) centre(below []float64) {
+	share := 0.0
+	for _, n := range below {
+		share += n
+	}
+	share /= m.n
+	for b, n := range below {
+		below[b] = (n - share*m.total[b]) / m.n
+	}
+}
+
+// few is how much is not known of the place in a bin: all where one bin holds everything, nothing where enough do. How many do is told by the inverse of Simpson's index.
+func (m mass) few() float64 {
+	squared, before := 0.0, 0.0
+	for _, below := range m.below {
+		squared += (below - before) * (below - before)
+		before = below
+	}
+	if squared == 0 {
 		return 0
 	}
-	all, squared, before := 0.0, 0.0, 0.0
-	for _, column := range m.below {
-		below := floats.Sum(column)
-		squared += (below - before) * (below - before)
-		all, before = below, below
-	}
-	few := (manyBins - all*all/squared) / (manyBins - 1)
-	return max(0, few) * at.us * math.Ln2 / BinsPerOctave / math.Sqrt(12)
+	return max(0, (manyBins-before*before/squared)/(manyBins-1))
 }
 
 // manyBins is how many bins tell the place of a quantile between their edges well enough.

@@ -24,12 +24,14 @@ func Parts(stored json.RawMessage) ([]Part, error) {
 		return nil, err
 	}
 	var all []Part
-	for _, c := range d.Cells {
+	var m mass
+	for i := range d.Cells {
+		c := &d.Cells[i]
 		if !Counts(d.World.App, c.Kind) {
 			continue
 		}
-		m := newSummed(d.Inputs, c, d.World.App.Objective.Quantile)
-		all = append(all, Part{c.Candidate, c.Vantage, c.Kind, rounded(m.spread.us / 1000), m.spread.censored, m.samples, m.total.Failures})
+		s := m.summed(d.Inputs, c, d.World.App.Objective.Quantile)
+		all = append(all, Part{c.Candidate, c.Vantage, c.Kind, rounded(s.spread.us / 1000), s.spread.censored, s.samples, s.failures})
 	}
 	return all, nil
 }

@@ -38,12 +38,19 @@ func (h haste) warning() string {
 // hasty finds the pairs whose shortest round trip of the window is impossible, each once, in the order of the cells.
 func hasty(in Inputs, t schemas.Topology) []haste {
 	var all []haste
-	for _, c := range in.Cells {
+	far := map[[2]string]float64{}
+	for i := range in.Cells {
+		c := &in.Cells[i]
 		p := pair{c.Vantage, c.Candidate}
 		if c.Kind != schemas.KindHTTP.String() && !slices.Contains(roundTripKinds, c.Kind) || slices.ContainsFunc(all, func(h haste) bool { return h.pair == p }) {
 			continue
 		}
-		km := apart(t, p)
+		between := [2]string{p.vantage, p.candidate.Region}
+		km, known := far[between]
+		if !known {
+			km = apart(t, p)
+			far[between] = km
+		}
 		bin, measured := lowest(c.Blocks)
 		least := 2 * km / fibreKMPerSecond * 1000
 		// By the upper edge of the lowest bin, so that what is only counted coarsely is not suspected.
@@ -68,8 +75,8 @@ func apart(t schemas.Topology, p pair) float64 {
 // lowest is the bin of the shortest latency in a cell.
 func lowest(blocks []Histogram) (bin int, measured bool) {
 	bin = maxBins
-	for _, b := range blocks {
-		if len(b.Counts) > 0 {
+	for i := range blocks {
+		if b := &blocks[i]; len(b.Counts) > 0 {
 			bin = min(bin, b.First)
 		}
 	}
@@ -78,6 +85,9 @@ func lowest(blocks []Histogram) (bin int, measured bool) {
 
 // without returns the inputs without the cells of pairs.
 func (in Inputs) without(pairs []haste) Inputs {
+	if len(pairs) == 0 {
+		return in
+	}
 	in.Cells = slices.DeleteFunc(slices.Clone(in.Cells), func(c Cell) bool {
 		return slices.ContainsFunc(pairs, func(h haste) bool { return h.pair == pair{c.Vantage, c.Candidate} })
 	})

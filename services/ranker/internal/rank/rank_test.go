@@ -335,6 +335,35 @@ func TestHistogramHasAShortFormThatIsReadBack(t *testing.T) {
 	}
 }
 
+func TestHistogramsAreReadBackAllAtOnce(t *testing.T) {
+	for text, want := range map[string]rank.Histograms{
+		"null": nil, "[]": nil, "[[]]": {{}}, "[ [3] ,\n[] ]": {{Failures: 3}, {}},
+		"[[2,412,3,-1,1],[],[0,7,5]]": {{Failures: 2, First: 412, Counts: []uint64{3, 0, 1}}, {}, {First: 7, Counts: []uint64{5}}},
+	} {
+		var got rank.Histograms
+		if err := json.Unmarshal([]byte(text), &got); err != nil {
+			t.Fatal(text, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(text, diff)
+		}
+		data, err := json.Marshal(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again rank.Histograms
+		if err := json.Unmarshal(data, &again); err != nil || cmp.Diff(want, again) != "" {
+			t.Errorf("%s: written as %s, read as %v, %v", text, data, again, err)
+		}
+	}
+	for _, bad := range []string{`[1]`, `[[1],2]`, `[[[1]]]`, `["]"]`, `{}`, `[[0,1,1],[-1]]`} {
+		var got rank.Histograms
+		if err := json.Unmarshal([]byte(bad), &got); err == nil {
+			t.Errorf("%s was read as %+v", bad, got)
+		}
+	}
+}
+
 func TestStoredInputsThatDoNotFitAreRefused(t *testing.T) {
 	world := topology()
 	for name, spoil := range map[string]func(*rank.Inputs){

@@ -39,18 +39,18 @@ type serving struct {
 // serving is P(cold) · (pull + unpack) + start + first healthy answer. A candidate whose endpoint answers needs none of it and serves at once. One whose
 // endpoint does not answer was started before, so its image is there and P(cold) is 0; where there is no endpoint nobody has fetched it, and P(cold) is 1.
 // The times are those of the builder's benchmarks of the image that the region holds.
-func (k known) serving(c schemas.RankedCandidate) serving {
-	if healthy(c.Gates) {
+func (k known) serving(running bool, gates []schemas.Gate, c schemas.Candidate) serving {
+	if healthy(gates) {
 		return serving{known: true, how: "serves at once"}
 	}
 	if !k.app.Built() {
 		return serving{how: "does not serve, and Leeward does not build it and has not measured its start"}
 	}
-	b, missing := k.benchmark(c.Candidate)
+	b, missing := k.benchmark(c)
 	if missing != "" {
 		return serving{how: missing}
 	}
-	if c.Running {
+	if running {
 		return served(b.Warm, b.At, "does not answer; from the start to the first healthy answer, with the image there")
 	}
 	return served(b.Cold, b.At, "not running; from nothing to the first healthy answer")
@@ -100,15 +100,14 @@ func (k known) recovery(s serving) schemas.Gate {
 	return g
 }
 
-// serve fills in how long each candidate takes to serve, and the gate that limits it.
-func (k known) serve(c schemas.RankedCandidate) schemas.RankedCandidate {
-	s := k.serving(c)
+// serves fills in how long a candidate takes to serve, and the gate that limits it.
+func (k known) serves(c *schemas.RankedCandidate, same *anywhere) {
+	s := k.serving(c.Running, same.before, c.Candidate)
 	c.Serve = s.how
 	if s.known {
 		c.ServeMS = &s.ms
 	}
 	if k.app.Gates.MaxRTO > 0 {
-		c.Gates = append(c.Gates, k.recovery(s))
+		same.last = append(same.last, k.recovery(s))
 	}
-	return c
 }

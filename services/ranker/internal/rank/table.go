@@ -4,9 +4,9 @@ import "github.com/leeward-failover/leeward/schemas"
 
 // table finds the inputs' cells by name, each with what the ranking reads off it.
 type table struct {
-	found map[key]summed
+	found map[key]*summed
 	// none stands for a cell that nobody measured.
-	none summed
+	none *summed
 }
 
 type key struct {
@@ -15,40 +15,44 @@ type key struct {
 	kind      string
 }
 
-// summed is a cell with the sum of its blocks. Mass and spread are only of cells that are part of a cost.
+// summed is a cell with what its blocks hold together; nothing is summed of a cell that is part of no cost.
 type summed struct {
-	Cell
-	total   Histogram
-	samples uint64
-	mass    mass
-	spread  spread
+	*Cell
+	samples, failures uint64
+	spread            spread
 }
 
+// newTable sums up the cells by the objective's quantile.
 func newTable(in Inputs, app schemas.App) table {
-	q := app.Objective.Quantile
-	t := table{found: make(map[key]summed, len(in.Cells)), none: newSummed(in, Cell{}, q)}
-	for _, c := range in.Cells {
-		if k := (key{c.Vantage, c.Candidate, c.Kind}); Counts(app, c.Kind) {
-			t.found[k] = newSummed(in, c, q)
-		} else {
-			total := merge(c.Blocks)
-			t.found[k] = summed{Cell: c, total: total, samples: total.Samples()}
+	var m mass
+	none := m.summed(in, &Cell{}, app.Objective.Quantile)
+	t := table{found: make(map[key]*summed, len(in.Cells)), none: &none}
+	all := make([]summed, len(in.Cells))
+	for i := range in.Cells {
+		c := &in.Cells[i]
+		if all[i].Cell = c; Counts(app, c.Kind) {
+			all[i] = m.summed(in, c, app.Objective.Quantile)
 		}
+		t.found[key{c.Vantage, c.Candidate, c.Kind}] = &all[i]
 	}
 	return t
 }
 
-// newSummed sums a cell that is part of a cost.
-func newSummed(in Inputs, c Cell, q float64) summed {
-	total := merge(c.Blocks)
-	total.Failures += merge(c.TimedOut).Samples()
-	s := summed{Cell: c, total: total, samples: total.Samples(), mass: newMass(in, c)}
-	s.spread = s.mass.spread(q)
+// summed sums a cell that is part of a cost.
+func (m *mass) summed(in Inputs, c *Cell, quantile float64) summed {
+	m.count(in, c)
+	s := summed{Cell: c, samples: uint64(m.n), spread: m.spread(c, quantile)}
+	for i := range c.Blocks {
+		s.failures += c.Blocks[i].Failures
+	}
+	for i := range c.TimedOut {
+		s.failures += c.TimedOut[i].Samples()
+	}
 	return s
 }
 
 // cell finds a cell; one that nobody measured is empty.
-func (t table) cell(vantage string, c schemas.Candidate, kind string) summed {
+func (t table) cell(vantage string, c schemas.Candidate, kind string) *summed {
 	if s, ok := t.found[key{vantage, c, kind}]; ok {
 		return s
 	}

@@ -39,7 +39,6 @@ type Loop struct {
 	published map[string]schemas.Ranking
 	// unsaved are the apps whose last ranking did not come everywhere.
 	unsaved map[string]bool
-	custom    programs
 
 	mu sync.Mutex
 	// ranked is whether every app was tried once; failed is why an app, or ClickHouse when there is none, is not as it should be.
@@ -56,17 +55,22 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(l.Interval)
 	defer ticker.Stop()
-	var t schemas.Topology
-	var ranked time.Time
-	for due := true; ; {
+	var w world
+	var looked time.Time
+	var look <-chan time.Time
+	for due, moved := true, true; ; {
 		changed, judged, ordered := l.Mirrors.topology.Changed(), l.Mirrors.verdicts.Changed(), l.Mirrors.overrides.Changed()
-		// A topology that is being written is not looked at before it is whole.
-		if now, err := bus.CurrentTopology(l.Mirrors.topology); err == nil && now.Hash() != t.Hash() {
-			t, due = now, true
+		if moved {
+			moved = false
+			// A topology that is being written is not looked at before it is whole.
+			if t, err := bus.CurrentTopology(l.Mirrors.topology); err == nil && t.Hash() != w.hash {
+				w, due = newWorld(t), true
+			}
 		}
-		if due || time.Since(ranked) >= soon && l.outdated(t) {
-			l.rank(ctx, t)
-			ranked = time.Now()
+		if due {
+			due = false
+			l.rank(ctx, w)
+			looked = time.Now()
 		}
 		select {
 		case <-ctx.Done():
@@ -74,38 +78,50 @@ func (l *Loop) Run(ctx context.Context) error {
 		case <-ticker.C:
 			due = true
 		case <-changed:
-			due = false
+			moved = true
 		case <-judged:
-			due = false
+			look = soonAfter(look, looked)
 		case <-ordered:
-			due = false
+			look = soonAfter(look, looked)
+		case <-look:
+			look, looked = nil, time.Now()
+			due = l.outdated(w)
 		}
 	}
 }
 
+// soonAfter is when to look for turned gates: as planned, or soon after it was looked last.
+func soonAfter(planned <-chan time.Time, last time.Time) <-chan time.Time {
+	if planned != nil {
+		return planned
+	}
+	return time.After(soon - time.Since(last))
+}
+
 // outdated says whether a gate of an app's ranking has turned. An app that could not be ranked waits for its turn.
-func (l *Loop) outdated(t schemas.Topology) bool {
+func (l *Loop) outdated(w world) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	state := l.Mirrors.state(t)
-	return slices.ContainsFunc(t.Apps, func(a schemas.App) bool {
-		return l.failed[a.Name] == nil && rank.Outdated(l.published[a.Name], a, state, time.Now())
+	states := l.Mirrors.states(w.Topology)
+	return slices.ContainsFunc(w.Apps, func(a schemas.App) bool {
+		return l.failed[a.Name] == nil && rank.Outdated(l.published[a.Name], a, states[a.Name], time.Now())
 	})
 }
 
 // rank refreshes every app. Without any it only asks whether ClickHouse is there, so that the service's readiness says so.
-func (l *Loop) rank(ctx context.Context, t schemas.Topology) {
+func (l *Loop) rank(ctx context.Context, w world) {
 	results := map[string]error{}
 	end := time.Now()
-	unread := l.read(ctx, t, end)
-	for _, app := range t.Apps {
+	unread := l.read(ctx, w.Topology, end)
+	states := l.Mirrors.states(w.Topology)
+	for _, app := range w.Apps {
 		if unread != nil {
 			results[app.Name] = l.Metrics.lost(fmt.Errorf("samples of %s: %w", app.Name, unread))
 			continue
 		}
-		results[app.Name] = l.refresh(ctx, app, t, end)
+		results[app.Name] = l.refresh(ctx, app, w, states[app.Name], end)
 	}
-	if len(t.Apps) == 0 {
+	if len(w.Apps) == 0 {
 		one, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		results[""] = l.DB.Ready(one)
@@ -162,11 +178,11 @@ func (l *Loop) Ready() error {
 }
 
 // refresh ranks one app by its samples up to end, and publishes the ranking where it tells something new.
-func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology, end time.Time) error {
+func (l *Loop) refresh(ctx context.Context, app schemas.App, w world, state rank.State, end time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	started := time.Now()
-	in, err := l.window.Inputs(ctx, app, t, end)
+	in, err := l.window.Fill(ctx, w.inputs(app, end), app, w.Vantages)
 	if err != nil {
 		return l.Metrics.lost(err)
 	}
@@ -174,9 +190,8 @@ func (l *Loop) refresh(ctx context.Context, app schemas.App, t schemas.Topology,
 	if err != nil {
 		return l.Metrics.lost(err)
 	}
-	state := l.Mirrors.stateOf(app.Name, t)
-	state.Previous, state.Custom = previous, l.custom.of(app, t)
-	result, err := rank.Compute(in, app, t, state)
+	state.Previous, state.Custom = previous, w.custom[app.Name]
+	result, err := rank.Compute(in, app, w.Topology, state)
 	if err != nil {
 		return l.Metrics.lost(err)
 	}

@@ -73,38 +73,48 @@ func (m *Mirrors) synced(ctx context.Context) error {
 	return nil
 }
 
-// state is what the gates look at now. Vantages that the topology no longer has have no say.
-func (m *Mirrors) state(t schemas.Topology) rank.State {
-	unknown := func(vantage string) bool { _, ok := t.Vantage(vantage); return !ok }
-	return rank.State{
-		Verdicts:  slices.DeleteFunc(values(m.verdicts), func(v schemas.Verdict) bool { return unknown(v.Vantage) }),
-		Presences: slices.DeleteFunc(values(m.presences), func(p schemas.Presence) bool { return unknown(p.Vantage) }),
-		Images:    values(m.images), Benchmarks: benchmarks(m.benchmarks),
-		Overrides: values(m.overrides),
+// states are what the gates of each app look at now. Vantages that the topology no longer has have no say.
+func (m *Mirrors) states(t schemas.Topology) map[string]rank.State {
+	known := map[string]bool{}
+	for _, v := range t.Vantages {
+		known[v.Name] = true
 	}
-}
-
-// stateOf is the state with what is of one app alone.
-func (m *Mirrors) stateOf(app string, t schemas.Topology) rank.State {
-	s := m.state(t)
-	if e, ok := m.loads.Get(app); ok {
-		s.Load = e.Value
+	presences := slices.DeleteFunc(values(m.presences), func(p schemas.Presence) bool { return !known[p.Vantage] })
+	all := make(map[string]rank.State, len(t.Apps))
+	for _, app := range t.Apps {
+		s := rank.State{Presences: presences}
+		if e, ok := m.loads.Get(app.Name); ok {
+			s.Load = e.Value
+		}
+		all[app.Name] = s
 	}
-	return s
+	each := func(app string, add func(*rank.State)) {
+		if s, ok := all[app]; ok {
+			add(&s)
+			all[app] = s
+		}
+	}
+	for _, v := range values(m.verdicts) {
+		if known[v.Vantage] {
+			each(v.App, func(s *rank.State) { s.Verdicts = append(s.Verdicts, v) })
+		}
+	}
+	for _, i := range values(m.images) {
+		each(i.App, func(s *rank.State) { s.Images = append(s.Images, i) })
+	}
+	for _, o := range values(m.overrides) {
+		each(o.App, func(s *rank.State) { s.Overrides = append(s.Overrides, o) })
+	}
+	for _, b := range values(m.benchmarks) {
+		each(b.App, func(s *rank.State) { s.Benchmarks = append(s.Benchmarks, rank.NewBenchmark(b)) })
+	}
+	return all
 }
 
 func values[V schemas.Value](m *bus.Mirror[V]) []V {
 	var all []V
 	for _, e := range m.All() {
 		all = append(all, e.Value)
-	}
-	return all
-}
-
-func benchmarks(m *bus.Mirror[schemas.BenchmarkState]) []rank.Benchmark {
-	var all []rank.Benchmark
-	for _, state := range values(m) {
-		all = append(all, rank.NewBenchmark(state))
 	}
 	return all
 }

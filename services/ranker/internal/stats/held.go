@@ -100,7 +100,7 @@ func (c *cell) drop(block int64) {
 }
 
 // cells are the cells of a ranking in order, each with its blocks. What is older than its window is forgotten.
-func (h *held) cells(in rank.Inputs, app schemas.App, t schemas.Topology) []rank.Cell {
+func (h *held) cells(in rank.Inputs, s scope) []rank.Cell {
 	from := in.End.UnixMilli() - in.WindowMS
 	h.forget(from)
 	if h.sorted == nil {
@@ -112,7 +112,7 @@ func (h *held) cells(in rank.Inputs, app schemas.App, t schemas.Topology) []rank
 	h.room.clear()
 	all := make([]rank.Cell, 0, len(h.sorted))
 	for _, c := range h.sorted {
-		if !h.layout.wanted(c.key, app, t) {
+		if !s.has(c.key, h.layout.costs(c.kind)) {
 			continue
 		}
 		one := c.named()

@@ -38,17 +38,37 @@ func (l layout) counts(kind string) bool {
 	return l.costs(kind) || strings.Contains(l.gate, ","+kind+",")
 }
 
-// wanted says whether the topology has the cell. A gate asks only vantages inside a region.
-func (l layout) wanted(k key, app schemas.App, t schemas.Topology) bool {
-	v, ok := t.Vantage(k.vantage)
-	if !ok || !l.costs(k.kind) && v.Region == "" {
+// scope is what an app's ranking asks for: the regions of its vantages, its endpoints, and its regions.
+type scope struct {
+	vantages  map[string]string
+	endpoints map[schemas.Candidate]bool
+	regions   map[string]bool
+}
+
+func newScope(app schemas.App, vantages []schemas.Vantage) scope {
+	s := scope{map[string]string{}, map[schemas.Candidate]bool{}, map[string]bool{}}
+	for _, v := range vantages {
+		s.vantages[v.Name] = v.Region
+	}
+	for _, e := range app.Endpoints {
+		s.endpoints[e.Candidate()] = true
+	}
+	for _, r := range app.Regions() {
+		s.regions[r] = true
+	}
+	return s
+}
+
+// has says whether the ranking asks for a cell. A gate asks only vantages inside a region, and a region's database has no variant.
+func (s scope) has(k key, costs bool) bool {
+	region, ok := s.vantages[k.vantage]
+	if !ok || !costs && region == "" {
 		return false
 	}
-	if k.variant == "" { // the region's database
-		return slices.Contains(app.Regions(), k.region)
+	if k.variant == "" {
+		return s.regions[k.region]
 	}
-	_, ok = app.Endpoint(schemas.Candidate{Region: k.region, Variant: k.variant})
-	return ok
+	return s.endpoints[schemas.Candidate{Region: k.region, Variant: k.variant}]
 }
 
 // span is what is read for all apps of a topology together.

@@ -217,7 +217,7 @@ func inputs(t *testing.T, w *stats.Window, topology schemas.Topology, app int, n
 	if err := w.Refresh(t.Context(), topology, now); err != nil {
 		t.Fatal(err)
 	}
-	in, err := w.Inputs(t.Context(), topology.Apps[app], topology, now)
+	in, err := w.Fill(t.Context(), rank.NewInputs(topology.Apps[app], topology.Hash(), now).Aligned(), topology.Apps[app], topology.Vantages)
 	if err != nil {
 		t.Fatal(err)
 	}

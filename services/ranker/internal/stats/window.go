@@ -34,8 +34,12 @@ const checkEvery = time.Minute
 
 // Refresh reads what was stored since it was called last.
 func (w *Window) Refresh(ctx context.Context, t schemas.Topology, now time.Time) error {
+	wanted := map[string]layout{}
+	for _, app := range t.Apps {
+		wanted[app.Name] = layoutOf(app)
+	}
 	for name, h := range w.apps {
-		if app, ok := t.App(name); !ok || layoutOf(app) != h.layout {
+		if wanted[name] != h.layout || h.full(now.UnixMilli()) {
 			delete(w.apps, name)
 		}
 	}
@@ -103,10 +107,9 @@ func (w *Window) holds(stored census, arrived counts) bool {
 	return true
 }
 
-// Inputs returns the inputs of the app's ranking over the window that ends at end. Samples of vantages and endpoints that the topology no longer has are passed over.
-// Blocks are those of the clock, so that the oldest begins up to one block before the window does. The cells are good until Inputs is called again.
-func (w *Window) Inputs(ctx context.Context, app schemas.App, t schemas.Topology, end time.Time) (rank.Inputs, error) {
-	in := rank.NewInputs(app, t.Hash(), end).Aligned()
+// Fill returns the inputs of the app's ranking with its samples. Those of vantages that are not among the given ones, and of endpoints that the app no longer has, are
+// passed over. The inputs' blocks must be those of the clock; the cells are good until Fill is called again.
+func (w *Window) Fill(ctx context.Context, in rank.Inputs, app schemas.App, vantages []schemas.Vantage) (rank.Inputs, error) {
 	h := w.apps[app.Name]
 	if h == nil {
 		var err error
@@ -116,6 +119,6 @@ func (w *Window) Inputs(ctx context.Context, app schemas.App, t schemas.Topology
 		w.apps[app.Name] = h
 	}
 	in.StreamSequence = h.sequence
-	in.Cells = h.cells(in, app, t)
+	in.Cells = h.cells(in, newScope(app, vantages))
 	return in, nil
 }
