@@ -14,7 +14,7 @@ UP        = LEEWARD_STATE=$(STATE)/leeward LEEWARD_BENCHMARK_FOLDER=$(STATE)/lee
             $(foreach r,$(REGIONS),SHOP_$(shell echo $(r) | tr a-z A-Z)_DATABASE_URL=$(call PROBE_URL,$(r))) \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
-.PHONY: help install build up down demo demo-chaos demo-loopback picture map k6 bench-datapath bench-prober test test-long test-exactly-once test-compose check lint generate tidy tools clean
+.PHONY: help install build up down demo demo-chaos demo-loopback picture map k6 bench-datapath bench-prober bench-ranker test test-long test-exactly-once test-compose check lint generate tidy tools clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -80,6 +80,13 @@ bench-prober: ## measure what a probe costs and how exact it is, beside fping an
 	@$(BUILD) -o bin/prober ./services/prober/cmd/prober
 	@$(BUILD) -o bin/benchprober ./test/cmd/benchprober
 	@bin/benchprober --bin bin
+
+bench-ranker: ## measure what a refresh of all rankings costs, by apps and by samples stored; one line of JSON comes last
+	@mkdir -p bin
+	@$(BUILD) -o bin/leeward ./cmd/leeward
+	@$(BUILD) -o bin/ranker ./services/ranker/cmd/ranker
+	@$(BUILD) -o bin/benchranker ./test/cmd/benchranker
+	@bin/benchranker --bin bin
 
 test: install bin/k6 ## run every test (root needed for the demo world's)
 	go test -race -timeout 15m work
