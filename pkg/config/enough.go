@@ -21,18 +21,18 @@ func (v validator) enough(path string, a schemas.App) {
 	if q <= 0 || q >= 1 || interval < shortestInterval || window < interval || window > longestWindow {
 		return
 	}
-	most, needed := (window+interval-1)/interval, time.Duration(schemas.NeededSamples(q))
+	most, needed := int64((window+interval-1)/interval), int64(schemas.NeededSamples(q))
 	if most >= needed {
 		return
 	}
 	var ways []string
-	if needed <= longestWindow/interval {
-		ways = append(ways, "window: "+(needed*interval+time.Second-1).Truncate(time.Second).String())
+	if needed <= int64(longestWindow/interval) {
+		ways = append(ways, "window: "+(time.Duration(needed)*interval+time.Second-1).Truncate(time.Second).String())
 	}
 	if lower := math.Floor(1000*(1-5/float64(most))) / 1000; lower > 0 {
 		ways = append(ways, fmt.Sprintf("quantile: %g", lower))
 	}
-	if shorter := (window / needed).Truncate(time.Millisecond); shorter >= shortestInterval {
+	if shorter := (window / time.Duration(needed)).Truncate(time.Millisecond); shorter >= shortestInterval {
 		ways = append(ways, "probe.interval: "+shorter.String())
 	}
 	if len(ways) == 0 {
