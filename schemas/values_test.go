@@ -101,6 +101,8 @@ func entries() []golden {
 	git.Source.Git = schemas.Git{Repository: "https://github.com/acme/shop.git", Branch: "main", Token: "env:SHOP_GIT_TOKEN"}
 	soon := t.Apps[0]
 	soon.Gates.MaxRTO = schemas.Duration(30 * time.Second)
+	halved := t.Apps[0]
+	halved.Objective.HalfLife = schemas.Duration(4 * time.Minute)
 	return []golden{
 		entry(schemas.TopologyBucket, ".region", schemas.TopologyPart{Topology: hash, Region: &t.Regions[0]}),
 		entry(schemas.TopologyBucket, ".vantage", schemas.TopologyPart{Topology: hash, Vantage: &t.Vantages[0]}),
@@ -114,6 +116,7 @@ func entries() []golden {
 		entry(schemas.TopologyBucket, ".region.labelled", schemas.TopologyPart{Topology: hash, Region: labelled(t.Regions[0])}),
 		entry(schemas.TopologyBucket, ".app.gated", schemas.TopologyPart{Topology: hash, App: gated(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".app.rto", schemas.TopologyPart{Topology: hash, App: &soon}),
+		entry(schemas.TopologyBucket, ".app.halved", schemas.TopologyPart{Topology: hash, App: &halved}),
 		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
 			Hash: hash, Version: 1, Regions: []string{"frankfurt", "london"}, Vantages: []string{"london"}, Apps: []string{"shop"}, Actor: "api", At: at(0)}}),
 		entry(schemas.BuildBucket, "", schemas.BuildState{App: "shop", Variant: "slim", Last: build(), Delivery: "push:distribution:32cf1666", Announced: true, Wanted: build()}),
