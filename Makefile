@@ -14,7 +14,7 @@ UP        = LEEWARD_STATE=$(STATE)/leeward LEEWARD_BENCHMARK_FOLDER=$(STATE)/lee
             $(foreach r,$(REGIONS),SHOP_$(shell echo $(r) | tr a-z A-Z)_DATABASE_URL=$(call PROBE_URL,$(r))) \
             LEEWARD_HOOK_DISTRIBUTION_SECRET=file:$(STATE)/world/secrets/registry-hook-token
 
-.PHONY: help install build up down demo demo-chaos demo-loopback picture map k6 bench-datapath bench-prober test test-long test-exactly-once test-compose check lint generate tidy tools clean
+.PHONY: help install build up down demo demo-chaos demo-loopback picture map k6 bench-datapath bench-prober bench-ranker test test-long test-exactly-once test-compose check lint generate tidy tools clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -81,6 +81,13 @@ bench-prober: ## measure what a probe costs and how exact it is, beside fping an
 	@$(BUILD) -o bin/benchprober ./test/cmd/benchprober
 	@bin/benchprober --bin bin
 
+bench-ranker: ## measure what a refresh of all rankings costs, by apps and by samples stored; one line of JSON comes last
+	@mkdir -p bin
+	@$(BUILD) -o bin/leeward ./cmd/leeward
+	@$(BUILD) -o bin/ranker ./services/ranker/cmd/ranker
+	@$(BUILD) -o bin/benchranker ./test/cmd/benchranker
+	@bin/benchranker --bin bin
+
 test: install bin/k6 ## run every test (root needed for the demo world's)
 	go test -race -timeout 15m work
 
@@ -107,10 +114,11 @@ test-long: test demo-chaos test-exactly-once ## every test and the demo with kil
 	for f in Leeward K6 JMeter Vegeta Hey Oha Wrk2 Atlas Pingdom NewRelic Dynatrace Datadog Cloudprober Prometheus RemoteWrite; do go test ./services/gateway/internal/importer -run '^$$' -fuzz "^Fuzz$$f$$" -fuzztime 20s || exit 1; done
 	go test ./pkg/git -run '^$$' -fuzz FuzzAnswerOfAServer -fuzztime 1m
 
-check: tools lint ## generated files, module files, lint, dependency rules, macOS, vulnerabilities
+check: tools lint ## generated files, module files, lint, dependency rules, macOS, arm64, vulnerabilities
 	@go generate work
 	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff >/dev/null && GOWORK=off CGO_ENABLED=0 go build -trimpath ./...) || { echo "$$m: run make tidy, or mend the build"; exit 1; }; done
 	@CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet ./cmd/leeward/... ./test/cmd/demo || { echo "leeward does not compile for macOS: put what only Linux has behind a build tag"; exit 1; }
+	@CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go vet $(addsuffix /...,$(MODULES)) || { echo "something does not compile for linux/arm64"; exit 1; }
 	@git diff --exit-code -- schemas/SUBJECTS.md schemas/json examples/leeward.schema.json docs/reference || { echo "generated files are stale: commit what make generate wrote"; exit 1; }
 	@tools/vulnerabilities.sh
 

@@ -83,7 +83,7 @@ var (
 	RouteBucket = Bucket[Route]{BucketContract{Name: "routes", Writer: Actuator, Readers: []Service{Ranker},
 		Doc: "Per app: where its traffic is sent, under which epoch, by which plan."}}
 	LoadBucket = Bucket[Load]{BucketContract{Name: "loads", Writer: Actuator, Readers: []Service{Ranker},
-		Doc: "Per app: the requests per second that its targets are asked for."}}
+		Doc: "Per app: the requests per second that its targets are asked for, and the requests of late by region."}}
 	OverrideBucket = Bucket[Override]{BucketContract{Name: "overrides", Writer: Gateway, Readers: []Service{Ranker, Actuator}, Expires: true,
 		Doc: "Per app and region, or region and variant: what a person ordered of it, why, and until when."}}
 	PlanBucket = Bucket[Plan]{BucketContract{Name: "plans", Writer: Actuator,

@@ -60,6 +60,8 @@ const (
 	gateResult
 	gateEvidence
 	gateEvidenceAtUS
+	gateValue
+	gateThreshold
 )
 
 // The flags of a row.
@@ -146,6 +148,8 @@ func encodeRow(active string, c RankedCandidate) []byte {
 		if !g.EvidenceAt.IsZero() {
 			x = appendNumber(x, gateEvidenceAtUS, uint64(g.EvidenceAt.UnixMicro()))
 		}
+		x = appendText(x, gateValue, g.Value)
+		x = appendText(x, gateThreshold, g.Threshold)
 		w = protowire.AppendBytes(protowire.AppendTag(w, rowGate, protowire.BytesType), x)
 	}
 	return w
@@ -304,6 +308,10 @@ func decodeGate(data []byte) (g Gate, err error) {
 			g.Evidence = f.text()
 		case gateEvidenceAtUS:
 			g.EvidenceAt = time.UnixMicro(int64(f.number)).UTC()
+		case gateValue:
+			g.Value = f.text()
+		case gateThreshold:
+			g.Threshold = f.text()
 		}
 		return nil
 	})

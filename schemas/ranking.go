@@ -95,6 +95,10 @@ type Gate struct {
 	Name     string     `json:"name"`
 	Result   GateResult `json:"result"`
 	Evidence string     `json:"evidence"`
+	// Value is what the gate looked at and Threshold what that is held against: a number with a space and its unit where there is one, else a word or a
+	// list. Both have the same unit, so that they can be compared; empty where the condition is yes or no, or nothing is known.
+	Value     string `json:"value,omitempty"`
+	Threshold string `json:"threshold,omitempty"`
 	// EvidenceAt is when the evidence was taken; zero for what does not age.
 	EvidenceAt time.Time `json:"evidence_at,omitzero"`
 }

@@ -1,5 +1,7 @@
 package schemas
 
+import "math"
+
 // RequestLatency is how long a request to a candidate takes, by what the ranking was computed from: each quantile is that of every vantage that counts, weighted as in
 // the cost, without database writes.
 type RequestLatency struct {
@@ -39,3 +41,6 @@ func (c *check) requests(all []RequestLatency) {
 		}
 	}
 }
+
+// NeededSamples is how many samples a cell must hold before one of its quantiles is worth showing: five expected beyond it.
+func NeededSamples(quantile float64) uint64 { return uint64(math.Ceil(5/(1-quantile) - 1e-9)) }

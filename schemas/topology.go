@@ -53,7 +53,7 @@ type Vantage struct {
 	Region string `json:"region,omitempty" yaml:"region,omitempty"`
 	// Anchors are host:port addresses outside every app; a vantage that reaches fewer than half of them is blind.
 	Anchors []string `json:"anchors" yaml:"anchors"`
-	// Weight is the share of clients near this vantage; equal when none is given.
+	// Weight is the share of clients near this vantage. What it is for an app is the app's objective.weights.
 	Weight float64 `json:"weight,omitempty" yaml:"weight,omitempty"`
 }
 
@@ -218,14 +218,24 @@ type Objective struct {
 	Quantile float64 `json:"quantile" yaml:"quantile"`
 	// MaxLatency is what the quantile should stay within. A region whose latest answers are clearly beyond it, failures included, is judged degraded; without it only a variant that fails degrades a region.
 	MaxLatency Duration `json:"max_latency,omitempty" yaml:"max_latency,omitempty"`
-	// Window is how far back samples count.
+	// Window is how far back samples count. It must hold as many probe intervals as the quantile needs samples, 5 / (1 - quantile): 100 for 0.95.
 	Window Duration `json:"window" yaml:"window"`
 	// HalfLife is after how long samples count half, so that what is older than a few of them hardly counts: from three of the blocks that the window is counted in
 	// (a twelfth of it, from 10s to 1m each) to the whole. Without it all samples of the window count alike.
 	HalfLife Duration `json:"half_life,omitempty" yaml:"half_life,omitempty"`
 	// WritesPerRequest is how many database writes a request costs; the quantile of a write from the candidate's own region to the primary database is added that many times.
 	WritesPerRequest float64 `json:"writes_per_request" yaml:"writes_per_request"`
+	// Weights says how much each vantage counts: given (by its weight), equal, or observed (by the requests that came of late through the targets of its region).
+	// Without it they are given where any vantage has a weight, else equal.
+	Weights string `json:"weights,omitempty" yaml:"weights,omitempty"`
 }
+
+// The ways vantages are weighed.
+const (
+	GivenWeights    = "given"
+	EqualWeights    = "equal"
+	ObservedWeights = "observed"
+)
 
 // Block is the length of the blocks that the window is counted in: a twelfth of it, from ten seconds to a minute. A very short window still has four and a long one no
 // more than sixty, which bounds the size of what a ranking stores.
@@ -304,6 +314,8 @@ type Verify struct {
 type Target struct {
 	// Name tells the app's targets apart.
 	Name string `json:"name" yaml:"name"`
+	// Region is the region whose clients come through the target: objective.weights observed counts them. Leave it out for a target that clients of everywhere come through.
+	Region string `json:"region,omitempty" yaml:"region,omitempty"`
 	// HAProxy makes the target a backend of an HAProxy.
 	HAProxy *HAProxyTarget `json:"haproxy,omitempty" yaml:"haproxy,omitempty"`
 }

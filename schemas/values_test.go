@@ -101,8 +101,6 @@ func entries() []golden {
 	git.Source.Git = schemas.Git{Repository: "https://github.com/acme/shop.git", Branch: "main", Token: "env:SHOP_GIT_TOKEN"}
 	soon := t.Apps[0]
 	soon.Gates.MaxRTO = schemas.Duration(30 * time.Second)
-	halved := t.Apps[0]
-	halved.Objective.HalfLife = schemas.Duration(4 * time.Minute)
 	return []golden{
 		entry(schemas.TopologyBucket, ".region", schemas.TopologyPart{Topology: hash, Region: &t.Regions[0]}),
 		entry(schemas.TopologyBucket, ".vantage", schemas.TopologyPart{Topology: hash, Vantage: &t.Vantages[0]}),
@@ -116,7 +114,7 @@ func entries() []golden {
 		entry(schemas.TopologyBucket, ".region.labelled", schemas.TopologyPart{Topology: hash, Region: labelled(t.Regions[0])}),
 		entry(schemas.TopologyBucket, ".app.gated", schemas.TopologyPart{Topology: hash, App: gated(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".app.rto", schemas.TopologyPart{Topology: hash, App: &soon}),
-		entry(schemas.TopologyBucket, ".app.halved", schemas.TopologyPart{Topology: hash, App: &halved}),
+		entry(schemas.TopologyBucket, ".app.observed", schemas.TopologyPart{Topology: hash, App: observed(t.Apps[0])}),
 		entry(schemas.TopologyBucket, ".current", schemas.TopologyPart{Current: &schemas.TopologyIndex{
 			Hash: hash, Version: 1, Regions: []string{"frankfurt", "london"}, Vantages: []string{"london"}, Apps: []string{"shop"}, Actor: "api", At: at(0)}}),
 		entry(schemas.BuildBucket, "", schemas.BuildState{App: "shop", Variant: "slim", Last: build(), Delivery: "push:distribution:32cf1666", Announced: true, Wanted: build()}),
@@ -140,11 +138,14 @@ func entries() []golden {
 			Vantage: "london", Region: "london", Boot: 1_795_305_431_000_000, Sighted: true, AnchorsReachable: 2, Anchors: 3, Round: 812, At: at(0), Topology: hash}),
 		entry(schemas.RankingBucket, "", ranking()),
 		entry(schemas.RankingBucket, ".serve", servedRanking()),
+		entry(schemas.RankingBucket, ".gates", judgedRanking()),
 		entry(schemas.RankingBucket, ".published", publishedRanking()),
 		entry(schemas.RankingBucket, ".declared", withDeclared(ranking())),
 		entry(schemas.AnomalyBucket, "", schemas.Anomaly{Last: anomaly(), Announced: true}),
 		entry(schemas.RankingBucket, ".warned", warned()),
 		entry(schemas.LoadBucket, "", schemas.Load{App: "shop", RequestsPerSecond: 812.5, At: at(0)}),
+		entry(schemas.LoadBucket, ".regions", schemas.Load{App: "shop", RequestsPerSecond: 812.5, At: at(0),
+			Regions: []schemas.RegionRequests{{Region: "frankfurt", Requests: 1843200.25}, {Region: "london"}}}),
 		entry(schemas.OverrideBucket, "", schemas.Override{App: "shop", Region: "london", Kind: schemas.Pin, Why: "canary", Who: "anna", At: at(0), Until: at(3600)}),
 		entry(schemas.OverrideBucket, ".variant", schemas.Override{App: "shop", Region: "london", Variant: "slim", Kind: schemas.Exclude, Why: "disk trouble", Who: "anna", At: at(0), Until: at(7200)}),
 		entry(schemas.RouteBucket, "", schemas.Route{App: "shop", Active: frankfurt, Epoch: schemas.Epoch{Term: 1, N: 6}, Plan: "p0", Since: at(0)}),
@@ -189,6 +190,9 @@ func batches() []golden {
 	for i, ms := range []float64{0, 1900.5} {
 		serve.Orders[0].Candidates[i].ServeMS = &ms
 	}
+	judged := judgedRanking()
+	judged.At = r.At
+	judged.Orders[0].Candidates[0].Gates[0].EvidenceAt = gate.EvidenceAt
 	published := publishedRanking()
 	published.At = r.At
 	published.Orders[0].Candidates[0].Gates[0].EvidenceAt = gate.EvidenceAt
@@ -198,6 +202,9 @@ func batches() []golden {
 	return []golden{
 		batch("rankings_evaluated.serve.v1.hex", serve,
 			func() (string, []byte, error) { return schemas.EncodeEvaluation(serve) },
+			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
+		batch("rankings_evaluated.gates.v1.hex", judged,
+			func() (string, []byte, error) { return schemas.EncodeEvaluation(judged) },
 			func(subject string, data []byte) (any, error) { return schemas.DecodeEvaluation(subject, data) }),
 		sampled("samples_measured.v1.hex", samples()),
 		sampled("samples_measured.probed.v1.hex", probed()),
@@ -256,6 +263,15 @@ func servedRanking() schemas.Ranking {
 	}
 	r.Requests = []schemas.RequestLatency{{Candidate: london, Samples: 480, Failures: 3, Quantiles: []schemas.LatencyQuantile{
 		{Quantile: 0.5, Enough: true, MS: 12.5, LowMS: 12, HighMS: 13, Censored: true}, {Quantile: 0.99}}}}
+	return r
+}
+
+// judgedRanking is a ranking whose gates say what they looked at as numbers too.
+func judgedRanking() schemas.Ranking {
+	r := ranking()
+	first := r.Orders[0].Candidates[0].Gates
+	first[0].Value, first[0].Threshold = "1 s", "15 s"
+	first[1].Value, first[1].Threshold = "GB", "DE, GB"
 	return r
 }
 
@@ -347,6 +363,14 @@ func gated(a schemas.App) *schemas.App {
 	a.Endpoints = []schemas.Endpoint{e}
 	a.Gates.Headroom = 1.2
 	a.Gates.Custom = []schemas.CustomGate{{Name: "cheap-enough", Expr: "candidate.cost_ms < 200.0", Why: "the checkout gives up after a second"}}
+	return &a
+}
+
+// observed is an app whose vantages are weighed by the traffic of their regions, and whose samples count less with age.
+func observed(a schemas.App) *schemas.App {
+	a.Objective.Weights, a.Objective.HalfLife = schemas.ObservedWeights, schemas.Duration(30*time.Second)
+	a.Targets = slices.Clone(a.Targets)
+	a.Targets[0].Region = "frankfurt"
 	return &a
 }
 

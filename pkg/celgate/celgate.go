@@ -30,13 +30,16 @@ type Problem struct {
 	Message      string
 }
 
-// Check says what is wrong with an expression: its syntax, its names and types, that it is no condition, or that it could cost too much.
+// Check says what is wrong with an expression: its syntax, its names and types, that it is no condition, that it could cost too much, or that it says the same of every candidate.
 func Check(expr string) []Problem {
 	env, err := environment()
 	if err != nil {
 		return []Problem{{1, 1, err.Error()}}
 	}
-	_, problems := check(env, expr)
+	ast, problems := check(env, expr)
+	if len(problems) == 0 {
+		problems = constant(env, ast)
+	}
 	return problems
 }
 
@@ -171,12 +174,14 @@ func (c compiled) judge(v Variables, values map[string]any) schemas.Gate {
 	}
 	result, _, err := c.program.Eval(values)
 	if err != nil {
-		return unknown("%s can not be decided%s: %v", c.Expr, c.given(values), err)
+		return unknown("%s can not be decided%s: %v", c.Expr, after(c.given(values)), err)
 	}
-	g := schemas.Gate{Result: schemas.Fail, Evidence: fmt.Sprintf("%s does not hold%s", c.Expr, c.given(values))}
+	given := c.given(values)
+	g := schemas.Gate{Result: schemas.Fail, Evidence: fmt.Sprintf("%s does not hold%s", c.Expr, after(given))}
 	if result.Value() == true {
-		g = schemas.Gate{Result: schemas.Pass, Evidence: fmt.Sprintf("%s holds%s", c.Expr, c.given(values))}
+		g = schemas.Gate{Result: schemas.Pass, Evidence: fmt.Sprintf("%s holds%s", c.Expr, after(given))}
 	}
+	g.Value, g.Threshold = given, c.Expr
 	if c.Why != "" && g.Result == schemas.Fail {
 		g.Evidence += "; " + c.Why
 	}
@@ -189,8 +194,13 @@ func (c compiled) given(values map[string]any) string {
 	for _, name := range c.uses {
 		parts = append(parts, fmt.Sprintf("%s is %s", name, shown(values[name])))
 	}
-	if len(parts) == 0 {
+	return strings.Join(parts, ", ")
+}
+
+// after sets what an expression was given apart from what is said before it.
+func after(given string) string {
+	if given == "" {
 		return ""
 	}
-	return ": " + strings.Join(parts, ", ")
+	return ": " + given
 }

@@ -55,6 +55,10 @@ func TestExpressionsAreDecidedWithWhatTheyLookedAt(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			c.want.Name = "custom:own"
+			if c.want.Result != schemas.Unknown {
+				_, given, _ := strings.Cut(strings.TrimSuffix(c.want.Evidence, "; "+c.why), ": ")
+				c.want.Value, c.want.Threshold = given, c.expr
+			}
 			if diff := cmp.Diff(c.want, judge(c.variables, c.expr, c.why)); diff != "" {
 				t.Error(diff)
 			}
@@ -83,7 +87,22 @@ func TestWhatIsWrongWithAnExpressionIsFoundWithoutACandidate(t *testing.T) {
 			t.Errorf("%.60s: got %+v, want %+v", expr, got, want)
 		}
 	}
+	for expr, want := range map[string]string{
+		"false": "it is false for every candidate: compare a variable with something, or leave the gate out", "1 == 2": "it is false for every candidate", "true": "it is true for every candidate",
+		"1 / 0 == 1":                         "it can not be decided for any candidate: division by zero",
+		"candidate.cost_ms < 200.0 || true":  "it is true for every candidate",
+		"!(candidate.running || 1 < 2)":      "it is false for every candidate",
+		"[1, 2, 3].all(n, n > 0)":            "it is true for every candidate",
+		"'DE' in ['DE', 'GB'] && 2 > 1":      "it is true for every candidate",
+		"false ? candidate.running : 3 != 3": "it is false for every candidate",
+	} {
+		if got := celgate.Check(expr); len(got) != 1 || got[0].Line != 1 || got[0].Column != 1 || !strings.HasPrefix(got[0].Message, want) {
+			t.Errorf("%s: got %+v, want %s", expr, got, want)
+		}
+	}
 	for _, expr := range []string{
+		"region.labels.exists(k, k == 'x' || true)", "[1, 2].exists(n, n == candidate.rank)", "candidate.running ? true : false", "candidate.running || 1 / 0 == 1", "has(region.labels.tier)",
+		"size(region.labels) > 0", "region.labels['tier'] in ['1', '2']", "true && candidate.running",
 		"candidate.cost_ms < 200", "region.name.startsWith('eu-') || region.labels['tier'] == '1'", "region.jurisdiction.matches('^(DE|GB)$')",
 		"region.labels.all(k, region.labels[k] != 'blocked')", "active.name != region.name && candidate.rank <= 3 && candidate.running",
 	} {

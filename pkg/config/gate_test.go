@@ -35,6 +35,7 @@ func TestGatesOfOnesOwnAreCheckedWithTheirPlace(t *testing.T) {
 		"candidate.cots_ms < 2":            "at column 10 of the expression: undeclared reference to 'candidate.cots_ms' (did you mean 'candidate.cost_ms'?) (the variables are active.jurisdiction, active.labels, ",
 		"candidate.cost_ms":                "at column 1 of the expression: the expression is of type double, not bool",
 		"'candidate.region < 3'":           "found no matching overload for '_<_'",
+		"1 == 2":                           "at column 1 of the expression: it is false for every candidate: compare a variable with something, or leave the gate out (the variables are active.jurisdiction",
 		"region.name.matches('[z-a]')":     "invalid matches argument",
 		"\"true &&\\n region.nome != ''\"": "at line 2, column 8 of the expression: undeclared reference",
 	} {
@@ -52,8 +53,8 @@ func TestHeadroomNeedsACapacityAndALoad(t *testing.T) {
 		"negative":         {strings.Replace(gated(t, ""), "capacity: 500, ", "capacity: -1, ", 1), "apps[0].endpoints[0].capacity: is negative"},
 		"less than all":    {gated(t, "      headroom: 0.5\n"), "apps[0].gates.headroom: 0.5 is less than 1"},
 		"no target":        {regexp.MustCompile(`(?s)    targets:.*?    alerts:`).ReplaceAllString(gated(t, "      headroom: 1.2\n"), "    alerts:"), "apps[0].gates.headroom: there is no target whose load could be measured"},
-		"same name twice":  {gated(t, "      custom: [{name: own, expr: \"true\"}, {name: own, expr: \"true\"}]\n"), `apps[0].gates.custom[1].name: the name "own" stands twice`},
-		"bad name":         {gated(t, "      custom: [{name: Own Gate, expr: \"true\"}]\n"), `apps[0].gates.custom[0].name: "Own Gate" is not a name`},
+		"same name twice":  {gated(t, "      custom: [{name: own, expr: candidate.running}, {name: own, expr: candidate.running}]\n"), `apps[0].gates.custom[1].name: the name "own" stands twice`},
+		"bad name":         {gated(t, "      custom: [{name: Own Gate, expr: candidate.running}]\n"), `apps[0].gates.custom[0].name: "Own Gate" is not a name`},
 		"no expression":    {gated(t, "      custom: [{name: own}]\n"), "apps[0].gates.custom[0]: has no expr (as expr: candidate.cost_ms < 200)"},
 		"long label":       {strings.Replace(example(t), "    jurisdiction: DE\n", "    jurisdiction: DE\n    labels: {provider: "+strings.Repeat("x", 254)+"}\n", 1), "regions[0].labels.provider: has 254 bytes, more than 253"},
 		"many labels":      {strings.Replace(example(t), "    jurisdiction: DE\n", "    jurisdiction: DE\n    labels: {"+manyLabels(33)+"}\n", 1), "regions[0].labels: are 33, more than 32"},

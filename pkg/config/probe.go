@@ -45,7 +45,7 @@ func (v validator) addresses(path string, e schemas.Endpoint) {
 
 func (v validator) probe(path string, a schemas.App) {
 	p := a.Probe
-	if p.Interval.D() < 100*time.Millisecond {
+	if p.Interval.D() < shortestInterval {
 		v.failf(path+".interval", "100ms is the shortest", "%s is too short", p.Interval)
 	}
 	if p.Timeout.D() < time.Millisecond || p.Timeout.D() > time.Minute {

@@ -153,12 +153,17 @@ func (v validator) app(path string, a schemas.App, t schemas.Topology) {
 	}
 	v.probe(path+".probe", a)
 	v.objective(path+".objective", a.Objective)
+	v.weights(path, a, t)
+	v.enough(path, a)
 	v.gates(path, a)
 	v.limits(path, a)
 	v.failover(path+".failover", a.Failover)
 	names = unique{v, map[string]bool{}}
 	for i, target := range a.Targets {
 		names.add(at(path+".targets", i)+".name", target.Name)
+		if target.Region != "" {
+			v.region(at(path+".targets", i)+".region", target.Region, t)
+		}
 		v.target(at(path+".targets", i), target, a)
 	}
 	for i, rule := range a.Alerts {
@@ -275,7 +280,7 @@ func (v validator) objective(path string, o schemas.Objective) {
 	if o.Quantile <= 0 || o.Quantile >= 1 {
 		v.failf(path+".quantile", "as 0.95", "%g is not between 0 and 1", o.Quantile)
 	}
-	if o.Window.D() < 10*time.Second || o.Window.D() > 24*time.Hour {
+	if o.Window.D() < 10*time.Second || o.Window.D() > longestWindow {
 		v.failf(path+".window", "from 10s to 24h", "%s is out of range", o.Window)
 	}
 	if least := 3 * o.Block(); o.HalfLife != 0 && (o.HalfLife.D() < least || o.HalfLife > o.Window) {

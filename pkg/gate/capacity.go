@@ -2,7 +2,7 @@ package gate
 
 import (
 	"fmt"
-	"strconv"
+	"math"
 	"time"
 
 	"github.com/leeward-failover/leeward/schemas"
@@ -10,6 +10,8 @@ import (
 
 // loadLife is how long a measured load is believed. It is measured every ten seconds.
 const loadLife = time.Minute
+
+const perSecond = "requests/s"
 
 // Capacity is the gate that a candidate can serve the load that the app's targets are asked for, with headroom. A load that is not measured any more is unknown.
 func Capacity(app schemas.App, c schemas.Candidate, load schemas.Load, now time.Time) schemas.Gate {
@@ -32,8 +34,7 @@ func Capacity(app schemas.App, c schemas.Candidate, load schemas.Load, now time.
 	if e.Capacity >= needed {
 		g.Result = schemas.Pass
 	}
+	g.Value, g.Threshold = Quantity(e.Capacity, perSecond), Quantity(math.Round(needed*1000)/1000, perSecond)
 	g.Evidence = fmt.Sprintf("%s requests/s declared, %.1f needed: %.1f measured × %s", number(e.Capacity), needed, load.RequestsPerSecond, number(app.Gates.Headroom))
 	return g
 }
-
-func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

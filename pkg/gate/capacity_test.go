@@ -23,10 +23,10 @@ func TestCandidateMustCarryTheMeasuredLoadWithHeadroom(t *testing.T) {
 		load     schemas.Load
 		want     schemas.Gate
 	}{
-		{"enough", 1000, measured(800, s), schemas.Gate{Result: schemas.Pass, Evidence: "1000 requests/s declared, 960.0 needed: 800.0 measured × 1.2", EvidenceAt: now.Add(-s)}},
-		{"just enough", 960, measured(800, s), schemas.Gate{Result: schemas.Pass, Evidence: "960 requests/s declared, 960.0 needed: 800.0 measured × 1.2", EvidenceAt: now.Add(-s)}},
-		{"too little", 959.9, measured(800, s), schemas.Gate{Result: schemas.Fail, Evidence: "959.9 requests/s declared, 960.0 needed: 800.0 measured × 1.2", EvidenceAt: now.Add(-s)}},
-		{"nobody asks", 1, measured(0, s), schemas.Gate{Result: schemas.Pass, Evidence: "1 requests/s declared, 0.0 needed: 0.0 measured × 1.2", EvidenceAt: now.Add(-s)}},
+		{"enough", 1000, measured(800, s), schemas.Gate{Result: schemas.Pass, Evidence: "1000 requests/s declared, 960.0 needed: 800.0 measured × 1.2", Value: "1000 requests/s", Threshold: "960 requests/s", EvidenceAt: now.Add(-s)}},
+		{"just enough", 960, measured(800, s), schemas.Gate{Result: schemas.Pass, Evidence: "960 requests/s declared, 960.0 needed: 800.0 measured × 1.2", Value: "960 requests/s", Threshold: "960 requests/s", EvidenceAt: now.Add(-s)}},
+		{"too little", 959.9, measured(800, s), schemas.Gate{Result: schemas.Fail, Evidence: "959.9 requests/s declared, 960.0 needed: 800.0 measured × 1.2", Value: "959.9 requests/s", Threshold: "960 requests/s", EvidenceAt: now.Add(-s)}},
+		{"nobody asks", 1, measured(0, s), schemas.Gate{Result: schemas.Pass, Evidence: "1 requests/s declared, 0.0 needed: 0.0 measured × 1.2", Value: "1 requests/s", Threshold: "0 requests/s", EvidenceAt: now.Add(-s)}},
 		{"load too old", 1000, measured(1, 61*s), schemas.Gate{Result: schemas.Unknown, Evidence: "the measured load expired 1s ago", EvidenceAt: now.Add(-61 * s)}},
 		{"load from the future", 1000, measured(1, -61*s), schemas.Gate{Result: schemas.Unknown, Evidence: "the measured load dated 1m1s ahead", EvidenceAt: now.Add(61 * s)}},
 		{"load not measured", 1000, schemas.Load{}, schemas.Gate{Result: schemas.Unknown, Evidence: "the load has not been measured"}},

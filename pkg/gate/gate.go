@@ -31,22 +31,36 @@ func Healthy(app schemas.App, c schemas.Candidate, verdicts []schemas.Verdict, p
 		}
 	}
 	quorum, least := app.Failover.Quorum, app.Failover.MinVantages
+	g.Value, g.Threshold = vantages(up), vantages(majority(sighted, quorum))
 	g.Evidence = fmt.Sprintf("%d of %d sighted vantages say up", up, sighted)
 	switch {
 	case sighted == 0 || sighted < least:
 		g.Result = schemas.Unknown
+		g.Value, g.Threshold = vantages(sighted), vantages(max(least, 1))
 		g.Evidence = fmt.Sprintf("%d sighted vantages, %d needed", sighted, max(least, 1))
 	case !reached(up, sighted, quorum, least), reached(sighted-up, sighted, quorum, least):
 		// With a quorum of half, both sides can reach it: where enough say down, nothing moves to.
 		g.Result = schemas.Fail
 	case !reached(answering, sighted, quorum, least):
 		g.Result = schemas.Fail
+		g.Value = vantages(answering)
 		g.Evidence += fmt.Sprintf(", but variant %s answers %d of them", c.Variant, answering)
 	default:
 		g.Result = schemas.Pass
 	}
 	return g
 }
+
+// majority is the fewest of the sighted vantages that are a quorum while the rest of them is none.
+func majority(sighted int, quorum float64) int {
+	n := 1
+	for n < sighted && (!reached(n, sighted, quorum, 0) || reached(sighted-n, sighted, quorum, 0)) {
+		n++
+	}
+	return n
+}
+
+func vantages(n int) string { return Quantity(float64(n), "vantages") }
 
 // answers says whether the candidate's variant answered the vantage's latest round.
 func answers(verdicts []schemas.Verdict, app, vantage string, c schemas.Candidate) bool {
@@ -70,6 +84,7 @@ func Image(app schemas.App, c schemas.Candidate, images []schemas.ImageState) sc
 	}
 	s := images[i]
 	g.EvidenceAt = s.Since
+	g.Value, g.Threshold = s.Parity, "verified"
 	g.Evidence = ShortDigest(s.Digest) + " " + s.Parity
 	switch {
 	case s.Verified():

@@ -110,29 +110,29 @@ func TestQuorumDecidesDown(t *testing.T) {
 
 func TestHealthyNeedsAQuorumThatSeesRegionAndVariant(t *testing.T) {
 	for _, c := range []struct {
-		world    string
-		result   schemas.GateResult
-		evidence string
+		world                      string
+		result                     schemas.GateResult
+		evidence, value, threshold string
 	}{
-		{"uuuud", schemas.Pass, "4 of 5 sighted vantages say up"},
-		{"uuuga", schemas.Pass, "4 of 4 sighted vantages say up"},
-		{"uuudd", schemas.Pass, "3 of 5 sighted vantages say up"},
-		{"uuddd", schemas.Fail, "2 of 5 sighted vantages say up"},
-		{"uuxxx", schemas.Fail, "5 of 5 sighted vantages say up, but variant slim answers 2 of them"},
-		{"uuuxx", schemas.Pass, "5 of 5 sighted vantages say up"},
-		{"uubvn", schemas.Unknown, "2 sighted vantages, 3 needed"},
-		{"", schemas.Unknown, "0 sighted vantages, 3 needed"},
+		{"uuuud", schemas.Pass, "4 of 5 sighted vantages say up", "4 vantages", "3 vantages"},
+		{"uuuga", schemas.Pass, "4 of 4 sighted vantages say up", "4 vantages", "3 vantages"},
+		{"uuudd", schemas.Pass, "3 of 5 sighted vantages say up", "3 vantages", "3 vantages"},
+		{"uuddd", schemas.Fail, "2 of 5 sighted vantages say up", "2 vantages", "3 vantages"},
+		{"uuxxx", schemas.Fail, "5 of 5 sighted vantages say up, but variant slim answers 2 of them", "2 vantages", "3 vantages"},
+		{"uuuxx", schemas.Pass, "5 of 5 sighted vantages say up", "5 vantages", "3 vantages"},
+		{"uubvn", schemas.Unknown, "2 sighted vantages, 3 needed", "2 vantages", "3 vantages"},
+		{"", schemas.Unknown, "0 sighted vantages, 3 needed", "0 vantages", "3 vantages"},
 	} {
 		verdicts, presences := world(c.world)
 		got := gate.Healthy(shop, slim, verdicts, presences, now)
-		if got.Name != "healthy" || got.Result != c.result || got.Evidence != c.evidence {
-			t.Errorf("%q: %s %s (%s), want %s (%s)", c.world, got.Name, got.Result, got.Evidence, c.result, c.evidence)
+		if got.Name != "healthy" || got.Result != c.result || got.Evidence != c.evidence || got.Value != c.value || got.Threshold != c.threshold {
+			t.Errorf("%q: %+v, want %+v", c.world, got, c)
 		}
 	}
 	even := shop
 	even.Failover.Quorum = 0.5
 	verdicts, presences := world("uudd")
-	if got := gate.Healthy(even, slim, verdicts, presences, now); got.Result != schemas.Fail {
+	if got := gate.Healthy(even, slim, verdicts, presences, now); got.Result != schemas.Fail || got.Value != "2 vantages" || got.Threshold != "3 vantages" {
 		t.Errorf("half say down, which is the quorum for down = %s, want fail", got.Result)
 	}
 	lax := shop
@@ -158,9 +158,9 @@ func TestImageGateNeedsAVerifiedDigestInTheRegion(t *testing.T) {
 		change func(*schemas.ImageState)
 		want   schemas.Gate
 	}{
-		{func(s *schemas.ImageState) { s.Parity = "verified" }, schemas.Gate{Name: "image", Result: schemas.Pass, Evidence: "sha256:abababababab verified", EvidenceAt: now}},
-		{func(s *schemas.ImageState) { s.Parity = "pending" }, schemas.Gate{Name: "image", Result: schemas.Unknown, Evidence: "sha256:abababababab pending", EvidenceAt: now}},
-		{func(s *schemas.ImageState) { s.Parity, s.Error = "failed", "blob missing" }, schemas.Gate{Name: "image", Result: schemas.Fail, Evidence: "sha256:abababababab failed: blob missing", EvidenceAt: now}},
+		{func(s *schemas.ImageState) { s.Parity = "verified" }, schemas.Gate{Name: "image", Result: schemas.Pass, Evidence: "sha256:abababababab verified", Value: "verified", Threshold: "verified", EvidenceAt: now}},
+		{func(s *schemas.ImageState) { s.Parity = "pending" }, schemas.Gate{Name: "image", Result: schemas.Unknown, Evidence: "sha256:abababababab pending", Value: "pending", Threshold: "verified", EvidenceAt: now}},
+		{func(s *schemas.ImageState) { s.Parity, s.Error = "failed", "blob missing" }, schemas.Gate{Name: "image", Result: schemas.Fail, Evidence: "sha256:abababababab failed: blob missing", Value: "failed", Threshold: "verified", EvidenceAt: now}},
 		{func(s *schemas.ImageState) { s.Region = "tokyo" }, schemas.Gate{Name: "image", Result: schemas.Unknown, Evidence: "no image is known for the region"}},
 	} {
 		s := state

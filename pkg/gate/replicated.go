@@ -56,6 +56,7 @@ func Replicated(app schemas.App, region string, verdicts []schemas.Verdict, now 
 		if lag <= limit.D() {
 			g.Result = schemas.Pass
 		}
+		g.Value, g.Threshold = Seconds(lag), Seconds(limit.D())
 		g.Evidence = fmt.Sprintf("%.2f s behind the last write the primary acknowledged, at most %s allowed", lag.Seconds(), limit)
 		if age := now.Sub(acknowledged.SeenAt); age > life {
 			g.Evidence += fmt.Sprintf("; the primary has acknowledged none for %s", age.Round(time.Second))

@@ -69,6 +69,26 @@ func TestRefusedRegionIsTakenOnceItsExclusionEnds(t *testing.T) {
 	w.awaitRoute("london", 2)
 }
 
+// visit asks at an entry again and again, until the returned function says how often that was.
+func (w *world) visit(url string, every time.Duration) (ended func() int) {
+	asked, stop := make(chan int), make(chan struct{})
+	go func() {
+		n := 0
+		for ; ; n++ {
+			select {
+			case <-stop:
+				asked <- n
+				return
+			case <-time.After(every):
+			}
+			if r, err := http.Get(url); err == nil {
+				_ = r.Body.Close()
+			}
+		}
+	}()
+	return func() int { close(stop); return <-asked }
+}
+
 // TestRequestsAtTheTargetAreTheLoadThatARegionMustCarry asks at the entry for ten seconds, and has the best-ranked region declare less than that.
 func TestRequestsAtTheTargetAreTheLoadThatARegionMustCarry(t *testing.T) {
 	t.Parallel()
@@ -83,26 +103,10 @@ func TestRequestsAtTheTargetAreTheLoadThatARegionMustCarry(t *testing.T) {
 	go func() { _ = loads.Run(w.ctx) }()
 	w.act("one")
 	w.awaitRoute("frankfurt", 1)
-	asked := make(chan int)
-	stop := make(chan struct{})
-	go func() {
-		n := 0
-		for ; ; n++ {
-			select {
-			case <-stop:
-				asked <- n
-				return
-			case <-time.After(20 * time.Millisecond):
-			}
-			if r, err := http.Get(w.proxy.URL); err == nil {
-				_ = r.Body.Close()
-			}
-		}
-	}()
+	ended := w.visit(w.proxy.URL, 20*time.Millisecond)
 	began := time.Now()
 	load := await(w, loads, "a load", func(l schemas.Load) bool { return l.RequestsPerSecond > 1 })
-	close(stop)
-	if most := float64(<-asked) / time.Since(began).Seconds(); load.RequestsPerSecond > 1.3*most+2 || load.RequestsPerSecond < 0.5*most {
+	if most := float64(ended()) / time.Since(began).Seconds(); load.RequestsPerSecond > 1.3*most+2 || load.RequestsPerSecond < 0.5*most {
 		t.Errorf("the load is %.1f per second, asked were %.1f", load.RequestsPerSecond, most)
 	}
 	w.kill("frankfurt")

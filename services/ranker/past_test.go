@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,10 +175,18 @@ func thinned(t *testing.T, dsn string) {
 func explained(t *testing.T, dsn string, r schemas.Ranking) {
 	t.Helper()
 	out, told, err := again(t, dsn, 2, "rank", "shop", "--explain", "--at", r.At.Format(time.RFC3339Nano))
+	out, judged, _ := strings.Cut(out, "\nGates, ")
 	lines := strings.Split(out, "\n")
+	words := func(line int) string { return strings.Join(strings.Fields(lines[line]), " ") }
 	// Five vantages measure eight candidates and four databases.
-	if err != nil || len(lines) != 1+1+5*(8+4)+1 || strings.Join(strings.Fields(lines[2]), " ")[:len("dallas db_write dallas")] != "dallas db_write dallas" {
+	if err != nil || len(lines) != 1+1+5+1+1+5*(8+4)+1 || words(3) != "london london 0.200 equal" || !strings.HasPrefix(words(9), "dallas db_write dallas") {
 		t.Errorf("%v, %s\n%s", err, told, strings.Join(lines[1:], "\n"))
+	}
+	rows := strings.Split(judged, "\n")
+	fresh := slices.IndexFunc(rows, func(row string) bool { return strings.Contains(row, " fresh ") })
+	if got, want := strings.Fields(rows[1]), "region variant gate result value threshold age evidence"; strings.Join(got, " ") != want || fresh < 0 ||
+		!strings.Contains(rows[fresh], " 15 s ") {
+		t.Errorf("gates:\n%.2000s", judged)
 	}
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -185,7 +194,7 @@ func explained(t *testing.T, dsn string, r schemas.Ranking) {
 	}
 	cmd := child(t, dsn, 2, "rank", "shop", "--explain")
 	cmd.Stdin = bytes.NewReader(data)
-	if now, err := cmd.Output(); err != nil || !strings.HasSuffix(string(now), strings.Join(lines[1:], "\n")) || !strings.HasPrefix(string(now), `{"app":"shop"`) {
+	if now, err := cmd.Output(); err != nil || !strings.Contains(string(now), strings.Join(lines[1:], "\n")) || !strings.HasSuffix(string(now), "\nGates, "+judged) || !strings.HasPrefix(string(now), `{"app":"shop"`) {
 		t.Errorf("of now: %v\n%s", err, now)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -162,6 +163,7 @@ func TestOrdersLoadsAndGatesOfOnesOwnReachTheRanking(t *testing.T) {
 	topology := example(t)
 	app := &topology.Apps[0]
 	app.Probe.Interval = schemas.Duration(20 * time.Second)
+	app.Objective.Weights = schemas.ObservedWeights
 	app.Gates.Headroom = 2
 	app.Gates.Custom = []schemas.CustomGate{{Name: "own", Expr: "region.name != 'dallas'", Why: "too far"}}
 	for i := range app.Endpoints {
@@ -182,7 +184,8 @@ func TestOrdersLoadsAndGatesOfOnesOwnReachTheRanking(t *testing.T) {
 	apply(ctx, t, server, topology)
 	fill(ctx, t, db, topology)
 	see(ctx, t, server, topology)
-	if _, err := bus.Put(ctx, server.Connect(schemas.Actuator, ""), schemas.LoadBucket, schemas.Load{App: "shop", RequestsPerSecond: 40, At: time.Now()}, bus.Condition{}); err != nil {
+	load := schemas.Load{App: "shop", RequestsPerSecond: 40, At: time.Now(), Regions: []schemas.RegionRequests{{Region: "tokyo", Requests: 1000}}}
+	if _, err := bus.Put(ctx, server.Connect(schemas.Actuator, ""), schemas.LoadBucket, load, bus.Condition{}); err != nil {
 		t.Fatal(err)
 	}
 	service := start(t, server, dsn)
@@ -208,7 +211,11 @@ func TestOrdersLoadsAndGatesOfOnesOwnReachTheRanking(t *testing.T) {
 	if _, err := bus.Put(ctx, gateway, schemas.OverrideBucket, ordered, bus.Condition{}); err != nil {
 		t.Fatal(err)
 	}
-	awaitRanking(ctx, t, mirror, eligible(single("frankfurt")))
+	r := awaitRanking(ctx, t, mirror, eligible(single("frankfurt")))
+	weights, err := rank.Weights(r.Inputs)
+	if err != nil || len(weights) != 5 || math.Abs(weights[3].Weight-0.6) > 1e-9 || weights[3].Vantage != "tokyo" || len(r.Warnings) > 0 {
+		t.Errorf("weights %+v, warnings %q, %v", weights, r.Warnings, err)
+	}
 }
 
 // TestRankingThatTellsNothingIsNotPublished ranks five times a second what stays as it is, until a person excludes a region.
@@ -254,6 +261,56 @@ func TestRankingThatTellsNothingIsNotPublished(t *testing.T) {
 	before = published()
 	for published() == before {
 		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// TestLargeInputsAreLeftOutOfTheBucket ranks ten regions with four variants by an hour of ten vantages: more than a value of the bucket may have.
+func TestLargeInputsAreLeftOutOfTheBucket(t *testing.T) {
+	topology := example(t)
+	app := &topology.Apps[0]
+	app.Objective.Window, app.Objective.WritesPerRequest = schemas.Duration(time.Hour), 0
+	app.Variants, app.Endpoints, topology.Regions, topology.Vantages = nil, nil, nil, nil
+	var vantages []string
+	for i := range 10 {
+		name := fmt.Sprintf("region-%d", i)
+		vantages = append(vantages, name)
+		topology.Regions = append(topology.Regions, schemas.Region{Name: name, Jurisdiction: "DE", Location: schemas.Location{Latitude: 50, Longitude: float64(i)}})
+		topology.Vantages = append(topology.Vantages, schemas.Vantage{Name: name, Region: name})
+		for v := range 4 {
+			app.Endpoints = append(app.Endpoints, schemas.Endpoint{Region: name, Variant: fmt.Sprintf("variant-%d", v), HTTP: "http://10.88.1.1/"})
+		}
+	}
+	for v := range 4 {
+		app.Variants = append(app.Variants, schemas.Variant{Name: fmt.Sprintf("variant-%d", v), Target: "x"})
+	}
+	app.Start = schemas.Candidate{Region: "region-0", Variant: "variant-0"}
+	dsn := chembedtest.Start(t)
+	db := chembedtest.Migrated(t, dsn)
+	server := bustest.Start(t, vantages...)
+	ctx, cancel := context.WithTimeout(t.Context(), 120*time.Second)
+	defer cancel()
+	apply(ctx, t, server, topology)
+	if err := db.Exec(ctx, `INSERT INTO samples (due, app, kind, vantage, vantage_region, region, variant, outcome, latency_us, stream_sequence)
+SELECT now64(3) - INTERVAL intDiv(number, 400) * 10 SECOND, 'shop', 'http', concat('region-', toString(number % 10)) AS from, from, concat('region-', toString(intDiv(number, 10) % 10)),
+	concat('variant-', toString(intDiv(number, 100) % 4)), 'ok', 20000 + cityHash64(number) % 20000, 1 FROM numbers(144000)`); err != nil {
+		t.Fatal(err)
+	}
+	service := start(t, server, dsn)
+	defer service.stop(t)
+	mirror := bus.NewMirror(server.Connect(schemas.Gateway, ""), schemas.RankingBucket)
+	running := sync.WaitGroup{}
+	running.Go(func() { _ = mirror.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	r := awaitRanking(ctx, t, mirror, func(r schemas.Ranking) bool {
+		return len(r.Orders) == 10 && len(r.Orders[0].Candidates) == 40 && r.Orders[0].Candidates[39].Enough
+	})
+	stored := evaluation(ctx, t, server.Connect(schemas.Recorder, ""), r.At)
+	if len(r.Inputs) > 0 || len(stored.Inputs) < 500<<10 {
+		t.Errorf("%d bytes of inputs in the bucket, want none; %d stored, want as many as an hour of 400 cells has", len(r.Inputs), len(stored.Inputs))
+	}
+	if again, err := rank.Again(stored.Inputs); err != nil || again.Orders[0].Candidates[0].Candidate != r.Orders[0].Candidates[0].Candidate {
+		t.Errorf("computed again: %v", err)
 	}
 }
 

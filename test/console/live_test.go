@@ -26,6 +26,8 @@ func TestARankingAndAFailoverArriveLive(t *testing.T) {
 	p.load("/ui/ranking?app=shop")
 	p.says("41.7")
 	must[bool](p, "window.mine = document.querySelector('#of-london-slim').open = true")
+	p.says("638 km")
+	p.says("300 km")
 	r := y.ranking()
 	for i := range r.Orders {
 		r.Orders[i].Candidates[2].CostMS, r.Orders[i].Candidates[2].LowMS = 23.4, 22.9

@@ -145,7 +145,7 @@ func TestHostileNamesStayText(t *testing.T) {
 	plan.Candidates[0].Gates[0] = schemas.Gate{Name: hostile, Result: schemas.Fail, Evidence: hostile}
 	put(y, y.actuator, schemas.PlanBucket, plan)
 	r := y.ranking()
-	r.Orders[0].Candidates[0].Gates[0] = schemas.Gate{Name: "image", Result: schemas.Fail, Evidence: hostile}
+	r.Orders[0].Candidates[0].Gates[0] = schemas.Gate{Name: "image", Result: schemas.Fail, Evidence: hostile, Value: hostile, Threshold: hostile}
 	r.Orders[0].Candidates[0].Eligible = false
 	put(y, y.ranker, schemas.RankingBucket, r)
 	e := schemas.BuildFinished{Build: "bad", App: "shop", Variant: "slim", Trigger: digest("b"), Outcome: "failed", Error: "npm: " + hostile, StartedAt: time.Now(), At: time.Now(), Stages: []schemas.BuildStage{{Name: hostile, Seconds: 1, Steps: 1}}}

@@ -147,16 +147,16 @@ func (y *system) ranking() schemas.Ranking {
 				k := schemas.RankedCandidate{Candidate: schemas.Candidate{Region: region, Variant: v.Name}, Rank: rank, Running: true, CostMS: c, LowMS: c * 0.97, HighMS: c * 1.04, Enough: true, Samples: 590, PBest: 0.25}
 				k.Gates = []schemas.Gate{
 					{Name: "running", Result: schemas.Pass, Evidence: "has an endpoint"},
-					{Name: "healthy", Result: schemas.Pass, Evidence: "5 of 5 sighted vantages say up", EvidenceAt: now},
-					{Name: "fresh", Result: schemas.Pass, Evidence: "newest sample 1.2s old, at most 15s allowed", EvidenceAt: now},
-					{Name: "distance", Result: schemas.Pass, Evidence: "638 km from " + active + ", at least 300 needed"},
-					{Name: "rtt", Result: schemas.Pass, Evidence: "median 13.1 ms by icmp from " + active + ", at most 150ms allowed", EvidenceAt: now},
-					{Name: "image", Result: schemas.Pass, Evidence: "sha256:0123456789ab verified", EvidenceAt: now.Add(-time.Hour)},
+					{Name: "healthy", Result: schemas.Pass, Evidence: "5 of 5 sighted vantages say up", Value: "5 vantages", Threshold: "3 vantages", EvidenceAt: now},
+					{Name: "fresh", Result: schemas.Pass, Evidence: "newest sample 1.2s old, at most 15s allowed", Value: "1.2 s", Threshold: "15 s", EvidenceAt: now},
+					{Name: "distance", Result: schemas.Pass, Evidence: "638 km from " + active + ", at least 300 needed", Value: "638 km", Threshold: "300 km"},
+					{Name: "rtt", Result: schemas.Pass, Evidence: "median 13.1 ms by icmp from " + active + ", at most 150ms allowed", Value: "13.1 ms", Threshold: "150 ms", EvidenceAt: now},
+					{Name: "image", Result: schemas.Pass, Evidence: "sha256:0123456789ab verified", Value: "verified", Threshold: "verified", EvidenceAt: now.Add(-time.Hour)},
 				}
 				k.Eligible = true
 				if region == "tokyo" {
 					k.Eligible = false
-					k.Gates[4] = schemas.Gate{Name: "rtt", Result: schemas.Fail, Evidence: "median 227.4 ms by icmp from " + active + ", at most 150ms allowed", EvidenceAt: now}
+					k.Gates[4] = schemas.Gate{Name: "rtt", Result: schemas.Fail, Evidence: "median 227.4 ms by icmp from " + active + ", at most 150ms allowed", Value: "227.4 ms", Threshold: "150 ms", EvidenceAt: now}
 					k.Gates = append(k.Gates, schemas.Gate{Name: "jurisdiction", Result: schemas.Unknown, Evidence: "the region's jurisdiction is not known"})
 				}
 				o.Candidates = append(o.Candidates, k)
@@ -164,6 +164,10 @@ func (y *system) ranking() schemas.Ranking {
 			rank += len(y.app.Variants)
 		}
 		r.Orders = append(r.Orders, o)
+	}
+	for _, k := range r.Orders[0].Candidates {
+		r.Requests = append(r.Requests, schemas.RequestLatency{Candidate: k.Candidate, Samples: 590, Failures: 2, Quantiles: []schemas.LatencyQuantile{
+			{Quantile: 0.5, Enough: true, MS: k.CostMS / 2, LowMS: k.CostMS * 0.48, HighMS: k.CostMS * 0.52}, {Quantile: 0.95, Enough: true, MS: k.CostMS, LowMS: k.LowMS, HighMS: k.HighMS}, {Quantile: 0.99}}})
 	}
 	return r
 }
@@ -187,9 +191,27 @@ func (y *system) build() {
 		put(y, y.builder, schemas.BuildBucket, schemas.BuildState{App: "shop", Variant: v.Name, Last: e, Delivery: "d", Announced: true, Wanted: e})
 		for n, region := range y.app.Regions() {
 			put(y, y.builder, schemas.ImageBucket, schemas.ImageState{App: "shop", Variant: v.Name, Region: region, Build: e.Build, Digest: e.Digest, Reference: region + "/shop@" + e.Digest, Parity: "verified", Since: now.Add(-58 * time.Minute)})
+			y.benchmark(v.Name, region, e, i)
 			publish(y, y.builder, schemas.ImageReplicatedTopic, schemas.ImageReplicated{App: "shop", Variant: v.Name, Region: region, Build: e.Build, Digest: e.Digest, Outcome: "verified", Attempt: 1, Seconds: 0.4 + float64(n), At: now})
 		}
 	}
+}
+
+// benchmark has an image started six times. The first variant is pulled more slowly, the others can not be told apart, and nothing was benchmarked from Tokyo's registry.
+func (y *system) benchmark(variant, region string, e schemas.BuildFinished, i int) {
+	if region == "tokyo" {
+		return
+	}
+	s := schemas.BenchmarkState{App: "shop", Variant: variant, Region: region, Digest: e.Digest, Machine: "builder-1", SizeBytes: e.SizeBytes, Layers: 3, WastedBytes: 1_500_000, At: e.At}
+	pull := uint64(1_000_000)
+	if i == 0 {
+		pull = 2_000_000
+	}
+	for n := range uint64(6) {
+		s.Cold = append(s.Cold, schemas.BenchmarkRun{PullUS: pull + 1000*n, UnpackUS: 300_000, StartUS: 90_000, HealthyUS: 400_000, At: e.At})
+	}
+	s.Warm = []schemas.BenchmarkRun{{PullUS: 4_000, StartUS: 80_000, HealthyUS: 350_000, At: e.At}}
+	put(y, y.builder, schemas.BenchmarkBucket, s)
 }
 
 // plan is a failover from Frankfurt to London that the vantages' verdicts started.

@@ -108,6 +108,7 @@ type world struct {
 	folder           string
 	entry, api       string
 	dsn              string
+	bus              *bustest.Server
 	requests, failed map[string]*atomic.Uint64
 }
 
@@ -182,7 +183,7 @@ func (w *world) startEntry(servers string) {
 	}
 	w.entry = free(w.t)
 	config := filepath.Join(w.folder, "haproxy.cfg")
-	w.do(os.WriteFile(config, []byte("defaults\n  mode http\n  retries 0\n  timeout connect 2s\n  timeout client 10s\n  timeout server 10s\n"+
+	w.do(os.WriteFile(config, []byte("global\n  stats socket "+w.socket()+" mode 600 level admin\ndefaults\n  mode http\n  retries 0\n  timeout connect 2s\n  timeout client 10s\n  timeout server 10s\n"+
 		"frontend entry\n  bind "+w.entry+"\n  default_backend shop\nbackend shop\n  balance roundrobin\n"+servers), 0o600))
 	w.child([]string{haproxy, "-db", "-f", config})
 	await(w.t, "HAProxy", func() error {
@@ -193,6 +194,9 @@ func (w *world) startEntry(servers string) {
 		return conn.Close()
 	})
 }
+
+// socket is the runtime socket of the entry.
+func (w *world) socket() string { return filepath.Join(w.folder, "entry.sock") }
 
 const topology = `version: 1
 regions:
@@ -213,18 +217,27 @@ apps:
 // startLeeward starts a bus, a recorder and a gateway, and applies the topology.
 func (w *world) startLeeward(endpoints string) {
 	w.t.Helper()
-	bus := bustest.Start(w.t, "madrid")
-	service := func(user schemas.Service, settings ...string) {
-		health := free(w.t)
-		w.child([]string{filepath.Join(w.folder, "bin/leeward"), "serve", string(user)},
-			append(settings, "LEEWARD_NATS_URL="+bus.URL(), "LEEWARD_NATS_SEED="+bus.Seed(user, ""), "LEEWARD_HEALTH_ADDR="+health)...)
-		await(w.t, string(user), func() error { return get(w.t.Context(), "http://"+health+"/readyz") })
-	}
+	w.bus = bustest.Start(w.t, "madrid")
 	w.api = free(w.t)
-	service(schemas.Recorder, "LEEWARD_CLICKHOUSE_DSN="+w.dsn)
-	service(schemas.Gateway, "LEEWARD_API_ADDR="+w.api, "LEEWARD_API_TOKEN=env:API_TOKEN", "API_TOKEN=t0ken")
+	w.service(schemas.Recorder, "LEEWARD_CLICKHOUSE_DSN="+w.dsn)
+	w.service(schemas.Gateway, "LEEWARD_API_ADDR="+w.api, "LEEWARD_API_TOKEN=env:API_TOKEN", "API_TOKEN=t0ken")
 	w.do(os.WriteFile(filepath.Join(w.folder, "leeward.yaml"), []byte(topology+endpoints), 0o600))
 	w.run("bin/leeward apply leeward.yaml")
+}
+
+// service starts a service of Leeward and waits until it is ready.
+func (w *world) service(user schemas.Service, settings ...string) {
+	w.t.Helper()
+	health := w.serve(user, settings...)
+	await(w.t, string(user), func() error { return get(w.t.Context(), "http://"+health+"/readyz") })
+}
+
+func (w *world) serve(user schemas.Service, settings ...string) (health string) {
+	w.t.Helper()
+	health = free(w.t)
+	w.child([]string{filepath.Join(w.folder, "bin/leeward"), "serve", string(user)},
+		append(settings, "LEEWARD_NATS_URL="+w.bus.URL(), "LEEWARD_NATS_SEED="+w.bus.Seed(user, ""), "LEEWARD_HEALTH_ADDR="+health)...)
+	return health
 }
 
 // lines are those of a README's first block of commands, at this world's entry.

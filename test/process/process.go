@@ -3,16 +3,15 @@ package process
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Process is one that was started. It ends with the bench, even when that is killed.
@@ -58,21 +57,15 @@ func (p *Process) Stop() {
 	}
 }
 
-// CPU is the time the process has spent on processors so far, in user and system mode.
+// CPU is the time the process has spent on processors so far, in user and system mode, to the nanosecond as the scheduler counts it.
 func (p *Process) CPU() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", p.name, err)
+	// The clock of another process, as clock_getcpuclockid(3) makes it.
+	const scheduled = 2
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^p.cmd.Process.Pid<<3|scheduled), &t); err != nil {
+		return 0, fmt.Errorf("%s: processor time: %w", p.name, err)
 	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0, errors.New("/proc/pid/stat is too short")
-	}
-	user, err := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux that Go runs on
-	return time.Duration(user+system) * tick, errors.Join(err, err2)
+	return time.Duration(t.Nano()), nil
 }
 
 // Peak is the most memory the process has had resident, in bytes, 0 when that is not known.

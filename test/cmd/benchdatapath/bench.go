@@ -180,7 +180,7 @@ func (b *bench) spent() (nats, recorder, engine float64, err error) {
 		errs = append(errs, err)
 		return d.Seconds()
 	}
-	nats, recorder, engine = seconds(b.nats), seconds(b.recorder), seconds(b.engine)
+	nats, recorder, engine = seconds(b.nats), seconds(b.recorder), seconds(b.engine.Process)
 	return nats, recorder, engine, errors.Join(errs...)
 }
 
@@ -308,7 +308,7 @@ type inserted struct {
 
 // blocks runs the child that inserts a file.
 func (b *bench) blocks(ctx context.Context, file, table string, rows int) (in inserted, err error) {
-	out, _, err := b.world.run(ctx, filepath.Join(b.world.bin, "blocks"), "-dsn", b.dsn(), "-file", file, "-table", table, "-rows", fmt.Sprint(max(rows, 1000)), "-token", fmt.Sprintf("%s-%d", table, time.Now().UnixNano()))
+	out, _, err := b.world.run(ctx, filepath.Join(b.world.bin, "blocks"), "-dsn", b.engine.DSN, "-file", file, "-table", table, "-rows", fmt.Sprint(max(rows, 1000)), "-token", fmt.Sprintf("%s-%d", table, time.Now().UnixNano()))
 	if err != nil {
 		return in, err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"path/filepath"
 	"time"
 
@@ -19,37 +18,25 @@ import (
 	"github.com/leeward-failover/leeward/test/process"
 )
 
-// token is the password of the engine, which nobody else can reach.
-const token = "bench"
-
 // world is the processes that are measured.
 type world struct {
 	dir, bin, library string
 
-	busAddr, engineAddr, healthAddr string
-	nats, engine, recorder          *process.Process
-	db                              *clickhouse.DB
+	busAddr, healthAddr string
+	nats, recorder      *process.Process
+	engine              *process.Engine
+	db                  *clickhouse.DB
 	// rss is the most memory that any recorder had, in bytes.
 	rss uint64
 }
 
 func (w *world) start(ctx context.Context) (err error) {
-	for _, addr := range []*string{&w.busAddr, &w.engineAddr, &w.healthAddr} {
+	for _, addr := range []*string{&w.busAddr, &w.healthAddr} {
 		if *addr, err = process.FreeAddr(ctx); err != nil {
 			return err
 		}
 	}
-	w.engine, err = process.Start(w.dir, "clickhouse", map[string]string{
-		"LEEWARD_CLICKHOUSE_ADDR": w.engineAddr, "LEEWARD_CLICKHOUSE_STORE": filepath.Join(w.dir, "clickhouse"), "LEEWARD_LIBCHDB": w.library,
-		"LEEWARD_CLICKHOUSE_TOKEN": "env:BENCH_TOKEN", "BENCH_TOKEN": token,
-	}, filepath.Join(w.bin, "leeward"), "serve", "clickhouse")
-	if err != nil {
-		return err
-	}
-	if w.db, err = clickhouse.Open(w.dsn()); err != nil {
-		return err
-	}
-	if err := process.Until(ctx, "ClickHouse", func() error { return w.db.Ready(ctx) }); err != nil {
+	if w.engine, w.db, err = process.StartEngine(ctx, w.dir, w.bin, w.library); err != nil {
 		return err
 	}
 	if err := w.startBus(ctx, true); err != nil {
@@ -61,11 +48,6 @@ func (w *world) start(ctx context.Context) (err error) {
 	}
 	defer b.Close()
 	return b.Create(ctx, datapath.Names())
-}
-
-func (w *world) dsn() string {
-	u := url.URL{Scheme: "http", User: url.UserPassword("leeward", token), Host: w.engineAddr, Path: "/default"}
-	return u.String()
 }
 
 func (w *world) busURL() string { return "nats://" + w.busAddr }
@@ -83,7 +65,7 @@ func (w *world) startBus(ctx context.Context, synced bool) (err error) {
 // startRecorder starts the recorder and returns when it has written something of every partition.
 func (w *world) startRecorder(ctx context.Context) (err error) {
 	w.recorder, err = process.Start(w.dir, "recorder", map[string]string{
-		"LEEWARD_NATS_URL": w.busURL(), "LEEWARD_NATS_SEED": w.seed(schemas.Recorder, ""), "LEEWARD_CLICKHOUSE_DSN": w.dsn(), "LEEWARD_HEALTH_ADDR": w.healthAddr,
+		"LEEWARD_NATS_URL": w.busURL(), "LEEWARD_NATS_SEED": w.seed(schemas.Recorder, ""), "LEEWARD_CLICKHOUSE_DSN": w.engine.DSN, "LEEWARD_HEALTH_ADDR": w.healthAddr,
 	}, filepath.Join(w.bin, "recorder"))
 	if err != nil {
 		return err

@@ -318,9 +318,9 @@ func TestPlanShowsEveryCandidateWithItsGatesAsTheyAreNow(t *testing.T) {
 		t.Fatalf("candidates %+v", p.Candidates)
 	}
 	want := []schemas.Gate{
-		{Name: "healthy", Result: schemas.Pass, Evidence: "5 of 5 sighted vantages say up", EvidenceAt: now},
+		{Name: "healthy", Result: schemas.Pass, Evidence: "5 of 5 sighted vantages say up", Value: "5 vantages", Threshold: "3 vantages", EvidenceAt: now},
 		{Name: "distance", Result: schemas.Pass},
-		{Name: "image", Result: schemas.Pass, Evidence: "sha256:ab verified", EvidenceAt: now},
+		{Name: "image", Result: schemas.Pass, Evidence: "sha256:ab verified", Value: "verified", Threshold: "verified", EvidenceAt: now},
 		{Name: "allowed", Result: schemas.Pass, Evidence: "no override"},
 	}
 	if diff := cmp.Diff(want, p.Candidates[0].Gates); diff != "" {

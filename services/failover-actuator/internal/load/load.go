@@ -23,20 +23,21 @@ type mean struct {
 	perSecond float64
 }
 
-// Add takes the counts of all the app's targets and returns the highest mean of the last five minutes. There is none after the first counts, nor after
-// a target was added, went, or began to count anew.
-func (g *Gauge) Add(at time.Time, counts []uint64) (perSecond float64, known bool) {
+// Add takes the counts of all the app's targets and returns the highest mean of the last five minutes, with what each target was asked for since the counts before.
+// There is none after the first counts, nor after a target was added, went, or began to count anew.
+func (g *Gauge) Add(at time.Time, counts []uint64) (perSecond float64, asked []uint64, known bool) {
 	before, since := g.counts, at.Sub(g.at)
 	g.at, g.counts = at, counts
 	if len(before) != len(counts) || since <= 0 {
-		return 0, false
+		return 0, nil, false
 	}
 	var sum uint64
 	for i, n := range counts {
 		if n < before[i] {
-			return 0, false
+			return 0, nil, false
 		}
-		sum += n - before[i]
+		asked = append(asked, n-before[i])
+		sum += asked[i]
 	}
 	g.means = append(g.means, mean{at, float64(sum) / since.Seconds()})
 	for at.Sub(g.means[0].at) > memory {
@@ -45,5 +46,5 @@ func (g *Gauge) Add(at time.Time, counts []uint64) (perSecond float64, known boo
 	for _, m := range g.means {
 		perSecond = max(perSecond, m.perSecond)
 	}
-	return perSecond, true
+	return perSecond, asked, true
 }

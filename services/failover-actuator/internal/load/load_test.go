@@ -29,7 +29,7 @@ func TestLoadIsTheHighestMeanOfTheLastFiveMinutes(t *testing.T) {
 		{"nobody asks", 701, []uint64{20, 5301, 0}, 0, true},
 		{"the clock stands", 701, []uint64{20, 9000, 0}, 0, false},
 	} {
-		got, known := g.Add(start.Add(time.Duration(c.second)*time.Second), c.counts)
+		got, _, known := g.Add(start.Add(time.Duration(c.second)*time.Second), c.counts)
 		if got != c.want || known != c.known {
 			t.Errorf("%s: %g, %t; want %g, %t", c.what, got, known, c.want, c.known)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/leeward-failover/leeward/services/failover-actuator/internal/target"
 )
 
-// measure writes the app's load again and again while the lease is held, for an app that has a gate which asks for it. It goes on beside whatever the pilot does:
+// measure writes the app's load again and again while the lease is held, for an app that asks for it. It goes on beside whatever the pilot does:
 // a load that was not measured during a shift would be unknown after it.
 func (p *Pilot) measure(ctx context.Context) error {
 	var gauge load.Gauge
@@ -34,7 +34,7 @@ func (p *Pilot) measure(ctx context.Context) error {
 
 func (p *Pilot) measureOnce(ctx context.Context, gauge *load.Gauge) error {
 	_, app, err := p.app()
-	if err != nil || app.Gates.Headroom == 0 || p.allowed() != nil {
+	if err != nil || !asks(app) || !p.Mirrors.Loads.Synced() || p.allowed() != nil {
 		*gauge = load.Gauge{}
 		return err
 	}
@@ -44,12 +44,21 @@ func (p *Pilot) measureOnce(ctx context.Context, gauge *load.Gauge) error {
 	if err != nil {
 		return err
 	}
-	perSecond, known := gauge.Add(time.Now(), counts)
+	now := time.Now()
+	perSecond, asked, known := gauge.Add(now, counts)
 	if !known {
 		return nil
 	}
-	_, err = bus.Put(ctx, p.Bus, schemas.LoadBucket, schemas.Load{App: p.App, RequestsPerSecond: perSecond, At: time.Now()}, bus.Condition{})
+	before, _ := p.Mirrors.Loads.Get(p.App)
+	_, err = bus.Put(ctx, p.Bus, schemas.LoadBucket, schemas.Load{
+		App: p.App, RequestsPerSecond: perSecond, At: now, Regions: load.Regions(before.Value, now, app.Targets, asked),
+	}, bus.Condition{})
 	return err
+}
+
+// asks says whether a gate or the weights of an app are by its load.
+func asks(app schemas.App) bool {
+	return app.Gates.Headroom > 0 || app.Objective.Weights == schemas.ObservedWeights
 }
 
 // counter is a target that counts what it is asked for. Not every kind can.

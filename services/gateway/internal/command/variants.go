@@ -1,7 +1,6 @@
 package command
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -44,8 +43,8 @@ func (c *client) variants(ctx context.Context, w io.Writer, app string) error {
 	}
 	fmt.Fprintln(w, "From the region's registry to the first healthy answer:")
 	images(w, rows)
-	for _, note := range notes(rows) {
-		fmt.Fprintln(w, note)
+	for _, note := range scoreboard.Notes(rows) {
+		fmt.Fprintln(w, printable(note))
 	}
 	fmt.Fprintln(w, "\nRequests, by the window of the ranking:")
 	requests(w, rows)
@@ -144,25 +143,6 @@ func sign(m scoreboard.Mark) string {
 		return " ="
 	}
 	return ""
-}
-
-// notes are where the benchmarks ran, and why the newest ones failed.
-func notes(rows []scoreboard.Row) []string {
-	var all []string
-	machines := map[string]bool{}
-	for _, r := range rows {
-		if r.Image == nil {
-			continue
-		}
-		if m := r.Image.Machine; !machines[m] {
-			machines[m] = true
-			all = append(all, "benchmarked on "+printable(m)+" from each region's registry")
-		}
-		if why := cmp.Or(r.Image.Cold.Error, r.Image.Warm.Error); why != "" {
-			all = append(all, fmt.Sprintf("%s in %s: %s", r.Variant, r.Region, printable(why)))
-		}
-	}
-	return all
 }
 
 // toServe is how long a candidate takes to serve; nothing where no benchmark says.

@@ -49,7 +49,7 @@ var templates embed.FS
 var screens = map[string]string{
 	"overview":  "topology verdicts vantages routes rankings plans",
 	"ranking":   "topology verdicts routes rankings",
-	"variants":  "topology verdicts rankings builds images routes",
+	"variants":  "topology verdicts rankings builds images benchmarks routes",
 	"failovers": "topology plans routes",
 	"failover":  "topology plans routes",
 	"builds":    "topology builds images",

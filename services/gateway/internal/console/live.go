@@ -154,6 +154,6 @@ func (c *Console) watched() []watched {
 	s := c.State
 	return []watched{
 		{"topology", s.Topology.Changed}, {"verdicts", s.Verdicts.Changed}, {"vantages", s.Vantages.Changed}, {"rankings", s.Rankings.Changed}, {"routes", s.Routes.Changed},
-		{"plans", s.Plans.Changed}, {"images", s.Images.Changed}, {"builds", s.Builds.Changed},
+		{"plans", s.Plans.Changed}, {"images", s.Images.Changed}, {"builds", s.Builds.Changed}, {"benchmarks", s.Benchmarks.Changed},
 	}
 }

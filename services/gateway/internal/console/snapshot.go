@@ -19,6 +19,8 @@ type snapshot struct {
 	presences []schemas.Presence
 	images    []schemas.ImageState
 	builds    []schemas.BuildState
+	// benchmarks are the newest ones of the images.
+	benchmarks []schemas.BenchmarkState
 	// plans are the newest first.
 	plans    []schemas.Plan
 	routes   map[string]schemas.Route
@@ -33,7 +35,7 @@ func (c *Console) snapshot() (snapshot, error) {
 		return s, fault{http.StatusServiceUnavailable, "The bus has not been read yet", err.Error() + ". This page works as soon as it has been; look at the log of NATS if it stays so."}
 	}
 	s.verdicts, s.presences, s.images = values(c.State.Verdicts), values(c.State.Vantages), values(c.State.Images)
-	s.builds, s.plans = values(c.State.Builds), values(c.State.Plans)
+	s.builds, s.benchmarks, s.plans = values(c.State.Builds), values(c.State.Benchmarks), values(c.State.Plans)
 	// A preview is somebody's question, not something that happened.
 	s.plans = slices.DeleteFunc(s.plans, func(p schemas.Plan) bool { return p.State == schemas.PlanPreviewed })
 	slices.SortFunc(s.plans, func(a, b schemas.Plan) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.ID, b.ID)) })

@@ -14,7 +14,7 @@ import (
 var functions = template.FuncMap{
 	"visible": visible, "age": func(t time.Time) string { return age(time.Since(t), "ago") }, "old": func(t time.Time) string { return age(time.Since(t), "old") }, "fine": fine, "next": func(i int) int { return i + 1 }, "clock": clock, "stamp": stamp, "ms": millis, "took": took, "size": size,
 	"short": short, "percent": func(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }, "f": func(x float64) string { return fmt.Sprintf("%.1f", x) }, "seconds": func(s float64) string { return fmt.Sprintf("%.1f s", s) },
-	"ranking": func(at time.Time, maxAge int) rankingBody { return rankingBody{At: at, MaxAge: maxAge} }, "stateWord": stateWord, "stateMark": stateMark, "resultMark": resultMark,
+	"ranking": func(at time.Time, maxAge int) rankingBody { return rankingBody{At: at, MaxAge: maxAge} }, "stateWord": stateWord, "stateMark": stateMark, "resultMark": resultMark, "serves": serves, "inSeconds": inSeconds,
 }
 
 // visible makes text that came from outside safe to read: what would move the cursor, hide, or turn the direction of the text around it is written out.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/leeward-failover/leeward/schemas"
+	"github.com/leeward-failover/leeward/services/gateway/internal/scoreboard"
 )
 
 // compared is one variant beside the others.
@@ -23,30 +24,17 @@ type compared struct {
 	Failed       string
 	// Held counts the regions whose registry was seen to hold the image, of all that run it.
 	Held, Regions int
-	Answers       []answer
 	// SizeW and SecondsW are the lengths of bars, of 100.
 	SizeW, SecondsW float64
 }
 
-// answer is how fast a variant answers in a region: its cost in the ranking, and the latest answer from the nearest vantage.
-type answer struct {
-	Region    string
-	Running   bool
-	Ranked    bool
-	CostMS    float64
-	LowMS     float64
-	HighMS    float64
-	NearestUS uint32
-	Nearest   string
-	Active    bool
-	Best      bool
-}
-
 type variantsBody struct {
 	Variants []compared
-	Regions  []string
-	Ranked   time.Time
-	MaxAge   int
+	Scores   []scored
+	// Notes are where images were benchmarked, and why the newest benchmarks failed.
+	Notes  []string
+	Ranked time.Time
+	MaxAge int
 }
 
 func (c *Console) variants(w http.ResponseWriter, r *http.Request) error {
@@ -58,7 +46,8 @@ func (c *Console) variants(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	b := variantsBody{Regions: a.Regions(), Ranked: s.rankings[a.Name].At, MaxAge: int(a.Failover.MaxRankingAge.D().Seconds())}
+	rows := s.scoreboard(a)
+	b := variantsBody{Scores: s.scores(a, rows), Notes: scoreboard.Notes(rows), Ranked: s.rankings[a.Name].At, MaxAge: int(a.Failover.MaxRankingAge.D().Seconds())}
 	for _, v := range a.Variants {
 		b.Variants = append(b.Variants, s.compare(a, v))
 	}
@@ -70,17 +59,6 @@ func (c *Console) variants(w http.ResponseWriter, r *http.Request) error {
 	for i := range b.Variants {
 		v := &b.Variants[i]
 		v.SizeW, v.SecondsW = share(float64(v.SizeBytes), float64(largest)), share(v.Seconds, slowest)
-	}
-	for i := range b.Regions {
-		best := -1
-		for k, v := range b.Variants {
-			if one := v.Answers[i]; one.Ranked && (best < 0 || one.CostMS < b.Variants[best].Answers[i].CostMS) {
-				best = k
-			}
-		}
-		if best >= 0 {
-			b.Variants[best].Answers[i].Best = true
-		}
 	}
 	return c.show(w, r, http.StatusOK, view{Name: "variants", Title: "Variants", App: a.Name, Body: b})
 }
@@ -114,33 +92,6 @@ func (s snapshot) compare(a schemas.App, v schemas.Variant) compared {
 			one.Regions++
 			if image.Verified() {
 				one.Held++
-			}
-		}
-	}
-	for _, region := range a.Regions() {
-		one.Answers = append(one.Answers, s.answer(a, schemas.Candidate{Region: region, Variant: v.Name}))
-	}
-	return one
-}
-
-func (s snapshot) answer(a schemas.App, c schemas.Candidate) answer {
-	one := answer{Region: c.Region, Active: s.routes[a.Name].Active == c}
-	_, one.Running = a.Endpoint(c)
-	// A candidate's cost does not depend on where traffic is, so any order has it.
-	if orders := s.rankings[a.Name].Orders; len(orders) > 0 {
-		for _, k := range orders[0].Candidates {
-			if k.Candidate == c && k.Enough && k.Running {
-				one.Ranked, one.CostMS, one.LowMS, one.HighMS = true, k.CostMS, k.LowMS, k.HighMS
-			}
-		}
-	}
-	for _, v := range s.verdicts {
-		if v.App != a.Name || v.Region != c.Region {
-			continue
-		}
-		for _, h := range v.Variants {
-			if h.Variant == c.Variant && h.OK && h.LatencyUS > 0 && (one.NearestUS == 0 || h.LatencyUS < one.NearestUS) {
-				one.NearestUS, one.Nearest = h.LatencyUS, v.Vantage
 			}
 		}
 	}

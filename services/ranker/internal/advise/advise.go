@@ -27,6 +27,7 @@ type Report struct {
 	// NoPrimaries is why regions can not be compared as primaries; empty when they are.
 	NoPrimaries string   `json:"no_primaries,omitempty"`
 	Recovery    Recovery `json:"recovery"`
+	Drain       Drain    `json:"drain"`
 }
 
 // Dominated is a candidate that another was better than in every ranking.

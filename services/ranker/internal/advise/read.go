@@ -131,7 +131,10 @@ func (q query) read(r *Report) error {
 	}); err != nil {
 		return err
 	}
-	return q.db.QueryRow(q.ctx, failovers, q.args...).Scan(&r.Recovery.Failovers, &r.Recovery.DetectionSeconds, &r.Recovery.ShiftSeconds)
+	if err := q.db.QueryRow(q.ctx, failovers, q.args...).Scan(&r.Recovery.Failovers, &r.Recovery.DetectionSeconds, &r.Recovery.ShiftSeconds); err != nil {
+		return err
+	}
+	return q.drain(&r.Drain)
 }
 
 func (q query) each(text string, take func(clickhouse.Rows) error) error {

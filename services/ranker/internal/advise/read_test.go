@@ -36,17 +36,26 @@ func page(t *testing.T, dsn string) {
 	_, block, _ := strings.Cut(string(text), "```sh\n")
 	block, _, _ = strings.Cut(block, "```")
 	for line := range strings.Lines(block) {
-		t.Setenv("LEEWARD_CLICKHOUSE_DSN", "env:DSN")
-		t.Setenv("DSN", dsn)
-		var out bytes.Buffer
-		root := &cobra.Command{Use: "leeward"}
-		root.AddCommand(command.All()...)
-		root.SetOut(&out)
-		root.SetArgs(strings.Fields(strings.TrimPrefix(line, "bin/leeward ")))
-		if err := root.ExecuteContext(t.Context()); err != nil || !strings.Contains(out.String(), "JP; allowed: DE, GB") {
-			t.Errorf("%s: %v\n%s", line, err, out.String())
+		if out := leeward(t, dsn, strings.TrimPrefix(line, "bin/leeward ")); !strings.Contains(out, "JP; allowed: DE, GB") {
+			t.Errorf("%s: %s", line, out)
 		}
 	}
+}
+
+// leeward runs one of the ranker's commands and returns what it prints.
+func leeward(t *testing.T, dsn, line string) string {
+	t.Helper()
+	t.Setenv("LEEWARD_CLICKHOUSE_DSN", "env:DSN")
+	t.Setenv("DSN", dsn)
+	var out bytes.Buffer
+	root := &cobra.Command{Use: "leeward"}
+	root.AddCommand(command.All()...)
+	root.SetOut(&out)
+	root.SetArgs(strings.Fields(line))
+	if err := root.ExecuteContext(t.Context()); err != nil {
+		t.Errorf("%s: %v", line, err)
+	}
+	return out.String()
 }
 
 // land writes a ranking's rows as the recorder does, as far as advice reads them.

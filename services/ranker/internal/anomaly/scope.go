@@ -74,6 +74,10 @@ func common(found []Cell, moved map[Cell]schemas.AnomalyCell, all []Cell) []grou
 	for _, c := range found {
 		for !explained[c] {
 			g := widest(found, cells, moved, explained)
+			if len(g.of) == 0 {
+				// Where a region as a whole is measured by a kind that its variants are measured by, too, its cell's own scope has theirs as well.
+				g = alone(c)
+			}
 			for _, k := range g.of {
 				explained[k] = true
 			}
@@ -82,6 +86,9 @@ func common(found []Cell, moved map[Cell]schemas.AnomalyCell, all []Cell) []grou
 	}
 	return groups
 }
+
+// alone is a cell that stands for itself.
+func alone(c Cell) group { return group{within(allDimensions, c), []Cell{c}, []Cell{c}} }
 
 // widest is the best scope of the found cells that are not explained yet.
 func widest(found []Cell, cells map[scope][]Cell, moved map[Cell]schemas.AnomalyCell, explained map[Cell]bool) (best group) {

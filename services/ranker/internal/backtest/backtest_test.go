@@ -176,6 +176,7 @@ func three(change func(week int, src, dst string) string) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "window_end,src,dst,avg_rtt_ms")
 	for w := range 12 {
+		date := time.Date(2025, 1, 5, 0, 0, 0, 0, time.UTC).AddDate(0, 0, 7*w).Format(time.DateOnly)
 		for _, p := range []string{"ab 10", "ac 20", "ba 10", "bc 15", "ca 20", "cb 15"} {
 			ms := p[3:]
 			if change != nil {
@@ -184,7 +185,7 @@ func three(change func(week int, src, dst string) string) string {
 				}
 			}
 			if ms != "-" {
-				fmt.Fprintf(&b, "2025-01-%02d,%s,%s,%s\n", w+1, p[:1], p[1:2], ms)
+				fmt.Fprintf(&b, "%s,%s,%s,%s\n", date, p[:1], p[1:2], ms)
 			}
 		}
 	}
@@ -224,9 +225,13 @@ func TestReadSaysWhatIsWrong(t *testing.T) {
 	for data, want := range map[string]string{
 		"":                   "not a matrix",
 		"a,b,c,d\n1,2,3,4\n": "not a matrix",
-		"window_end,src,dst,avg_rtt_ms\n2025-01-01,a,b,fast\n": `row 2: "fast" is no round trip`,
-		"window_end,src,dst,avg_rtt_ms\nsoon,a,b,1\n":          `row 2: parsing time "soon"`,
-		"window_end,src,dst,avg_rtt_ms\n2025-01-01,a,b,1\n":    "fewer than three regions",
+		"window_end,src,dst,avg_rtt_ms\n2025-01-01,a,b,fast\n":                                                    `line 2: "fast" is no round trip`,
+		"window_end,src,dst,avg_rtt_ms\nsoon,a,b,1\n":                                                             `line 2: parsing time "soon"`,
+		"window_end,src,dst,avg_rtt_ms\n2025-01-01,a,b,1\n":                                                       "fewer than three regions",
+		"window_end,src,dst,avg_rtt_ms\n2025-01-01,a,b,1\n2025-01-01,b,a,1\n\n2025-01-01,a,b,2\n":                 "line 5: a to b in the week of 2025-01-01 stands in line 2 already: leave one of them out",
+		"window_end,src,dst,avg_rtt_ms\n2025-01-15,a,b,1\n2025-01-08,a,b,1\n2025-01-29,a,b,1\n2025-01-29,b,a,1\n": "line 4: window_end 2025-01-29 comes 14 days after 2025-01-15, not 7: add what lies between, or cut the file there",
+		"window_end,src,dst,avg_rtt_ms\n2025-01-01,a,b,1\n2025-01-02,a,b,1\n":                                     "line 3: window_end 2025-01-02 comes 1 days after 2025-01-01, not 7",
+		"window_end,src,dst,avg_rtt_ms\n2025-01-01,a,b\n":                                                         "wrong number of fields",
 	} {
 		if _, err := backtest.Read(strings.NewReader(data)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %s", data, err, want)

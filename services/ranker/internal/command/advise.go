@@ -20,8 +20,8 @@ func adviseCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "advise APP", Short: "List what to look at: regions never eligible, candidates and vantages that add nothing, the best primary", Args: cobra.ExactArgs(1),
 		Long: "Reads the app's rankings, measurements and failovers in ClickHouse, and lists what was so all the time: regions that traffic could never move to and the\n" +
-			"gate to blame, candidates that another was always better than, vantages that add nothing, how the regions compare as primary, and how fast and how\n" +
-			"complete a recovery would be. It changes nothing.",
+			"gate to blame, candidates that another was always better than, vantages that add nothing, how the regions compare as primary, how fast and how\n" +
+			"complete a recovery would be, and which DNS time to live fits. It changes nothing.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if output != "table" && output != "json" {
 				return fmt.Errorf("-o %s: the formats are table and json", output)
@@ -90,6 +90,7 @@ func advice(w io.Writer, r advise.Report) error {
 		fmt.Fprintf(t, "  not known: %s\n", r.NoPrimaries)
 	}
 	recovery(t, r.Recovery)
+	drain(t, r.Drain)
 	return t.Flush()
 }
 
@@ -112,6 +113,16 @@ func recovery(w io.Writer, r advise.Recovery) {
 		}
 	}
 	none(w, len(r.Lags))
+}
+
+func drain(w io.Writer, d advise.Drain) {
+	fmt.Fprintln(w, "\nDNS time to live: what fits records that name regions")
+	if d.Failovers == 0 {
+		fmt.Fprintln(w, "  not known: no load went through the entry while traffic was moved, so that nothing measured how long the region left was still asked")
+		return
+	}
+	fmt.Fprintf(w, "  at most %d s: a resolver may hold a record that long, and the last request that a region left has answered was sent %.1f s after the shift, in the slowest of %d failovers\n",
+		d.TTLSeconds, d.Seconds, d.Failovers)
 }
 
 func none(w io.Writer, found int) {

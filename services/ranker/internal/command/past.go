@@ -49,7 +49,7 @@ func Past(cmd *cobra.Command, show Show) {
 	cmd.Long += "\nWith --at it is the ranking that was the newest at that time, computed again from the inputs stored in ClickHouse, for every active region or that of --active.\n" +
 		"Whether it is what was published, byte for byte, is said on standard error and by the exit code."
 	cmd.Flags().StringVar(&p.at, "at", "", "a time of the past, as 2026-11-28T02:00:00Z, or 2026-11-28 02:00:00 in UTC")
-	cmd.Flags().BoolVar(&p.explain, "explain", false, "show every vantage's part of every cost too, with its samples")
+	cmd.Flags().BoolVar(&p.explain, "explain", false, "show every vantage's weight and its part of every cost too, with its samples, and every gate with its value, threshold and age")
 	dsnFlag(cmd, &p.dsn)
 }
 
@@ -96,7 +96,7 @@ func (p past) run(ctx context.Context, out, told io.Writer, app string) error {
 		return shown
 	}
 	if p.explain {
-		if shown := explain(out, r.Inputs); shown != nil {
+		if shown := explain(out, r); shown != nil {
 			return shown
 		}
 	}

@@ -55,7 +55,7 @@ func (d document) ranking() (schemas.Ranking, error) {
 }
 
 func (d document) result() (Result, error) {
-	k := newKnown(d.Inputs, d.World.App, d.World.topology())
+	k := newKnown(d.Inputs, d.World.App, d.World.topology(), d.State.Load)
 	k.state, k.policy, k.own, k.verdicts, k.distances = d.State, d.Policy, customGates(d.State, d.World.App), map[string][]schemas.Verdict{}, map[[2]string]schemas.Gate{}
 	for _, v := range d.State.Verdicts {
 		k.verdicts[v.Region] = append(k.verdicts[v.Region], v)
@@ -93,13 +93,14 @@ type costs struct {
 }
 
 // newKnown estimates the cost of every candidate that runs; it does not depend on where traffic is.
-func newKnown(in Inputs, app schemas.App, t schemas.Topology) known {
+func newKnown(in Inputs, app schemas.App, t schemas.Topology, load schemas.Load) known {
 	k := known{&facts{in: in, app: app, topology: t, hasty: hasty(in, t), candidates: app.Candidates(t), running: map[schemas.Candidate]bool{}}}
 	for _, e := range app.Endpoints {
 		k.running[e.Candidate()] = true
 	}
 	k.cells = newTable(in.without(k.hasty), app)
 	k.counted, k.leftOut = shares(k.cells, app, t)
+	k.weigh(load)
 	k.estimates, k.without = map[schemas.Candidate]Estimate{}, map[schemas.Candidate][]Estimate{}
 	var sums [][]term
 	var all []Estimate
@@ -175,5 +176,5 @@ func Estimates(in Inputs, app schemas.App, t schemas.Topology) ([]Estimate, erro
 	if err := in.validate(); err != nil {
 		return nil, err
 	}
-	return newKnown(in.sorted(), app, t).measured(), nil
+	return newKnown(in.sorted(), app, t, schemas.Load{}).measured(), nil
 }

@@ -24,12 +24,12 @@ type share struct {
 // A vantage with too few samples of every candidate is left out for all of them, so that one that has just come or gone leaves the rest comparable.
 // As long as every vantage has too few, all that have any count, and no candidate has enough.
 func shares(cells table, app schemas.App, t schemas.Topology) (counted []share, leftOut []string) {
-	equal := !slices.ContainsFunc(t.Vantages, func(v schemas.Vantage) bool { return v.Weight > 0 })
+	given := declared(app, t) == schemas.GivenWeights
 	var some []share
 	for _, v := range t.Vantages {
-		s := share{v.Name, v.Region, v.Weight}
-		if equal {
-			s.weight = 1
+		s := share{v.Name, v.Region, 1}
+		if given {
+			s.weight = v.Weight
 		}
 		if s.weight <= 0 {
 			continue

@@ -2,6 +2,7 @@ package rank
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -46,6 +47,7 @@ type facts struct {
 	// candidates are all that there could be, running those that have an endpoint.
 	candidates []schemas.Candidate
 	running    map[schemas.Candidate]bool
+	traffic    traffic
 	// hasty are the pairs whose round trips are impossible; no cell of theirs is in cells.
 	hasty []haste
 	own   celgate.Set
@@ -130,6 +132,7 @@ func (k known) fresh(c schemas.Candidate) schemas.Gate {
 	at := time.UnixMilli(newest).UTC()
 	age := k.in.End.Sub(at)
 	g := judge(gate.Fresh, age <= k.app.Gates.MaxAge.D(), "newest sample %s old, at most %s allowed", age.Round(100*time.Millisecond), k.app.Gates.MaxAge)
+	g.Value, g.Threshold = gate.Seconds(age), gate.Seconds(k.app.Gates.MaxAge.D())
 	g.EvidenceAt = at
 	return g
 }
@@ -145,9 +148,27 @@ func (k known) samples(c schemas.RankedCandidate) schemas.Gate {
 		without = ", without " + strings.Join(leftOut, ", ")
 	}
 	if !c.Enough {
-		return judge(gate.Samples, false, "%d samples from %d vantages, not %d in every cell%s", c.Samples, len(counted), needed(k.app.Objective.Quantile), without)
+		g := judge(gate.Samples, false, "%d samples from %d vantages, not %d in every cell%s", c.Samples, len(counted), needed(k.app.Objective.Quantile), without)
+		g.Value, g.Threshold = k.lacking(c.Candidate, counted)
+		return g
 	}
-	return judge(gate.Samples, c.Samples >= uint64(k.app.Gates.MinSamples), "%d samples from %d vantages, %d needed%s", c.Samples, len(counted), k.app.Gates.MinSamples, without)
+	g := judge(gate.Samples, c.Samples >= uint64(k.app.Gates.MinSamples), "%d samples from %d vantages, %d needed%s", c.Samples, len(counted), k.app.Gates.MinSamples, without)
+	g.Value, g.Threshold = gate.Quantity(float64(c.Samples), "samples"), gate.Quantity(float64(k.app.Gates.MinSamples), "samples")
+	return g
+}
+
+// lacking is what a candidate's cost has too little of, and how much it needs: samples in the cell that has fewest, or blocks.
+func (k known) lacking(c schemas.Candidate, counted []share) (value, threshold string) {
+	fewest, least := uint64(0), needed(k.app.Objective.Quantile)
+	for i, t := range terms(k.cells, k.app, c, counted) {
+		if i == 0 || t.cell.worth < fewest {
+			fewest = t.cell.worth
+		}
+	}
+	if fewest >= least {
+		return gate.Quantity(math.Floor(k.blocks.count), "blocks"), gate.Quantity(minBlocks, "blocks")
+	}
+	return gate.Quantity(float64(fewest), "samples per cell"), gate.Quantity(float64(least), "samples per cell")
 }
 
 // away is the gate of the distance between two regions, which all variants share.
@@ -172,7 +193,9 @@ func (k known) distance(active, region string) schemas.Gate {
 		return unknown(gate.Distance, "the location is not known")
 	}
 	km := from.Location.DistanceKM(to.Location)
-	return judge(gate.Distance, km >= k.app.Gates.MinDistanceKM, "%.0f km from %s, at least %.0f needed", km, active, k.app.Gates.MinDistanceKM)
+	g := judge(gate.Distance, km >= k.app.Gates.MinDistanceKM, "%.0f km from %s, at least %.0f needed", km, active, k.app.Gates.MinDistanceKM)
+	g.Value, g.Threshold = gate.Quantity(math.Round(10*km)/10, "km"), gate.Quantity(k.app.Gates.MinDistanceKM, "km")
+	return g
 }
 
 // roundTrip passes when the median round trip from the active region's vantages to the candidate is short enough.
@@ -202,7 +225,10 @@ func (k known) roundTrip(active string, c schemas.Candidate) schemas.Gate {
 	median := measured.quantile(0.5, k.in.TimeoutUS)
 	g := judge(gate.RoundTrip, !median.censored && median.us <= float64(limit.Microseconds()),
 		"median %.1f ms by %s from %s, %s", median.us/1000, kind, active, allowed(limit))
+	g.Value, g.Threshold = gate.Milliseconds(time.Duration(median.us*1000)), gate.Milliseconds(limit)
 	if median.censored {
+		// The median is of those that failed.
+		g.Value = "lost"
 		g.Evidence = fmt.Sprintf("%d of %d round trips by %s from %s failed", measured.Failures, measured.Samples(), kind, active)
 	}
 	g.EvidenceAt = time.UnixMilli(newest).UTC()
@@ -252,7 +278,9 @@ func (k known) jurisdiction(region string) schemas.Gate {
 		return unknown(gate.Jurisdiction, "the region's jurisdiction is not known")
 	}
 	allowed := k.app.Gates.Jurisdictions
-	return judge(gate.Jurisdiction, slices.Contains(allowed, r.Jurisdiction), "%s; allowed: %s", r.Jurisdiction, strings.Join(allowed, ", "))
+	g := judge(gate.Jurisdiction, slices.Contains(allowed, r.Jurisdiction), "%s; allowed: %s", r.Jurisdiction, strings.Join(allowed, ", "))
+	g.Value, g.Threshold = r.Jurisdiction, strings.Join(allowed, ", ")
+	return g
 }
 
 // Outdated says whether a gate has turned since a ranking that turns within seconds: how far a region's database is behind, or what a person ordered.

@@ -125,41 +125,41 @@ func TestEveryGatePassesFailsAndIsUnknown(t *testing.T) {
 	}{
 		{"running", "frankfurt", "london/slim", nil, schemas.Gate{Name: "running", Result: schemas.Pass, Evidence: "has an endpoint"}},
 		{"without endpoint", "frankfurt", "tokyo/single", nil, schemas.Gate{Name: "running", Result: schemas.Fail, Evidence: "not running: no endpoint"}},
-		{"healthy", "frankfurt", "london/slim", nil, schemas.Gate{Name: "healthy", Result: schemas.Pass, Evidence: "4 of 4 sighted vantages say up"}},
+		{"healthy", "frankfurt", "london/slim", nil, schemas.Gate{Name: "healthy", Result: schemas.Pass, Evidence: "4 of 4 sighted vantages say up", Value: "4 vantages", Threshold: "3 vantages"}},
 		{"down", "frankfurt", "london/slim", func(_ *schemas.Topology, _ *rank.Inputs, s *rank.State) {
 			for i := range s.Verdicts {
 				if s.Verdicts[i].Region == "london" && s.Verdicts[i].Vantage != "london" {
 					s.Verdicts[i].Health = schemas.Down
 				}
 			}
-		}, schemas.Gate{Name: "healthy", Result: schemas.Fail, Evidence: "1 of 4 sighted vantages say up"}},
+		}, schemas.Gate{Name: "healthy", Result: schemas.Fail, Evidence: "1 of 4 sighted vantages say up", Value: "1 vantages", Threshold: "3 vantages"}},
 		{"blind", "frankfurt", "london/slim", func(_ *schemas.Topology, _ *rank.Inputs, s *rank.State) { s.Presences = s.Presences[:2] },
-			schemas.Gate{Name: "healthy", Result: schemas.Unknown, Evidence: "2 sighted vantages, 3 needed"}},
-		{"fresh", "frankfurt", "london/slim", nil, schemas.Gate{Name: "fresh", Result: schemas.Pass, Evidence: "newest sample 1s old, at most 15s allowed", EvidenceAt: end.Add(-time.Second)}},
+			schemas.Gate{Name: "healthy", Result: schemas.Unknown, Evidence: "2 sighted vantages, 3 needed", Value: "2 vantages", Threshold: "3 vantages"}},
+		{"fresh", "frankfurt", "london/slim", nil, schemas.Gate{Name: "fresh", Result: schemas.Pass, Evidence: "newest sample 1s old, at most 15s allowed", Value: "1 s", Threshold: "15 s", EvidenceAt: end.Add(-time.Second)}},
 		{"stale", "frankfurt", "london/slim", cells(func(c *rank.Cell) { c.NewestMS -= 14_001 }),
-			schemas.Gate{Name: "fresh", Result: schemas.Fail, Evidence: "newest sample 15s old, at most 15s allowed", EvidenceAt: end.Add(-15001 * time.Millisecond)}},
+			schemas.Gate{Name: "fresh", Result: schemas.Fail, Evidence: "newest sample 15s old, at most 15s allowed", Value: "15.001 s", Threshold: "15 s", EvidenceAt: end.Add(-15001 * time.Millisecond)}},
 		{"never measured", "frankfurt", "london/single", nil, schemas.Gate{Name: "fresh", Result: schemas.Unknown, Evidence: "no sample in the last 2m0s"}},
-		{"enough samples", "frankfurt", "london/slim", nil, schemas.Gate{Name: "samples", Result: schemas.Pass, Evidence: "480 samples from 4 vantages, 20 needed"}},
+		{"enough samples", "frankfurt", "london/slim", nil, schemas.Gate{Name: "samples", Result: schemas.Pass, Evidence: "480 samples from 4 vantages, 20 needed", Value: "480 samples", Threshold: "20 samples"}},
 		{"fewer than asked for", "frankfurt", "london/slim", func(w *schemas.Topology, _ *rank.Inputs, _ *rank.State) { w.Apps[0].Gates.MinSamples = 481 },
-			schemas.Gate{Name: "samples", Result: schemas.Fail, Evidence: "480 samples from 4 vantages, 481 needed"}},
+			schemas.Gate{Name: "samples", Result: schemas.Fail, Evidence: "480 samples from 4 vantages, 481 needed", Value: "480 samples", Threshold: "481 samples"}},
 		{"fewer than the quantile needs", "frankfurt", "london/slim", func(w *schemas.Topology, _ *rank.Inputs, _ *rank.State) { w.Apps[0].Objective.Quantile = 0.99 },
-			schemas.Gate{Name: "samples", Result: schemas.Fail, Evidence: "480 samples from 4 vantages, not 500 in every cell"}},
-		{"far", "frankfurt", "london/slim", nil, schemas.Gate{Name: "distance", Result: schemas.Pass, Evidence: "638 km from frankfurt, at least 300 needed"}},
+			schemas.Gate{Name: "samples", Result: schemas.Fail, Evidence: "480 samples from 4 vantages, not 500 in every cell", Value: "120 samples per cell", Threshold: "500 samples per cell"}},
+		{"far", "frankfurt", "london/slim", nil, schemas.Gate{Name: "distance", Result: schemas.Pass, Evidence: "638 km from frankfurt, at least 300 needed", Value: "637.9 km", Threshold: "300 km"}},
 		{"near", "frankfurt", "london/slim", func(w *schemas.Topology, _ *rank.Inputs, _ *rank.State) { w.Apps[0].Gates.MinDistanceKM = 700 },
-			schemas.Gate{Name: "distance", Result: schemas.Fail, Evidence: "638 km from frankfurt, at least 700 needed"}},
+			schemas.Gate{Name: "distance", Result: schemas.Fail, Evidence: "638 km from frankfurt, at least 700 needed", Value: "637.9 km", Threshold: "700 km"}},
 		{"itself", "london", "london/slim", nil, schemas.Gate{Name: "distance", Result: schemas.Pass, Evidence: "is the active region"}},
-		{"close", "frankfurt", "london/slim", nil, schemas.Gate{Name: "rtt", Result: schemas.Pass, Evidence: "median 14.9 ms by icmp from frankfurt, at most 150ms allowed", EvidenceAt: end.Add(-time.Second)}},
-		{"slow", "frankfurt", "tokyo/slim", nil, schemas.Gate{Name: "rtt", Result: schemas.Fail, Evidence: "median 227.7 ms by icmp from frankfurt, at most 150ms allowed", EvidenceAt: end.Add(-time.Second)}},
+		{"close", "frankfurt", "london/slim", nil, schemas.Gate{Name: "rtt", Result: schemas.Pass, Evidence: "median 14.9 ms by icmp from frankfurt, at most 150ms allowed", Value: "14.862 ms", Threshold: "150 ms", EvidenceAt: end.Add(-time.Second)}},
+		{"slow", "frankfurt", "tokyo/slim", nil, schemas.Gate{Name: "rtt", Result: schemas.Fail, Evidence: "median 227.7 ms by icmp from frankfurt, at most 150ms allowed", Value: "227.716 ms", Threshold: "150 ms", EvidenceAt: end.Add(-time.Second)}},
 		{"by tcp", "frankfurt", "london/slim", cells(func(c *rank.Cell) {
 			if c.Kind == "icmp" {
 				c.Kind = "tcp"
 			}
-		}), schemas.Gate{Name: "rtt", Result: schemas.Pass, Evidence: "median 14.9 ms by tcp from frankfurt, at most 150ms allowed", EvidenceAt: end.Add(-time.Second)}},
+		}), schemas.Gate{Name: "rtt", Result: schemas.Pass, Evidence: "median 14.9 ms by tcp from frankfurt, at most 150ms allowed", Value: "14.862 ms", Threshold: "150 ms", EvidenceAt: end.Add(-time.Second)}},
 		{"lost", "frankfurt", "london/slim", cells(func(c *rank.Cell) {
 			if c.Kind == "icmp" {
 				c.Blocks = []rank.Histogram{{Failures: 7, First: 450, Counts: []uint64{5}}}
 			}
-		}), schemas.Gate{Name: "rtt", Result: schemas.Fail, Evidence: "7 of 12 round trips by icmp from frankfurt failed", EvidenceAt: end.Add(-time.Second)}},
+		}), schemas.Gate{Name: "rtt", Result: schemas.Fail, Evidence: "7 of 12 round trips by icmp from frankfurt failed", Value: "lost", Threshold: "150 ms", EvidenceAt: end.Add(-time.Second)}},
 		{"lost, however much is allowed", "frankfurt", "london/slim", func(w *schemas.Topology, in *rank.Inputs, _ *rank.State) {
 			w.Apps[0].Gates.MaxRTT = schemas.Duration(time.Second) // more than the time-out
 			for i, c := range in.Cells {
@@ -167,22 +167,22 @@ func TestEveryGatePassesFailsAndIsUnknown(t *testing.T) {
 					in.Cells[i].Blocks = []rank.Histogram{{Failures: 7}}
 				}
 			}
-		}, schemas.Gate{Name: "rtt", Result: schemas.Fail, Evidence: "7 of 7 round trips by icmp from frankfurt failed", EvidenceAt: end.Add(-time.Second)}},
+		}, schemas.Gate{Name: "rtt", Result: schemas.Fail, Evidence: "7 of 7 round trips by icmp from frankfurt failed", Value: "lost", Threshold: "1000 ms", EvidenceAt: end.Add(-time.Second)}},
 		{"not pinged", "tokyo", "london/slim", nil, schemas.Gate{Name: "rtt", Result: schemas.Unknown, Evidence: "no round trip measured from tokyo"}},
 		{"itself", "london", "london/slim", nil, schemas.Gate{Name: "rtt", Result: schemas.Pass, Evidence: "is the active region"}},
-		{"allowed law", "frankfurt", "london/slim", nil, schemas.Gate{Name: "jurisdiction", Result: schemas.Pass, Evidence: "GB; allowed: DE, GB"}},
-		{"other law", "frankfurt", "tokyo/slim", nil, schemas.Gate{Name: "jurisdiction", Result: schemas.Fail, Evidence: "JP; allowed: DE, GB"}},
+		{"allowed law", "frankfurt", "london/slim", nil, schemas.Gate{Name: "jurisdiction", Result: schemas.Pass, Evidence: "GB; allowed: DE, GB", Value: "GB", Threshold: "DE, GB"}},
+		{"other law", "frankfurt", "tokyo/slim", nil, schemas.Gate{Name: "jurisdiction", Result: schemas.Fail, Evidence: "JP; allowed: DE, GB", Value: "JP", Threshold: "DE, GB"}},
 		{"no law", "frankfurt", "tokyo/slim", func(w *schemas.Topology, _ *rank.Inputs, _ *rank.State) { w.Regions[2].Jurisdiction = "" },
 			schemas.Gate{Name: "jurisdiction", Result: schemas.Unknown, Evidence: "the region's jurisdiction is not known"}},
 		{"close behind", "frankfurt", "london/slim", follows(100 * time.Millisecond),
-			schemas.Gate{Name: "replication", Result: schemas.Pass, Evidence: "0.10 s behind the last write the primary acknowledged, at most 2s allowed", EvidenceAt: end.Add(-time.Second)}},
+			schemas.Gate{Name: "replication", Result: schemas.Pass, Evidence: "0.10 s behind the last write the primary acknowledged, at most 2s allowed", Value: "0.1 s", Threshold: "2 s", EvidenceAt: end.Add(-time.Second)}},
 		{"far behind", "frankfurt", "london/slim", follows(5 * time.Second),
-			schemas.Gate{Name: "replication", Result: schemas.Fail, Evidence: "5.00 s behind the last write the primary acknowledged, at most 2s allowed", EvidenceAt: end.Add(-time.Second)}},
-		{"held", "frankfurt", "london/slim", nil, schemas.Gate{Name: "image", Result: schemas.Pass, Evidence: "sha256:0123456789ab verified", EvidenceAt: end.Add(-time.Second)}},
+			schemas.Gate{Name: "replication", Result: schemas.Fail, Evidence: "5.00 s behind the last write the primary acknowledged, at most 2s allowed", Value: "5 s", Threshold: "2 s", EvidenceAt: end.Add(-time.Second)}},
+		{"held", "frankfurt", "london/slim", nil, schemas.Gate{Name: "image", Result: schemas.Pass, Evidence: "sha256:0123456789ab verified", Value: "verified", Threshold: "verified", EvidenceAt: end.Add(-time.Second)}},
 		{"not replicated", "frankfurt", "london/slim", func(_ *schemas.Topology, _ *rank.Inputs, s *rank.State) { s.Images = nil },
 			schemas.Gate{Name: "image", Result: schemas.Unknown, Evidence: "no image is known for the region"}},
-		{"enough", "frankfurt", "london/slim", loaded(250), schemas.Gate{Name: "capacity", Result: schemas.Pass, Evidence: "300 requests/s declared, 300.0 needed: 250.0 measured × 1.2", EvidenceAt: end.Add(-time.Second)}},
-		{"too little", "frankfurt", "london/slim", loaded(251), schemas.Gate{Name: "capacity", Result: schemas.Fail, Evidence: "300 requests/s declared, 301.2 needed: 251.0 measured × 1.2", EvidenceAt: end.Add(-time.Second)}},
+		{"enough", "frankfurt", "london/slim", loaded(250), schemas.Gate{Name: "capacity", Result: schemas.Pass, Evidence: "300 requests/s declared, 300.0 needed: 250.0 measured × 1.2", Value: "300 requests/s", Threshold: "300 requests/s", EvidenceAt: end.Add(-time.Second)}},
+		{"too little", "frankfurt", "london/slim", loaded(251), schemas.Gate{Name: "capacity", Result: schemas.Fail, Evidence: "300 requests/s declared, 301.2 needed: 251.0 measured × 1.2", Value: "300 requests/s", Threshold: "301.2 requests/s", EvidenceAt: end.Add(-time.Second)}},
 		{"load not measured any more", "frankfurt", "london/slim", func(w *schemas.Topology, in *rank.Inputs, s *rank.State) {
 			loaded(1)(w, in, s)
 			s.Load.At = end.Add(-2 * time.Minute)
@@ -199,15 +199,15 @@ func TestEveryGatePassesFailsAndIsUnknown(t *testing.T) {
 		{"another pinned", "frankfurt", "london/slim", ordered(schemas.Pin, "frankfurt", "canary"),
 			schemas.Gate{Name: "allowed", Result: schemas.Fail, Evidence: "frankfurt is pinned by anna until 2026-03-01 14:00:00 UTC: canary", EvidenceAt: end.Add(-time.Minute)}},
 		{"holds", "frankfurt", "london/slim", own("candidate.samples >= 480 && region.jurisdiction != active.jurisdiction"),
-			schemas.Gate{Name: "custom:own", Result: schemas.Pass, Evidence: `candidate.samples >= 480 && region.jurisdiction != active.jurisdiction holds: active.jurisdiction is "DE", candidate.samples is 480, region.jurisdiction is "GB"`}},
+			schemas.Gate{Name: "custom:own", Result: schemas.Pass, Evidence: `candidate.samples >= 480 && region.jurisdiction != active.jurisdiction holds: active.jurisdiction is "DE", candidate.samples is 480, region.jurisdiction is "GB"`, Value: `active.jurisdiction is "DE", candidate.samples is 480, region.jurisdiction is "GB"`, Threshold: "candidate.samples >= 480 && region.jurisdiction != active.jurisdiction"}},
 		{"does not hold", "frankfurt", "london/slim", own("candidate.failures > 0"),
-			schemas.Gate{Name: "custom:own", Result: schemas.Fail, Evidence: "candidate.failures > 0 does not hold: candidate.failures is 0; because"}},
+			schemas.Gate{Name: "custom:own", Result: schemas.Fail, Evidence: "candidate.failures > 0 does not hold: candidate.failures is 0; because", Value: "candidate.failures is 0", Threshold: "candidate.failures > 0"}},
 		{"can not be decided", "frankfurt", "london/slim", own("region.labels['cloud'] == 'a'"),
 			schemas.Gate{Name: "custom:own", Result: schemas.Unknown, Evidence: "region.labels['cloud'] == 'a' can not be decided: region.labels is {}: no such key: cloud"}},
 		{"faster than light", "frankfurt", "london/slim", hurried,
 			schemas.Gate{Name: "rtt", Result: schemas.Unknown, Evidence: "6.2 ms by icmp from frankfurt, at least 6.4 ms possible over 638 km"}},
 		{"from where light is slower", "frankfurt", "london/slim", hurried,
-			schemas.Gate{Name: "samples", Result: schemas.Pass, Evidence: "360 samples from 3 vantages, 20 needed, without frankfurt (6.2 ms by icmp from frankfurt, at least 6.4 ms possible over 638 km)"}},
+			schemas.Gate{Name: "samples", Result: schemas.Pass, Evidence: "360 samples from 3 vantages, 20 needed, without frankfurt (6.2 ms by icmp from frankfurt, at least 6.4 ms possible over 638 km)", Value: "360 samples", Threshold: "20 samples"}},
 	} {
 		results[c.want.Name] = append(results[c.want.Name], c.want.Result)
 		t.Run(c.want.Name+" "+c.what, func(t *testing.T) {

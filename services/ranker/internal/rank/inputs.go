@@ -135,7 +135,5 @@ func (c Cell) Compare(o Cell) int {
 	return cmp.Or(c.Candidate.Compare(o.Candidate), cmp.Compare(c.Kind, o.Kind), cmp.Compare(c.Vantage, o.Vantage))
 }
 
-// needed is how many samples a quantile needs before it is worth showing: five expected beyond it.
-func needed(quantile float64) uint64 {
-	return uint64(math.Ceil(5/(1-quantile) - 1e-9))
-}
+// needed is how many samples a quantile needs before it is worth showing.
+func needed(quantile float64) uint64 { return schemas.NeededSamples(quantile) }

@@ -127,5 +127,5 @@ func (k known) warnings() []string {
 	for _, h := range k.hasty {
 		all = append(all, h.warning())
 	}
-	return all
+	return append(all, k.traffic.warnings()...)
 }

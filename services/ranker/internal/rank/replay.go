@@ -44,6 +44,8 @@ func (d document) answers(timeout time.Duration, app schemas.App) error {
 		return fmt.Errorf("gates.max_rtt: %s, but no round trips are stored", app.Gates.MaxRTT)
 	case app.Gates.Headroom > 0 && d.World.App.Gates.Headroom == 0:
 		return fmt.Errorf("gates.headroom: %g, but no load is stored", app.Gates.Headroom)
+	case weighed(app) && !weighed(d.World.App) && len(d.State.Load.Regions) == 0:
+		return fmt.Errorf("objective.weights: %s, but no requests by region are stored", app.Objective.Weights)
 	}
 	return nil
 }

@@ -95,6 +95,7 @@ func TestReplayRefusesWhatIsNotStored(t *testing.T) {
 		"shop.probe.timeout: 2s, but what is stored was given up after 800ms":       func(a *schemas.App) { a.Probe.Timeout = schemas.Duration(2 * time.Second) },
 		"shop.objective.kind: tcp, but what is stored block by block is http":       func(a *schemas.App) { a.Objective.Kind = "tcp" },
 		"shop.gates.max_rtt: 100ms, but no round trips are stored":                  func(a *schemas.App) { a.Gates.MaxRTT = schemas.Duration(100 * time.Millisecond) },
+		"shop.objective.weights: observed, but no requests by region are stored":    func(a *schemas.App) { a.Objective.Weights = schemas.ObservedWeights },
 		"shop.gates.headroom: 1.2, but no load is stored":                           func(a *schemas.App) { a.Gates.Headroom = 1.2 },
 		"shop.objective.writes_per_request: 0.5, but no database writes are stored": func(a *schemas.App) { a.Objective.WritesPerRequest = 0.5 },
 	} {

@@ -96,6 +96,7 @@ func (k known) recovery(s serving) schemas.Gate {
 	}
 	limit := k.app.Gates.MaxRTO.D()
 	g := judge(gate.RTO, s.ms <= float64(limit.Microseconds())/1000, "%s, %s", s.how, allowed(limit))
+	g.Value, g.Threshold = gate.Milliseconds(time.Duration(s.ms*float64(time.Millisecond))), gate.Milliseconds(limit)
 	g.EvidenceAt = s.at
 	return g
 }

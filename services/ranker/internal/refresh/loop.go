@@ -207,10 +207,14 @@ func (l *Loop) refresh(ctx context.Context, app schemas.App, w world, state rank
 	return nil
 }
 
-// stands is how long a published ranking stands when those that follow say nothing else.
+// stands is how long a published ranking stands when those that follow say nothing else. It is a small part of the window, because what the next one counts for is by
+// how much of its window is new since then.
 func stands(app schemas.App) time.Duration {
-	return min(30*time.Second, app.Failover.MaxRankingAge.D()/4)
+	return min(30*time.Second, app.Failover.MaxRankingAge.D()/4, app.Objective.Window.D()/20)
 }
+
+// shown is the most of a ranking's inputs that the bucket takes beside it: a value has a megabyte. Larger ones are in ClickHouse only.
+const shown = 384 << 10
 
 // publish writes the ranking where failovers read it, then tells what changed, then stores it for analysts. One that fails does not keep the others back.
 func (l *Loop) publish(ctx context.Context, previous schemas.Ranking, result rank.Result) error {
@@ -218,10 +222,14 @@ func (l *Loop) publish(ctx context.Context, previous schemas.Ranking, result ran
 	if err != nil {
 		return err
 	}
-	_, put := bus.Put(ctx, l.Bus, schemas.RankingBucket, r, bus.Condition{})
+	light := r
+	if len(r.Inputs) > shown {
+		light.Inputs = nil
+	}
+	_, put := bus.Put(ctx, l.Bus, schemas.RankingBucket, light, bus.Condition{})
 	told := l.tell(ctx, previous, r)
 	if told == nil {
-		l.published[r.App] = r
+		l.published[r.App] = light
 	} else {
 		l.published[r.App] = previous
 	}

@@ -56,19 +56,22 @@ func (m *Metrics) ranked(r schemas.Ranking, took time.Duration) {
 		m.topology[r.App] = r.Topology
 	}
 	for _, o := range r.Orders {
-		// What a candidate costs is the same wherever traffic is; what it may not do is not.
-		for _, c := range o.Candidates {
-			if !c.Enough {
-				of := prometheus.Labels{"app": r.App, "region": c.Region, "variant": c.Variant}
-				m.costs.Delete(of)
-				m.bounds.DeletePartialMatch(of)
-			} else {
-				m.costs.WithLabelValues(r.App, c.Region, c.Variant).Set(c.CostMS / 1000)
-				m.bounds.WithLabelValues(r.App, c.Region, c.Variant, "low").Set(c.LowMS / 1000)
-				m.bounds.WithLabelValues(r.App, c.Region, c.Variant, "high").Set(c.HighMS / 1000)
-			}
-		}
 		m.eligible.WithLabelValues(r.App, o.Active).Set(float64(len(rank.Eligible(o.Candidates))))
+	}
+	if len(r.Orders) == 0 {
+		return
+	}
+	// What a candidate costs is the same wherever traffic is; what it may not do is not.
+	for _, c := range r.Orders[0].Candidates {
+		if !c.Enough {
+			of := prometheus.Labels{"app": r.App, "region": c.Region, "variant": c.Variant}
+			m.costs.Delete(of)
+			m.bounds.DeletePartialMatch(of)
+			continue
+		}
+		m.costs.WithLabelValues(r.App, c.Region, c.Variant).Set(c.CostMS / 1000)
+		m.bounds.WithLabelValues(r.App, c.Region, c.Variant, "low").Set(c.LowMS / 1000)
+		m.bounds.WithLabelValues(r.App, c.Region, c.Variant, "high").Set(c.HighMS / 1000)
 	}
 }
 
