@@ -86,7 +86,9 @@ type costs struct {
 	// without are estimates without each vantage, once they were asked for.
 	without map[schemas.Candidate][]Estimate
 	// apart is the noise of the differences between candidates, in which the luck that they share cancels out.
-	apart  noise
+	apart noise
+	// live are the blocks that hold samples, blocks how much they tell.
+	live   []int
 	blocks blocks
 }
 
@@ -111,7 +113,8 @@ func newKnown(in Inputs, app schemas.App, t schemas.Topology, load schemas.Load)
 			all = append(all, estimate(in, c, one))
 		}
 	}
-	k.blocks = newBlocks(in.weights(app.Objective.HalfLife.D()), liveBlocks(in, sums))
+	k.live = liveBlocks(in, sums)
+	k.blocks = newBlocks(in.weights(app.Objective.HalfLife.D()), k.live)
 	k.settle(sums, all)
 	return k
 }

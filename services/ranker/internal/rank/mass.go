@@ -18,6 +18,8 @@ type mass struct {
 	n     float64
 	// worth is how many measurements that count alike say as much: Kish, "Survey Sampling", 1965.
 	worth float64
+	// samples and failures are plain counts.
+	samples, failures uint64
 	// limitUS is what a quantile among the failures is at least.
 	limitUS float64
 }
@@ -25,7 +27,7 @@ type mass struct {
 // count counts up a cell's blocks in place of another's.
 func (m *mass) count(in Inputs, c *Cell) {
 	first, bins := extent(c.Blocks)
-	m.first, m.limitUS = first, float64(in.TimeoutUS)
+	m.first, m.limitUS, m.samples, m.failures = first, float64(in.TimeoutUS), 0, 0
 	m.below, m.total = zeroes(m.below, bins+1), zeroes(m.total, in.Blocks())
 	for b := range c.Blocks {
 		h := &c.Blocks[b]
@@ -38,6 +40,8 @@ func (m *mass) count(in Inputs, c *Cell) {
 			}
 		}
 		m.total[b] = weight * float64(all)
+		m.samples += all
+		m.failures += h.Failures
 	}
 	for j := range bins {
 		m.below[j+1] += m.below[j]
@@ -65,15 +69,14 @@ func zeroes(room []float64, n int) []float64 {
 
 // wait takes what was given up early to end as that did which took longer and was waited for.
 func (m *mass) wait(c *Cell) {
-	for b, h := range c.TimedOut {
-		m.total[b] += m.weights[b] * float64(h.Samples())
-	}
-	failures := false
-	for _, h := range c.Blocks {
-		failures = failures || h.Failures > 0
-	}
-	if first, bins := extent(c.TimedOut); !failures {
+	if first, bins := extent(c.TimedOut); m.failures == 0 {
 		m.limitUS = edgeUS(max(m.first+len(m.below)-1, first+bins-1))
+	}
+	for b, h := range c.TimedOut {
+		n := h.Samples()
+		m.total[b] += m.weights[b] * float64(n)
+		m.samples += n
+		m.failures += n
 	}
 	below := slices.Clone(m.below)
 	newSurvival(*m, c).walk(func(edge int, s survival) { below[edge] = s.n * (1 - s.share) })

@@ -43,16 +43,7 @@ func newTable(in Inputs, app schemas.App) table {
 // summed sums a cell that is part of a cost.
 func (m *mass) summed(in Inputs, c *Cell, quantile float64) summed {
 	m.count(in, c)
-	s := summed{Cell: c, worth: uint64(m.worth + 1e-9), spread: m.spread(c, quantile)}
-	for b := range c.Blocks {
-		s.samples += c.Blocks[b].Samples()
-		s.failures += c.Blocks[b].Failures
-	}
-	for b := range c.TimedOut {
-		n := c.TimedOut[b].Samples()
-		s.samples, s.failures = s.samples+n, s.failures+n
-	}
-	return s
+	return summed{Cell: c, samples: m.samples, failures: m.failures, worth: uint64(m.worth + 1e-9), spread: m.spread(c, quantile)}
 }
 
 // cell finds a cell; one that nobody measured is empty.
