@@ -80,8 +80,10 @@ func claims(w io.Writer, r simulate.Report) error {
 	fmt.Fprintf(w, "one of two equal regions won             %.1f %%\n", r.FalseWins*100)
 	if s := r.Watched; s != nil {
 		fmt.Fprintf(w, "changes between two equal regions        %.2f a day, %d apps, %.0f hours each\n", s.FlapsPerDay, s.Apps, s.Hours)
-		fmt.Fprintf(w, "a regression of 30 %% was answered        %.0f %%, %.0f %% within 5 minutes, median %.3f hours, 95th percentile %.3f\n",
-			s.Found*100, s.WithinFive*100, s.MedianHours, s.P95Hours)
+		for _, q := range s.Shifts {
+			fmt.Fprintf(w, "30 %% slower, found by the %.2f quantile   %.0f %% of %d apps, %.0f %% within 5 minutes, median %.1f minutes, 90th percentile %.1f\n",
+				q.Quantile, q.Found*100, q.Apps, q.WithinFive*100, q.MedianMinutes, q.P90Minutes)
+		}
 	}
 	return nil
 }

@@ -26,28 +26,49 @@ func (k known) published(active string, all []schemas.RankedCandidate) (schemas.
 	}, err
 }
 
-// proven has each candidate that is cheaper than the choice only by what one vantage measures cost what the choice does: a prober may be sick, or lie, and none makes
-// a choice alone. It says so of the cheapest of them.
-func (k known) proven(all []schemas.RankedCandidate, choice schemas.Candidate) (proven []schemas.RankedCandidate, doubt string) {
-	at := slices.IndexFunc(all, func(c schemas.RankedCandidate) bool { return c.Candidate == choice && c.Enough })
-	if at < 0 || len(k.counted) < 2 {
-		return all, ""
-	}
-	proven, cost := slices.Clone(all), all[at].CostMS
+// proven says of each candidate what its lead over the choice is beside what the costs tell. One that is cheaper only by what one vantage measures has none: a prober
+// may be sick, or lie, and none makes a choice alone. Nor has one that has just got slower than its window says. It says so of the cheapest of them.
+func (k known) proven(all []schemas.RankedCandidate, choice schemas.Candidate) (proven []stability.Contender, doubt string) {
+	proven = make([]stability.Contender, len(all))
 	for i, c := range all {
-		if !c.Enough || !c.Eligible || c.CostMS >= all[at].CostMS {
+		proven[i].RankedCandidate = c
+	}
+	at := slices.IndexFunc(all, func(c schemas.RankedCandidate) bool { return c.Candidate == choice && c.Enough })
+	if at < 0 {
+		return proven, ""
+	}
+	cost := all[at].CostMS
+	course := k.course(choice)
+	for i, c := range all {
+		if !c.Enough || !c.Eligible || c.Candidate == choice {
 			continue
 		}
-		vantage := k.alone(c.Candidate, choice)
-		if vantage == "" {
-			continue
-		}
-		proven[i].CostMS, proven[i].LowMS, proven[i].HighMS = all[at].CostMS, all[at].LowMS, all[at].HighMS
-		if c.CostMS < cost {
-			cost, doubt = c.CostMS, fmt.Sprintf("%s leads %s only by what %s measures", c.Candidate, choice, vantage)
+		lead, why := k.over(course, all[at], c)
+		proven[i].Lead = lead
+		if why != "" && c.CostMS < cost {
+			cost, doubt = c.CostMS, why
 		}
 	}
 	return proven, doubt
+}
+
+// over is the lead of a candidate over the choice where it is not the difference of their costs, and why it has none though its window is cheaper.
+func (k known) over(course course, choice, c schemas.RankedCandidate) (lead *stability.Lead, why string) {
+	cheaper := c.CostMS < choice.CostMS
+	if !cheaper && !course.rises() {
+		return nil, ""
+	}
+	switch s, found := k.shift(course, k.course(c.Candidate)); {
+	case found && s.regression():
+		return &stability.Lead{MS: s.leadMS, Step: true}, ""
+	case found:
+		return &stability.Lead{MS: min(0, s.leadMS)}, fmt.Sprintf("%s led %s before it got slower", c.Candidate, choice.Candidate)
+	case cheaper && len(k.counted) > 1:
+		if vantage := k.alone(c.Candidate, choice.Candidate); vantage != "" {
+			return &stability.Lead{}, fmt.Sprintf("%s leads %s only by what %s measures", c.Candidate, choice.Candidate, vantage)
+		}
+	}
+	return nil, ""
 }
 
 // alone is a vantage without which a candidate would not be cheaper than another; empty when there is none.

@@ -84,8 +84,8 @@ func TestShiftIsFoundSoonerWithAHalfLife(t *testing.T) {
 	}
 	all, half := found(0), found(150*time.Second)
 	t.Logf("found after %s on average, with a half-life after %s", all, half)
-	if half > all*2/3 {
-		t.Errorf("found after %s with a half-life, %s without: not much sooner", half, all)
+	if half >= all { // a choice that got slower by so much is left at once, with or without
+		t.Errorf("found after %s with a half-life, %s without: not sooner", half, all)
 	}
 }
 

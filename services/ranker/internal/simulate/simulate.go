@@ -118,6 +118,7 @@ func each(ctx context.Context, runs []func() error, progress func(done, total in
 
 // watch looks for changes in a world without any, and for one in the same world.
 func (o Options) watch(ctx context.Context, w World, random *rand.Rand) (s seen, err error) {
+	s.quantile = w.app().Objective.Quantile
 	if s.changes, err = Changes(ctx, w, random, time.Duration(o.Hours*float64(time.Hour))); err != nil {
 		return s, err
 	}

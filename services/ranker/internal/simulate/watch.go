@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -118,41 +119,61 @@ type Watched struct {
 	Hours float64 `json:"hours"`
 	// FlapsPerDay is how often the published choice changed though nothing had.
 	FlapsPerDay float64 `json:"flaps_per_day"`
-	// Found is the share of apps in which another choice was published within two hours of a regression of 30 %, and WithinFive within five minutes.
-	Found      float64 `json:"shifts_found"`
-	WithinFive float64 `json:"shifts_found_in_5_minutes"`
-	// HoursToFind are of those that were found.
-	MedianHours float64 `json:"median_hours_to_find"`
-	P95Hours    float64 `json:"p95_hours_to_find"`
+	// Shifts are by the quantile that counts, the lowest first.
+	Shifts []Shifts `json:"shifts"`
+}
+
+// Shifts are regressions of 30 % in apps of one quantile.
+type Shifts struct {
+	Quantile float64 `json:"quantile"`
+	Apps     int     `json:"apps"`
+	// Found is the share of apps in which another choice was published within two hours, and WithinFive within five minutes.
+	Found      float64 `json:"found"`
+	WithinFive float64 `json:"found_in_5_minutes"`
+	// Minutes to find it, for those that were found.
+	MedianMinutes float64 `json:"median_minutes"`
+	P90Minutes    float64 `json:"p90_minutes"`
 }
 
 // seen is what became of one app.
 type seen struct {
-	changes int
-	took    time.Duration
-	found   bool
+	quantile float64
+	changes  int
+	took     time.Duration
+	found    bool
 }
 
 func (o Options) watched(all []seen) *Watched {
 	w := &Watched{Apps: len(all), Hours: o.Hours}
-	var hours []float64
-	changes, quick := 0, 0
+	changes, by := 0, map[float64][]seen{}
 	for _, s := range all {
 		changes += s.changes
-		if s.found {
-			hours = append(hours, s.took.Hours())
+		by[s.quantile] = append(by[s.quantile], s)
+	}
+	w.FlapsPerDay = share(float64(changes)*24, o.Hours*float64(len(all)))
+	for _, q := range slices.Sorted(maps.Keys(by)) {
+		w.Shifts = append(w.Shifts, shifts(q, by[q]))
+	}
+	return w
+}
+
+func shifts(quantile float64, all []seen) Shifts {
+	s := Shifts{Quantile: quantile, Apps: len(all)}
+	var minutes []float64
+	quick := 0
+	for _, one := range all {
+		if one.found {
+			minutes = append(minutes, one.took.Minutes())
 		}
-		if s.found && s.took <= 5*time.Minute {
+		if one.found && one.took <= 5*time.Minute {
 			quick++
 		}
 	}
-	n := float64(len(all))
-	w.FlapsPerDay = share(float64(changes)*24, o.Hours*n)
-	w.Found, w.WithinFive = share(float64(len(hours)), n), share(float64(quick), n)
-	if len(hours) > 0 {
-		slices.Sort(hours)
-		w.MedianHours = share(stat.Quantile(0.5, stat.Empirical, hours, nil), 1)
-		w.P95Hours = share(stat.Quantile(0.95, stat.Empirical, hours, nil), 1)
+	s.Found, s.WithinFive = share(float64(len(minutes)), float64(len(all))), share(float64(quick), float64(len(all)))
+	if len(minutes) > 0 {
+		slices.Sort(minutes)
+		s.MedianMinutes = share(stat.Quantile(0.5, stat.Empirical, minutes, nil), 1)
+		s.P90Minutes = share(stat.Quantile(0.9, stat.Empirical, minutes, nil), 1)
 	}
-	return w
+	return s
 }

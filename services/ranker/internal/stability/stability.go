@@ -56,23 +56,41 @@ type Decision struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// Contender is a candidate of a window's raw order.
+type Contender struct {
+	schemas.RankedCandidate
+	// Lead is over the choice of the window before, where more is known of it than the costs tell; nil elsewhere.
+	Lead *Lead
+}
+
+// Lead is by how much a candidate is cheaper than the choice.
+type Lead struct {
+	MS float64
+	// Step says that the choice has just got so much slower than the candidate that it is believed at once.
+	Step bool
+}
+
 // Decide takes the raw order of the next window, which shares no samples with the one before: a window that is shown twice would count twice.
 func (p Policy) Decide(s State, order []schemas.RankedCandidate) (State, Decision) {
-	return p.DecidePart(s, order, 1)
+	all := make([]Contender, len(order))
+	for i, c := range order {
+		all[i].RankedCandidate = c
+	}
+	return p.DecidePart(s, all, 1)
 }
 
 // DecidePart takes the raw order of a window that overlaps with the one before, and counts it by the share of it that is new.
-func (p Policy) DecidePart(s State, order []schemas.RankedCandidate, share float64) (State, Decision) {
-	eligible := slices.DeleteFunc(slices.Clone(order), func(c schemas.RankedCandidate) bool { return !c.Eligible || !c.Enough })
+func (p Policy) DecidePart(s State, order []Contender, share float64) (State, Decision) {
+	eligible := slices.DeleteFunc(slices.Clone(order), func(c Contender) bool { return !c.Eligible || !c.Enough })
 	if len(eligible) == 0 {
 		return s, Decision{Reason: "no candidate with enough samples passes every gate"}
 	}
-	raw := slices.MinFunc(eligible, func(a, b schemas.RankedCandidate) int {
+	raw := slices.MinFunc(eligible, func(a, b Contender) int {
 		return cmp.Or(cmp.Compare(a.CostMS, b.CostMS), a.Candidate.Compare(b.Candidate))
 	})
 	s.Seen += share
 	d := Decision{Choice: raw.Candidate, Raw: raw.Candidate, Warming: s.Seen <= float64(p.Windows)}
-	i := slices.IndexFunc(eligible, func(c schemas.RankedCandidate) bool { return c.Candidate == s.Choice })
+	i := slices.IndexFunc(eligible, func(c Contender) bool { return c.Candidate == s.Choice })
 	switch {
 	case d.Warming:
 		s.Past = p.weighed(s, raw, eligible, share)
@@ -87,10 +105,10 @@ func (p Policy) DecidePart(s State, order []schemas.RankedCandidate, share float
 }
 
 // weighed returns what is known of every candidate after this window, with the evidence for it against the choice. One that is not eligible has to begin anew.
-func (p Policy) weighed(s State, choice schemas.RankedCandidate, eligible []schemas.RankedCandidate, share float64) []Past {
+func (p Policy) weighed(s State, choice Contender, eligible []Contender, share float64) []Past {
 	var all []Past
 	for _, before := range s.Past {
-		absent := !slices.ContainsFunc(eligible, func(c schemas.RankedCandidate) bool { return c.Candidate == before.Candidate })
+		absent := !slices.ContainsFunc(eligible, func(c Contender) bool { return c.Candidate == before.Candidate })
 		if absent && p.remembers(s, before) {
 			all = append(all, Past{Candidate: before.Candidate, Left: before.Left})
 		}
@@ -102,7 +120,7 @@ func (p Policy) weighed(s State, choice schemas.RankedCandidate, eligible []sche
 			now.Left = before.Left
 		}
 		if c.Candidate != choice.Candidate {
-			now.Evidence = max(0, before.Evidence+share*p.evidence(choice, c))
+			now.Evidence = max(0, before.Evidence+share*p.evidence(s.lead(choice, c), half(choice, c)), p.stepped(s, choice, c))
 		}
 		if now.Evidence > 0 || now.Left > 0 {
 			all = append(all, now)
@@ -115,34 +133,53 @@ func (p Policy) remembers(s State, past Past) bool {
 	return past.Left > 0 && s.Seen-past.Left <= float64(p.Memory)
 }
 
-// evidence is what one window says for the newcomer c against the choice, or against it. A lead that their 95 % intervals can explain says nothing; the other way
-// round it does, so that two equal candidates drift back to no evidence.
-func (p Policy) evidence(choice, c schemas.RankedCandidate) float64 {
-	half := math.Hypot(choice.HighMS-choice.LowMS, c.HighMS-c.LowMS) / 2
-	lead := choice.CostMS - c.CostMS
-	if lead >= 0 && lead <= half {
-		return 0
+// lead is that of the newcomer c over the choice.
+func (s State) lead(choice, c Contender) Lead {
+	if c.Lead != nil && choice.Candidate == s.Choice {
+		return *c.Lead
 	}
-	return lead * math.Abs(lead) / (p.MarginMS*p.MarginMS + 4*half*half)
+	return Lead{MS: choice.CostMS - c.CostMS}
 }
 
-// choose returns the fastest of this window's candidates that has paid its price, with the reason to change or not to.
-func (p Policy) choose(s State, choice schemas.RankedCandidate, eligible []schemas.RankedCandidate) (schemas.Candidate, string) {
-	moved, waits, reason := choice, choice, ""
+// half is the half width of the interval of the difference.
+func half(choice, c Contender) float64 {
+	return math.Hypot(choice.HighMS-choice.LowMS, c.HighMS-c.LowMS) / 2
+}
+
+// evidence is what one window says for a newcomer with a lead over the choice, or against it. A lead that their 95 % intervals can explain says nothing; the other way
+// round it does, so that two equal candidates drift back to no evidence.
+func (p Policy) evidence(l Lead, half float64) float64 {
+	if l.MS >= 0 && l.MS <= half {
+		return 0
+	}
+	return l.MS * math.Abs(l.MS) / (p.MarginMS*p.MarginMS + 4*half*half)
+}
+
+// stepped is the whole price at once where the choice has just got slower.
+func (p Policy) stepped(s State, choice, c Contender) float64 {
+	if s.lead(choice, c).Step {
+		return float64(p.Windows) * p.Return
+	}
+	return 0
+}
+
+// choose returns the candidate with the largest lead of those that have paid their price, with the reason to change or not to.
+func (p Policy) choose(s State, choice Contender, eligible []Contender) (schemas.Candidate, string) {
+	name, reason, moved, waits := choice.Candidate, "", 0.0, 0.0
 	for _, c := range eligible {
-		past, price := s.past(c.Candidate), float64(p.Windows)
+		past, price, lead := s.past(c.Candidate), float64(p.Windows), s.lead(choice, c).MS
 		if past.Left > 0 {
 			price *= p.Return
 		}
-		says := fmt.Sprintf("%s leads %s by %.2f ms, evidence %.2f of %.2f", c.Candidate, choice.Candidate, choice.CostMS-c.CostMS, past.Evidence, price)
+		says := fmt.Sprintf("%s leads %s by %.2f ms, evidence %.2f of %.2f", c.Candidate, choice.Candidate, lead, past.Evidence, price)
 		switch {
-		case past.Evidence >= price && c.CostMS < moved.CostMS:
-			moved, reason = c, says
-		case moved.Candidate == choice.Candidate && c.CostMS < waits.CostMS:
-			waits, reason = c, says
+		case past.Evidence >= price && lead > moved:
+			name, moved, reason = c.Candidate, lead, says
+		case name == choice.Candidate && lead > waits:
+			waits, reason = lead, says
 		}
 	}
-	return moved.Candidate, reason
+	return name, reason
 }
 
 func (s State) past(c schemas.Candidate) Past {

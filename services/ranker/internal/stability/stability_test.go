@@ -64,6 +64,38 @@ func TestChoiceChangesByMarginAndConfidence(t *testing.T) {
 	}
 }
 
+// Two candidates whose costs say that paris leads by 3 ms, and what else is said of it.
+func TestLeadThatIsGivenCountsBeforeTheCosts(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		half float64
+		lead *stability.Lead
+		want string
+	}{
+		{"only the costs are known", 1, nil, "mmmppp"},
+		{"it is known to have none", 1, &stability.Lead{}, "mmmmmm"},
+		{"the intervals can explain it", 4, &stability.Lead{MS: 3}, "mmmmmm"},
+		{"the choice has just got slower", 4, &stability.Lead{MS: 3, Step: true}, "mmpppp"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var s stability.State
+			got := ""
+			for i := range 6 {
+				all := []stability.Contender{{RankedCandidate: measured("madrid", 10, c.half)}, {RankedCandidate: measured("paris", 10, c.half)}}
+				if i >= 2 && s.Choice.Region == "madrid" {
+					all[1].RankedCandidate, all[1].Lead = measured("paris", 7, c.half), c.lead
+				}
+				var d stability.Decision
+				s, d = stability.Default.DecidePart(s, all, 1)
+				got += d.Choice.Region[:1]
+			}
+			if got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 func TestDecisionSaysWhyItIsNotTheRawOrder(t *testing.T) {
 	_, d := play(windows(0, [2]float64{10, 10}, [2]float64{10, 10}, [2]float64{10, 9.5})...)
 	if d.Warming || d.Raw.Region != "paris" || d.Choice.Region != "madrid" || d.Reason != "paris/slim leads madrid/slim by 0.50 ms, evidence 0.51 of 2.00" {
