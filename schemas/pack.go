@@ -18,7 +18,7 @@ const maxInputs = 16 << 20
 func appendInputs(w []byte, inputs json.RawMessage) []byte {
 	var packed bytes.Buffer
 	// A buffer takes every write, and the level is one that there is.
-	z, _ := flate.NewWriter(&packed, flate.DefaultCompression)
+	z, _ := flate.NewWriter(&packed, flate.BestSpeed)
 	_, _ = z.Write(inputs)
 	_ = z.Close()
 	if packed.Len() >= len(inputs) {
