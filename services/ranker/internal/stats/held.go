@@ -19,7 +19,6 @@ type held struct {
 	// minutes are how many samples of each minute were counted.
 	minutes  map[int64]uint64
 	sequence uint64
-	room     room
 }
 
 // key names a cell.
@@ -100,7 +99,7 @@ func (c *cell) drop(block int64) {
 }
 
 // cells are the cells of a ranking in order, each with its blocks. What is older than its window is forgotten.
-func (h *held) cells(in rank.Inputs, s scope) []rank.Cell {
+func (h *held) cells(in rank.Inputs, s scope, room *room) []rank.Cell {
 	from := in.End.UnixMilli() - in.WindowMS
 	h.forget(from)
 	if h.sorted == nil {
@@ -109,7 +108,7 @@ func (h *held) cells(in rank.Inputs, s scope) []rank.Cell {
 		}
 		slices.SortFunc(h.sorted, func(a, b *cell) int { return a.named().Compare(b.named()) })
 	}
-	h.room.clear()
+	room.clear()
 	all := make([]rank.Cell, 0, len(h.sorted))
 	for _, c := range h.sorted {
 		if !s.has(c.key, h.layout.costs(c.kind)) {
@@ -118,7 +117,7 @@ func (h *held) cells(in rank.Inputs, s scope) []rank.Cell {
 		one := c.named()
 		one.NewestMS = min(c.newestMS, in.End.UnixMilli())
 		if h.layout.costs(c.kind) {
-			one.Blocks = h.room.blocks(c.counts, from/h.layout.blockMS-h.first, in.Blocks())
+			one.Blocks = room.blocks(c.counts, from/h.layout.blockMS-h.first, in.Blocks())
 		} else {
 			one.Blocks = whole(c.counts)
 		}

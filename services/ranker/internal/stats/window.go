@@ -22,6 +22,7 @@ type Window struct {
 	marks marks
 	// checked is when what is held was last compared with what is stored.
 	checked time.Time
+	room    room
 }
 
 // NewWindow makes a window that holds nothing yet. Anew is called whenever it has to read everything again.
@@ -119,6 +120,6 @@ func (w *Window) Fill(ctx context.Context, in rank.Inputs, app schemas.App, vant
 		w.apps[app.Name] = h
 	}
 	in.StreamSequence = h.sequence
-	in.Cells = h.cells(in, newScope(app, vantages))
+	in.Cells = h.cells(in, newScope(app, vantages), &w.room)
 	return in, nil
 }
