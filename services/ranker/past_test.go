@@ -19,7 +19,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/leeward-failover/leeward/pkg/bus"
-	"github.com/leeward-failover/leeward/pkg/bustest"
 	"github.com/leeward-failover/leeward/pkg/chembedtest"
 	"github.com/leeward-failover/leeward/pkg/clickhouse"
 	"github.com/leeward-failover/leeward/schemas"
@@ -105,14 +104,7 @@ func published(ctx context.Context, t *testing.T, dsn string, db *clickhouse.DB)
 	topology := example(t)
 	topology.Apps[0].Probe.Interval = schemas.Duration(20 * time.Second)        // so that the verdicts outlive the test
 	topology.Apps[0].Failover.MaxRankingAge = schemas.Duration(4 * time.Second) // so that a ranking stands for a second at most
-	var vantages []string
-	for _, v := range topology.Vantages {
-		vantages = append(vantages, v.Name)
-	}
-	server := bustest.Start(t, vantages...)
-	apply(ctx, t, server, topology)
-	fill(ctx, t, db, topology)
-	see(ctx, t, server, topology)
+	server := alive(ctx, t, topology, db)
 	service := start(t, server, dsn)
 	defer service.stop(t)
 	done := fmt.Errorf("done")

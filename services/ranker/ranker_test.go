@@ -128,18 +128,10 @@ func TestSamplesInClickHouseBecomeARanking(t *testing.T) {
 func TestHealthyRegionsBecomeEligibleAndTheChangeIsTold(t *testing.T) {
 	topology := example(t)
 	topology.Apps[0].Probe.Interval = schemas.Duration(20 * time.Second) // so that the verdicts outlive the test
-	dsn := chembedtest.Start(t)
-	db := chembedtest.Migrated(t, dsn)
-	var vantages []string
-	for _, v := range topology.Vantages {
-		vantages = append(vantages, v.Name)
-	}
-	server := bustest.Start(t, vantages...)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	apply(ctx, t, server, topology)
-	fill(ctx, t, db, topology)
-	see(ctx, t, server, topology)
+	dsn := chembedtest.Start(t)
+	server := alive(ctx, t, topology, chembedtest.Migrated(t, dsn))
 	service := start(t, server, dsn)
 	defer service.stop(t)
 	recorder := server.Connect(schemas.Recorder, "")
@@ -172,18 +164,10 @@ func TestOrdersLoadsAndGatesOfOnesOwnReachTheRanking(t *testing.T) {
 			app.Endpoints[i].Capacity = 50
 		}
 	}
-	dsn := chembedtest.Start(t)
-	db := chembedtest.Migrated(t, dsn)
-	var vantages []string
-	for _, v := range topology.Vantages {
-		vantages = append(vantages, v.Name)
-	}
-	server := bustest.Start(t, vantages...)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	apply(ctx, t, server, topology)
-	fill(ctx, t, db, topology)
-	see(ctx, t, server, topology)
+	dsn := chembedtest.Start(t)
+	server := alive(ctx, t, topology, chembedtest.Migrated(t, dsn))
 	load := schemas.Load{App: "shop", RequestsPerSecond: 40, At: time.Now(), Regions: []schemas.RegionRequests{{Region: "tokyo", Requests: 1000}}}
 	if _, err := bus.Put(ctx, server.Connect(schemas.Actuator, ""), schemas.LoadBucket, load, bus.Condition{}); err != nil {
 		t.Fatal(err)
@@ -222,18 +206,10 @@ func TestOrdersLoadsAndGatesOfOnesOwnReachTheRanking(t *testing.T) {
 func TestRankingThatTellsNothingIsNotPublished(t *testing.T) {
 	topology := example(t)
 	topology.Apps[0].Probe.Interval = schemas.Duration(20 * time.Second) // so that the verdicts outlive the test
-	dsn := chembedtest.Start(t)
-	db := chembedtest.Migrated(t, dsn)
-	var vantages []string
-	for _, v := range topology.Vantages {
-		vantages = append(vantages, v.Name)
-	}
-	server := bustest.Start(t, vantages...)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	apply(ctx, t, server, topology)
-	fill(ctx, t, db, topology)
-	see(ctx, t, server, topology)
+	dsn := chembedtest.Start(t)
+	server := alive(ctx, t, topology, chembedtest.Migrated(t, dsn))
 	service := start(t, server, dsn)
 	defer service.stop(t)
 	recorder := server.Connect(schemas.Recorder, "")
@@ -416,6 +392,20 @@ func apply(ctx context.Context, t *testing.T, server *bustest.Server, topology s
 			t.Fatal(err)
 		}
 	}
+}
+
+// alive is a bus of a topology in which everything is up and measured.
+func alive(ctx context.Context, t *testing.T, topology schemas.Topology, db *clickhouse.DB) *bustest.Server {
+	t.Helper()
+	var vantages []string
+	for _, v := range topology.Vantages {
+		vantages = append(vantages, v.Name)
+	}
+	server := bustest.Start(t, vantages...)
+	apply(ctx, t, server, topology)
+	fill(ctx, t, db, topology)
+	see(ctx, t, server, topology)
+	return server
 }
 
 // see makes every vantage say that everything is up, and the builder that every region holds its images.
