@@ -73,6 +73,24 @@ func TestBuildsAreShownWithTheirStagesAndWhereTheirImagesAre(t *testing.T) {
 	}
 }
 
+// TestJSONOfARankingHoldsItsInputs matters to --explain, which reads it.
+func TestJSONOfARankingHoldsItsInputs(t *testing.T) {
+	s := bustest.Start(t)
+	g := start(t, s, nil)
+	g.apply(topology("http://127.0.0.1:1"))
+	write(t, s.Connect(schemas.Ranker, ""), schemas.RankingBucket,
+		schemas.Ranking{App: "shop", At: time.Now(), Topology: "t1", Inputs: json.RawMessage(`{"seed":"7"}`), Orders: []schemas.Order{{Active: "r0"}}})
+	var r schemas.Ranking
+	g.await("the ranking", func() bool {
+		out, err := g.shows("rank", "shop", "--active", "r0", "--output", "json")
+		return err == nil && json.Unmarshal([]byte(out), &r) == nil
+	})
+	var inputs struct{ Seed string }
+	if err := json.Unmarshal(r.Inputs, &inputs); err != nil || inputs.Seed != "7" {
+		t.Errorf("inputs %s: %v", r.Inputs, err)
+	}
+}
+
 // TestWarningsOfARankingAreShown looks at a ranking that left something out, at the command line and in the console.
 func TestWarningsOfARankingAreShown(t *testing.T) {
 	s := bustest.Start(t)

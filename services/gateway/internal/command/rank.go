@@ -42,8 +42,12 @@ func (c *client) rank(ctx context.Context, w io.Writer, app, active string) erro
 		}
 		active = route.Active.Region
 	}
+	query := url.Values{"active": {active}}
+	if c.output == "json" {
+		query.Set("inputs", "true")
+	}
 	var r schemas.Ranking
-	if _, err := c.call(ctx, http.MethodGet, "/v1/apps/"+url.PathEscape(app)+"/ranking?active="+url.QueryEscape(active), nil, nil, &r); err != nil {
+	if _, err := c.call(ctx, http.MethodGet, "/v1/apps/"+url.PathEscape(app)+"/ranking?"+query.Encode(), nil, nil, &r); err != nil {
 		return err
 	}
 	return ShowRanking(w, r, c.output)

@@ -198,7 +198,7 @@ func (l *Loop) refresh(ctx context.Context, app schemas.App, w world, state rank
 	if rank.Outlives(previous, result.Ranking, app.Failover.MaxRankingAge.D()) {
 		return l.Metrics.lost(fmt.Errorf("ranking of %s: too few samples of every candidate", app.Name))
 	}
-	if l.unsaved[app.Name] || result.At.Sub(previous.At) >= stands(app) || rank.Tells(previous, result.Ranking) {
+	if l.unsaved[app.Name] || stood(app, previous.At, result.At) || rank.Tells(previous, result.Ranking) {
 		if err := l.publish(ctx, previous, result); err != nil {
 			return l.Metrics.lost(err)
 		}
@@ -211,6 +211,12 @@ func (l *Loop) refresh(ctx context.Context, app schemas.App, w world, state rank
 // how much of its window is new since then.
 func stands(app schemas.App) time.Duration {
 	return min(30*time.Second, app.Failover.MaxRankingAge.D()/4, app.Objective.Window.D()/20)
+}
+
+// stood says whether a ranking has stood for long enough, or is of the future: the clock was set back, or another machine's ranker was ahead.
+func stood(app schemas.App, published, now time.Time) bool {
+	age := now.Sub(published)
+	return age < 0 || age >= stands(app)
 }
 
 // shown is the most of a ranking's inputs that the bucket takes beside it: a value has a megabyte. Larger ones are in ClickHouse only.

@@ -66,7 +66,7 @@ func whole(counts []count) []rank.Histogram {
 	}
 	h, err := rank.NewHistogram(failures, bins, numbers)
 	if err != nil {
-		panic(err) // bins were checked when they were read
+		panic(err) // the logarithm of 32 bits is always that of a bin
 	}
 	return []rank.Histogram{h}
 }
