@@ -36,7 +36,7 @@ func (p past) explained(cmd *cobra.Command, args []string, now func(*cobra.Comma
 		return err
 	}
 	if len(r.Inputs) == 0 {
-		return fmt.Errorf("what this ranking was computed from is too large for the bus; ClickHouse has it: leeward rank %s --explain --at %s", r.App, r.At.Add(time.Second).Format(time.RFC3339))
+		return fmt.Errorf("what this ranking was computed from is too large for the bus; ClickHouse has it: leeward rank %s --explain --at %s", r.App, r.At.Format(time.RFC3339Nano))
 	}
 	return explain(out, r)
 }
