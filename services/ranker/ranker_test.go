@@ -202,6 +202,27 @@ func TestOrdersLoadsAndGatesOfOnesOwnReachTheRanking(t *testing.T) {
 	}
 }
 
+// TestEveryTopologyIsRanked changes the topology under a ranker that never rests, so that a change always comes together with something else.
+func TestEveryTopologyIsRanked(t *testing.T) {
+	topology := example(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	dsn := chembedtest.Start(t)
+	server := alive(ctx, t, topology, chembedtest.Migrated(t, dsn))
+	service := startEvery(t, server, dsn, "1ms")
+	defer service.stop(t)
+	mirror := bus.NewMirror(server.Connect(schemas.Gateway, ""), schemas.RankingBucket)
+	running := sync.WaitGroup{}
+	running.Go(func() { _ = mirror.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	for i := range 12 {
+		topology.Apps[0].Gates.MinSamples = 20 + i
+		apply(ctx, t, server, topology)
+		awaitRanking(ctx, t, mirror, func(r schemas.Ranking) bool { return r.Topology == topology.Hash() })
+	}
+}
+
 // TestRankingThatTellsNothingIsNotPublished ranks five times a second what stays as it is, until a person excludes a region.
 func TestRankingThatTellsNothingIsNotPublished(t *testing.T) {
 	topology := example(t)
@@ -487,6 +508,11 @@ type service struct {
 
 func start(t *testing.T, server *bustest.Server, dsn string) *service {
 	t.Helper()
+	return startEvery(t, server, dsn, "200ms")
+}
+
+func startEvery(t *testing.T, server *bustest.Server, dsn, interval string) *service {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "dsn")
 	if err := os.WriteFile(file, []byte(dsn+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -494,7 +520,7 @@ func start(t *testing.T, server *bustest.Server, dsn string) *service {
 	addr := freeAddress(t)
 	settings := map[string]string{
 		"LEEWARD_NATS_URL": server.URL(), "LEEWARD_NATS_SEED": server.Seed(schemas.Ranker, ""), "LEEWARD_CLICKHOUSE_DSN": "file:" + file,
-		"LEEWARD_RANK_INTERVAL": "200ms", "LEEWARD_HEALTH_ADDR": addr,
+		"LEEWARD_RANK_INTERVAL": interval, "LEEWARD_HEALTH_ADDR": addr,
 	}
 	s := &service{url: "http://" + addr, log: &processtest.Output{}, done: make(chan error, 1)}
 	proc := daemon.NewProcess("ranker", nil, func(name string) string { return settings[name] }, io.Discard, s.log)

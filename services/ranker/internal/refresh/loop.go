@@ -58,8 +58,9 @@ func (l *Loop) Run(ctx context.Context) error {
 	var w world
 	var looked time.Time
 	var look <-chan time.Time
+	// A change is waited for until it was seen: others may come at the same moment.
+	changed, judged, ordered := l.Mirrors.topology.Changed(), l.Mirrors.verdicts.Changed(), l.Mirrors.overrides.Changed()
 	for due, moved := true, true; ; {
-		changed, judged, ordered := l.Mirrors.topology.Changed(), l.Mirrors.verdicts.Changed(), l.Mirrors.overrides.Changed()
 		if moved {
 			moved = false
 			// A topology that is being written is not looked at before it is whole.
@@ -78,11 +79,11 @@ func (l *Loop) Run(ctx context.Context) error {
 		case <-ticker.C:
 			due = true
 		case <-changed:
-			moved = true
+			changed, moved = l.Mirrors.topology.Changed(), true
 		case <-judged:
-			look = soonAfter(look, looked)
+			judged, look = l.Mirrors.verdicts.Changed(), soonAfter(look, looked)
 		case <-ordered:
-			look = soonAfter(look, looked)
+			ordered, look = l.Mirrors.overrides.Changed(), soonAfter(look, looked)
 		case <-look:
 			look, looked = nil, time.Now()
 			due = l.outdated(w)
