@@ -38,6 +38,11 @@ func (l layout) counts(kind string) bool {
 	return l.costs(kind) || strings.Contains(l.gate, ","+kind+",")
 }
 
+// kinds are those that it counts.
+func (l layout) kinds() []string {
+	return slices.DeleteFunc(slices.Clone(kinds), func(k string) bool { return !l.counts(k) })
+}
+
 // scope is what an app's ranking asks for: the regions of its vantages, its endpoints, and its regions.
 type scope struct {
 	vantages  map[string]string
@@ -82,19 +87,16 @@ type span struct {
 // memory is for how much longer than in its window it is known how many samples a minute has had, so that each minute of a short window is compared, too.
 const memory = 3 * time.Minute
 
-func spanOf(t schemas.Topology, now time.Time) span {
-	s := span{now: now, kinds: []string{}}
+func spanOf(layouts map[string]layout, vantages []schemas.Vantage, now time.Time) span {
+	s := span{now: now}
 	longest := int64(0)
-	for _, app := range t.Apps {
-		l := layoutOf(app)
+	for _, l := range layouts {
 		longest = max(longest, l.windowMS+l.blockMS)
-		for _, k := range kinds {
-			if l.counts(k) && !slices.Contains(s.kinds, k) {
-				s.kinds = append(s.kinds, k)
-			}
-		}
+		s.kinds = append(s.kinds, l.kinds()...)
 	}
-	for _, v := range t.Vantages {
+	slices.Sort(s.kinds)
+	s.kinds = slices.Compact(s.kinds)
+	for _, v := range vantages {
 		s.vantages = append(s.vantages, v.Name)
 	}
 	s.from = now.Add(-time.Duration(longest)*time.Millisecond - memory)
@@ -123,13 +125,4 @@ func (m marks) least(vantages []string) uint64 {
 		least = min(least, m[v].sequence)
 	}
 	return least
-}
-
-// columns are the marks as a query takes them.
-func (m marks) columns() (names []string, sequences []uint64, since []int64) {
-	names, sequences, since = []string{}, []uint64{}, []int64{}
-	for vantage, one := range m {
-		names, sequences, since = append(names, vantage), append(sequences, one.sequence), append(since, one.since)
-	}
-	return names, sequences, since
 }

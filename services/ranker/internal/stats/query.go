@@ -46,7 +46,10 @@ FROM samples WHERE`+window+` GROUP BY vantage`, clickhouse.Named("from", s.from.
 
 // named are the marks as arguments of a query.
 func (m marks) named(more ...any) []any {
-	names, sequences, since := m.columns()
+	names, sequences, since := []string{}, []uint64{}, []int64{}
+	for vantage, one := range m {
+		names, sequences, since = append(names, vantage), append(sequences, one.sequence), append(since, one.since)
+	}
 	return append(more, clickhouse.Named("vantages", names), clickhouse.Named("sequences", sequences), clickhouse.Named("since", since),
 		clickhouse.Named("bins", rank.BinsPerOctave))
 }
@@ -86,13 +89,7 @@ func (w *Window) load(ctx context.Context, app schemas.App, in rank.Inputs) (*he
 	l := layoutOf(app)
 	from := in.End.UnixMilli() - in.WindowMS
 	h := newHeld(l, from)
-	counted := []string{}
-	for _, k := range kinds {
-		if l.counts(k) {
-			counted = append(counted, k)
-		}
-	}
-	args := w.marks.named(clickhouse.Named("app", app.Name), clickhouse.Named("from", from), clickhouse.Named("block", in.BlockMS), clickhouse.Named("kinds", counted))
+	args := w.marks.named(clickhouse.Named("app", app.Name), clickhouse.Named("from", from), clickhouse.Named("block", in.BlockMS), clickhouse.Named("kinds", l.kinds()))
 	rows, err := w.db.Query(ctx, `
 SELECT vantage, region, variant, kind, groupArray(newest), groupArray(bin), groupArray(n), max(sequence)
 FROM (SELECT vantage, region, variant, kind, if(outcome = 'ok', `+bin+`, -1) AS bin,

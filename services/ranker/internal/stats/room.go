@@ -1,6 +1,10 @@
 package stats
 
-import "github.com/leeward-failover/leeward/services/ranker/internal/rank"
+import (
+	"slices"
+
+	"github.com/leeward-failover/leeward/services/ranker/internal/rank"
+)
 
 // room is memory for histograms that is used again for each ranking.
 type room struct {
@@ -12,11 +16,8 @@ func (r *room) clear() { r.histograms, r.numbers = r.histograms[:0], r.numbers[:
 
 // blocks lays counts out in n blocks. Those of blocks to come, of a vantage whose clock is ahead, wait.
 func (r *room) blocks(counts []count, first int64, n int) []rank.Histogram {
-	for len(r.histograms)+n > cap(r.histograms) {
-		r.histograms = append(make([]rank.Histogram, 0, 2*cap(r.histograms)+n), r.histograms...)
-	}
 	at := len(r.histograms)
-	r.histograms = r.histograms[:at+n]
+	r.histograms = slices.Grow(r.histograms, n)[:at+n]
 	all := r.histograms[at : at+n : at+n]
 	clear(all)
 	for len(counts) > 0 {
@@ -44,10 +45,9 @@ func (r *room) histogram(counts []count) (h rank.Histogram) {
 	h.First = counts[0].bin()
 	n := counts[len(counts)-1].bin() - h.First + 1
 	at := len(r.numbers)
-	for range n {
-		r.numbers = append(r.numbers, 0)
-	}
+	r.numbers = slices.Grow(r.numbers, n)[:at+n]
 	h.Counts = r.numbers[at : at+n : at+n]
+	clear(h.Counts)
 	for _, c := range counts {
 		h.Counts[c.bin()-h.First] = c.n()
 	}

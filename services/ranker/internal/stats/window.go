@@ -47,7 +47,7 @@ func (w *Window) Refresh(ctx context.Context, t schemas.Topology, now time.Time)
 	if len(t.Vantages) == 0 || len(t.Apps) == 0 {
 		return nil
 	}
-	s := spanOf(t, now)
+	s := spanOf(wanted, t.Vantages, now)
 	if len(w.apps) == 0 {
 		w.checked = now
 		return w.begin(ctx, s)
