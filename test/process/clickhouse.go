@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"path/filepath"
+	"time"
 
 	"github.com/leeward-failover/leeward/pkg/clickhouse"
 )
@@ -38,4 +39,28 @@ func StartEngine(ctx context.Context, dir, bin, library string) (*Engine, *click
 		return nil, nil, err
 	}
 	return e, db, Until(ctx, "ClickHouse", func() error { return db.Ready(ctx) })
+}
+
+// StoredSamples is how many rows of samples there are; it looks at the parts only, which costs next to nothing.
+func StoredSamples(ctx context.Context, db *clickhouse.DB) (n uint64, err error) {
+	err = db.QueryRow(ctx, "SELECT toUInt64(sum(rows)) FROM system.parts WHERE database = currentDatabase() AND table = 'samples' AND active").Scan(&n)
+	return n, err
+}
+
+// Settle waits until the engine has merged what it wants to merge, no longer than told.
+func Settle(ctx context.Context, db *clickhouse.DB, longest time.Duration) error {
+	deadline := time.Now().Add(longest)
+	for quiet := 0; quiet < 3 && time.Now().Before(deadline); {
+		var merges uint64
+		if err := db.QueryRow(ctx, "SELECT count() FROM system.merges").Scan(&merges); err != nil {
+			return err
+		}
+		if quiet++; merges > 0 {
+			quiet = 0
+		}
+		if err := Pause(ctx, 250*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -199,7 +199,7 @@ func (b *bench) wholeRound(ctx context.Context, load datapath.Load, synced bool)
 	if err := b.settle(ctx); err != nil {
 		return r, err
 	}
-	before, err := b.rows(ctx)
+	before, err := process.StoredSamples(ctx, b.db)
 	if err != nil {
 		return r, err
 	}
@@ -220,7 +220,7 @@ func (b *bench) wholeRound(ctx context.Context, load datapath.Load, synced bool)
 	})
 	g.Go(func() error {
 		for {
-			n, err := b.rows(watch)
+			n, err := process.StoredSamples(watch, b.db)
 			if err != nil {
 				return err
 			}

@@ -181,26 +181,5 @@ func (w *world) count(ctx context.Context, l datapath.Load) (uint64, error) {
 	return w.number(ctx, "SELECT count() FROM samples WHERE "+within(l))
 }
 
-// rows is how many rows of samples can be queried; it looks at the parts only, which costs next to nothing.
-func (w *world) rows(ctx context.Context) (uint64, error) {
-	return w.number(ctx, "SELECT toUInt64(sum(rows)) FROM system.parts WHERE database = currentDatabase() AND table = 'samples' AND active")
-}
-
 // settle waits until the engine has merged what it wants to merge.
-func (w *world) settle(ctx context.Context) error {
-	quiet := 0
-	deadline := time.Now().Add(40 * time.Second)
-	for quiet < 3 && time.Now().Before(deadline) {
-		n, err := w.number(ctx, "SELECT count() FROM system.merges")
-		if err != nil {
-			return err
-		}
-		if quiet++; n > 0 {
-			quiet = 0
-		}
-		if err := process.Pause(ctx, 250*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (w *world) settle(ctx context.Context) error { return process.Settle(ctx, w.db, 40*time.Second) }

@@ -133,10 +133,10 @@ func (b *bench) stage(ctx context.Context, apps int) (f figures, err error) {
 	if err := b.refill(ctx, apps); err != nil {
 		return f, fmt.Errorf("fill the window of %d apps: %w", apps, err)
 	}
-	if err := b.settle(ctx, b.span); err != nil {
+	if err := process.Settle(ctx, b.db, b.span); err != nil {
 		return f, err
 	}
-	if f.Samples, err = b.stored(ctx); err != nil {
+	if f.Samples, err = process.StoredSamples(ctx, b.db); err != nil {
 		return f, err
 	}
 	say("%d apps, %d samples stored", apps, f.Samples)
@@ -250,7 +250,7 @@ func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
 
 // cost is the engine's processor seconds for a query, the mean of several. Of several, one more comes first, which finds the caches empty.
 func (b *bench) cost(ctx context.Context, times int, query string, from time.Time) (float64, error) {
-	if err := b.settle(ctx, b.span/4); err != nil {
+	if err := process.Settle(ctx, b.db, b.span/4); err != nil {
 		return 0, err
 	}
 	var before time.Duration
@@ -267,29 +267,6 @@ func (b *bench) cost(ctx context.Context, times int, query string, from time.Tim
 	}
 	after, err := b.engine.CPU()
 	return round3((after - before).Seconds() / float64(times)), err
-}
-
-// stored is how many samples there are.
-func (b *bench) stored(ctx context.Context) (uint64, error) {
-	return b.number(ctx, "SELECT toUInt64(sum(rows)) FROM system.parts WHERE database = currentDatabase() AND table = 'samples' AND active")
-}
-
-// settle waits until the engine has merged what it wants to merge, no longer than told.
-func (b *bench) settle(ctx context.Context, longest time.Duration) error {
-	deadline := time.Now().Add(longest)
-	for quiet := 0; quiet < 3 && time.Now().Before(deadline); {
-		n, err := b.number(ctx, "SELECT count() FROM system.merges")
-		if err != nil {
-			return err
-		}
-		if quiet++; n > 0 {
-			quiet = 0
-		}
-		if err := process.Pause(ctx, 250*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func round3(v float64) float64 { return math.Round(v*1000) / 1000 }
